@@ -36,7 +36,7 @@ class DocstringsOptions(Options):
 class Docstrings(Task):
     """Does a paragraph of documentation belong to the same function as a summary?
 
-    `find` gives the libraries, by default those that are installed.
+    find: returns the libraries to read; by default the installed ones.
     """
 
     name = "docstrings"
@@ -63,11 +63,11 @@ class Docstrings(Task):
         )
 
     def files(self, options: DocstringsOptions, places: Paths) -> dict[str, list[Path]]:
-        """None that a person edits: `source_versions` tells the libraries that are read."""
+        """Empty: nobody edits the files that are read. `source_versions` has the libraries' versions instead."""
         return {}
 
     def source_versions(self) -> dict[str, str]:
-        """Distribution -> version of every library that is read: with the task's version, all that decides the rows."""
+        """Distribution -> version of every library that is read; with the task's version, this decides all rows."""
         return {library.name: library.version for library in self._find()}
 
     def check_available(self, options: DocstringsOptions, places: Paths) -> None:
@@ -79,7 +79,9 @@ class Docstrings(Task):
         pairs = self.pairs(places)
         if options.size is not None and options.size > len(pairs):
             installed = ", ".join(f"{name} {version}" for name, version in self.source_versions().items())
-            raise DataError(f"docstrings: size is {options.size}, and there are only {len(pairs)} pairs in {installed}")
+            raise DataError(
+                f"docstrings: size is {options.size}, but {installed} yield only {len(pairs)} pairs: choose a smaller size"
+            )
         splits: dict[str, list[Pair]] = {split: [] for split in SPLITS}
         for pair in pairs[: options.size]:
             splits[pair.split].append(pair)
@@ -91,7 +93,7 @@ class Docstrings(Task):
         }
 
     def pairs(self, places: Paths) -> list[Pair]:
-        """All pairs with the files that their texts come from; the sources are read only where the cache has none."""
+        """All pairs, with the files that their texts come from. The sources are read only if the cache lacks them."""
         import pyarrow as pa
 
         libraries = self._find()

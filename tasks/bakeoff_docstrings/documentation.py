@@ -11,15 +11,15 @@ from dataclasses import dataclass
 
 SUMMARY_WORDS = 20
 PARAGRAPH_WORDS = 32
-"""Where the two texts are cut: most pairs then fit in 64 tokens, which keeps an epoch short on a CPU."""
+"""Texts are cut after so many words; most pairs then fit in 64 tokens, which keeps an epoch short on a CPU."""
 
 _FEWEST_SUMMARY_WORDS = 4
 _FEWEST_PARAGRAPH_WORDS = 10
 _LEAST_SHARE_OF_WORDS = 0.75
-"""Below this share of plain words a paragraph is a formula, a path or a table rather than prose."""
+"""A paragraph with a smaller share of plain words is taken for a formula, a path or a table."""
 
 _PROSE_SECTIONS = frozenset({"", "notes", "explanation", "description", "extended summary", "details", "discussion"})
-"""Headings of running text, numpydoc's and sympy's; "" is what stands before the first heading."""
+"""Section headings (numpydoc's and sympy's) under which running text is expected; "" is the text before the first heading."""
 
 _HEADING = re.compile(r"([A-Z][A-Za-z ]*):?\n *(?:={3,}|-{3,}|~{3,})\s*$")
 _LIST_TABLE_OR_CODE = re.compile(
@@ -34,7 +34,7 @@ _WORD = re.compile(r"\(?[A-Za-z][a-z'’-]*[.,;:)]*")
 
 @dataclass(frozen=True)
 class Documented:
-    """A function by its qualified name, with its summary and its first paragraph of prose, both cut to length."""
+    """A function's qualified name, its summary and its first paragraph of prose, both cut to length."""
 
     function: str
     summary: str
@@ -44,8 +44,8 @@ class Documented:
 def documented_functions(source: bytes) -> list[Documented]:
     """The functions and methods, nested and async ones too, whose docstring has a summary and prose.
 
-    Of several definitions under one name (branches, overloads, a property and its setter) the first with prose counts.
-    Source that this Python cannot parse has none.
+    Of several definitions with one name (branches, overloads, a property and its setter) the first with prose is taken. Source
+    that this Python can't parse has none.
     """
     if b"def " not in source or (b'"""' not in source and b"'''" not in source):
         return []  # nearly all the time of reading goes into parsing
@@ -64,7 +64,7 @@ def documented_functions(source: bytes) -> list[Documented]:
 
 
 def _docstrings(body: Sequence[ast.AST], prefix: str) -> Iterator[tuple[str, str]]:
-    """Functions by qualified name, in the order of the source; expressions define none and are not walked."""
+    """Yields (qualified name, docstring) of functions, in the order of the source. Expressions are not searched."""
     for node in body:
         inside = prefix
         if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
@@ -96,7 +96,7 @@ def _paragraphs(blocks: list[str]) -> Iterator[str]:
 
 
 def _prose(block: str, fewest_words: int) -> str | None:
-    """A block as one line without markup; None where it is a list, a table, code, a formula or too short."""
+    """A block as one line without markup; None if it is a list, a table, code, a formula or too short."""
     plain = _REFERENCE.sub("", _ROLE.sub(r"\1", block))
     if _LIST_TABLE_OR_CODE.search(plain):
         return None

@@ -1,7 +1,7 @@
-"""Makes pairs of summary and paragraph out of documented functions, drawn by hashes so that every machine draws the same.
+"""Makes pairs of summary and paragraph from documented functions, drawn by hashes so that every machine draws the same.
 
 Each summary and each paragraph is used once: a random third of the functions exchange their paragraphs. So no two examples
-share a text, and one text alone says nothing about the label.
+share a text, and a single text does not reveal the label.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ SPLITS = ("train", "dev", "test")
 _TRAIN_SHARE, _DEV_SHARE = 0.70, 0.15
 _MEDIUM_WORDS = 16
 _MOST_COPIES = 2
-"""A paragraph that stands in more docstrings than this is boilerplate, which belongs nowhere and everywhere."""
+"""A paragraph that occurs in more docstrings than this is boilerplate and left out."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A function's summary and a paragraph of its own docstring; `file` is a path from the library's parent folder."""
+    """A function's summary and a paragraph of its docstring. `file` is the path from the library's parent folder."""
 
     library: str
     file: str
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Pair:
-    """One example. `file` and `paragraph_file` differ where `label` is 0, and both lie in `split`."""
+    """One example. `file` and `paragraph_file` differ if `label` is 0; both are in the same split."""
 
     id: str
     split: str
@@ -51,7 +51,7 @@ class Pair:
 
 
 def read(libraries: Iterable[Library]) -> list[Entry]:
-    """All documented functions, by library, file and place in the file."""
+    """All documented functions, ordered by library, file and position in the file."""
     with _collector_paused():
         return [
             Entry(library.name, file, found.function, found.summary, found.paragraph)
@@ -62,7 +62,7 @@ def read(libraries: Iterable[Library]) -> list[Entry]:
 
 
 def draw(entries: Sequence[Entry]) -> list[Pair]:
-    """All pairs, in an order in which any first part has about the same shares of splits and labels as the whole."""
+    """All pairs, ordered so that any first part has about the same shares of splits and labels as the whole."""
     groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
     for entry in _distinct(entries):
         groups[split_of(entry.file), entry.library].append(entry)
@@ -70,15 +70,15 @@ def draw(entries: Sequence[Entry]) -> list[Pair]:
 
 
 def split_of(file: str) -> str:
-    """The split of a file, which depends on its path alone: an upgrade that adds a file moves no other."""
+    """The split of a file. It depends on the path alone, so that an upgrade which adds a file moves no other."""
     place = int(_draw("split", file)[:12], 16) / 16**12
     return "train" if place < _TRAIN_SHARE else "dev" if place < _TRAIN_SHARE + _DEV_SHARE else "test"
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries of which no two share a summary or a paragraph, compared without case and punctuation.
+    """Entries without duplicates of a summary or a paragraph, compared without case and punctuation.
 
-    Else a copied docstring could be an example twice, in two splits, or under both labels.
+    Otherwise a copied docstring could be an example twice, in two splits, or with both labels.
     """
     copies = Counter(_bare(entry.paragraph) for entry in entries)
     seen: set[tuple[str, str]] = set()
@@ -105,7 +105,7 @@ def _pairs(split: str, group: Sequence[Entry]) -> list[Pair]:
 
 
 def _exchangeable(entries: list[Entry]) -> list[Entry]:
-    """The entries less those beyond half of the whole from one file, which could only exchange with their own file."""
+    """The entries, without those by which one file would have more than half: they could only exchange within that file."""
     kept = list(entries)
     while kept:
         file, count = Counter(entry.file for entry in kept).most_common(1)[0]
@@ -132,7 +132,7 @@ def _pair(split: str, entry: Entry, giver: Entry) -> Pair:
 
 
 def _interleaved(pairs: Sequence[Pair]) -> list[Pair]:
-    """Pairs by their relative place within their split and label."""
+    """Pairs ordered by their relative position within their split and label."""
     strata: dict[Hashable, list[Pair]] = defaultdict(list)
     for pair in sorted(pairs, key=lambda pair: _draw("order", pair.id)):
         strata[pair.split, pair.label].append(pair)
@@ -143,7 +143,7 @@ def _interleaved(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _draw(purpose: str, *parts: str) -> str:
-    """A pseudo-random key, the same everywhere; purposes are independent of one another."""
+    """A pseudo-random key, the same everywhere; different purposes give independent keys."""
     return sha256("\0".join((purpose, *parts)).encode()).hexdigest()
 
 
@@ -153,7 +153,7 @@ def _bare(text: str) -> str:
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Syntax trees have no cycles, and looking for them costs a quarter of the reading."""
+    """Pauses the garbage collector: syntax trees have no cycles, and searching for them takes a quarter of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The libraries whose documentation is read: where they lie and which versions they are, without importing them."""
+"""The libraries whose documentation is read: their folders and versions, found without importing them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ DISTRIBUTIONS: Mapping[str, str] = {
 """Module -> the distribution that installs it."""
 
 _SKIPPED_FOLDERS = frozenset({"tests", "externals", "_external", "_vendored", "_vendor"})
-"""Tests document little, and vendored code is another library's."""
+"""Tests have little documentation, and vendored code belongs to other libraries."""
 
 
 @dataclass(frozen=True)
 class Library:
-    """An installed library, by the name of its distribution."""
+    """An installed library; its name is that of its distribution."""
 
     name: str
     version: str
@@ -35,7 +35,7 @@ class Library:
 
 
 def installed_libraries(distributions: Mapping[str, str] = DISTRIBUTIONS) -> list[Library]:
-    """Every library, by module; a DataError names all that are missing."""
+    """All libraries. Raises DataError that names those that are missing."""
     found, missing = [], []
     for module, distribution in sorted(distributions.items()):
         spec = importlib.util.find_spec(module)  # a top-level name: finding it runs none of its code
@@ -56,7 +56,7 @@ def installed_libraries(distributions: Mapping[str, str] = DISTRIBUTIONS) -> lis
 
 
 def source_files(library: Library) -> Iterator[tuple[str, bytes]]:
-    """Every Python source outside tests, as its path from the library's parent (with '/') and its content, by path."""
+    """Yields (path from the library's parent with '/', content) of every Python source outside tests, sorted by path."""
     paths = []
     for folder, folders, names in os.walk(library.folder):
         folders[:] = [name for name in folders if name not in _SKIPPED_FOLDERS]

@@ -1,4 +1,4 @@
-"""Tasks of the GLUE benchmark (Wang et al. 2018), from the Hugging Face hub or from a folder of the official files."""
+"""Tasks of the GLUE benchmark (Wang et al., 2018), from the Hugging Face hub or from a folder of the official files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class GlueOptions(Options):
 
 
 class GlueTask(Task):
-    """A task of GLUE, by its facts."""
+    """A GLUE task, described by its `GlueFacts`."""
 
     version = "1"
 
@@ -90,7 +90,7 @@ class GlueTask(Task):
 
 
 def options_with(metrics: tuple[str, ...]) -> type[GlueOptions]:
-    """The options of a task with these default metrics."""
+    """The options class of a task with these default metrics."""
     field = copy(GlueOptions.model_fields["metrics"])
     field.default = list(metrics)
     return create_model("GlueOptions", __base__=GlueOptions, __doc__=GlueOptions.__doc__, metrics=(field.annotation, field))

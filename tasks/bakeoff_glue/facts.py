@@ -11,7 +11,7 @@ REPOSITORY = "nyu-mll/glue"
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 
 Columns = dict[str, list[str] | list[int] | list[float]]
-"""A split by column: the text columns under the hub's names, and `label`, with numbers of labels or of a regression."""
+"""A split by column: the text columns by the hub's names, and `label`, with label numbers or a regression's numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,16 +20,16 @@ class Split:
 
     rows: int
     file: str
-    """In the folder of official files."""
+    """File name in the folder of official files."""
     hub_file: str
-    """In the hub's repository."""
+    """File name in the hub's repository."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
-    """Name of a file that a folder may have in place of `file` -> why it can't be used."""
+    """Name of a file that a folder may have instead of `file` -> why it can't be used."""
 
     def check_rows(self, found: int, where: str) -> None:
-        """Raises DataError where a file has another number of rows than the official one."""
+        """Raises DataError if a file has another number of rows than the official one."""
         if found != self.rows:
-            raise DataError(f"{where}: {found} rows, expected {self.rows}: the file is cut off or no official one")
+            raise DataError(f"{where}: {found} rows, expected {self.rows}: the file is incomplete, or not the official one")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,22 +40,22 @@ class GlueFacts:
     summary: str
     folder: str
     text_columns: Mapping[str, str]
-    """Column on the hub, and here -> column in the official files."""
+    """Column name on the hub, and in this task -> column name in the official files."""
     label_column: str
-    """In the official files; on the hub it is always `label`."""
+    """Column name in the official files; on the hub it is always `label`."""
     labels: Mapping[str, str]
-    """Label in the official files -> label name, in the order of the hub's indices; empty for a regression."""
+    """Label in the official files -> label name, in the order of the hub's numbers; empty for a regression."""
     metrics: tuple[str, ...]
-    """The benchmark's own (Wang et al. 2018, table 1); the first is primary."""
+    """The benchmark's own metrics (Wang et al., 2018, table 1); the first is primary."""
     splits: Mapping[str, Split]
     hidden_splits: tuple[str, ...] = ()
-    """Their labels are kept by the benchmark's server."""
+    """Splits whose labels only the benchmark's server has."""
     positive: str | None = None
-    """The label that the benchmark's F1 is about."""
+    """The label that the benchmark's F1 is about; None for tasks without F1."""
     range: tuple[float, float] | None = None
-    """Smallest and largest number of a regression."""
+    """Smallest and largest label of a regression."""
     header: tuple[str, ...] | None = None
-    """The columns of files that name none."""
+    """The column names, if the files have no header."""
     gaps: bool = False
     """Whether the official files have lines with too few columns, which are left out, as on the hub."""
 
@@ -170,7 +170,7 @@ MNLI = GlueFacts(
 )
 QNLI = GlueFacts(
     name="qnli",
-    summary="GLUE QNLI: does a sentence hold the answer to a question?",
+    summary="GLUE QNLI: does a sentence contain the answer to a question?",
     folder="QNLI",
     text_columns={"question": "question", "sentence": "sentence"},
     label_column="label",

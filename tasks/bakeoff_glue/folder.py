@@ -1,7 +1,7 @@
 """Reads the official GLUE files from a folder.
 
-Without a CSV library: a `"` is an ordinary character in these files, at which CSV readers lose rows, and errors must name file
-and line.
+No CSV library is used: a `"` is an ordinary character in these files, which makes CSV readers lose rows, and errors must name
+file and line.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ from bakeoff.plugin import NOT_FETCHED, DataError, is_git_pointer, quoted, read_
 from bakeoff_glue.facts import Columns, GlueFacts, Split
 
 ALWAYS_READ, LARGEST_ROW = 2**24, 2**13
-"""Bytes: a file of so many rows has at most the first, and so many for each row. Official rows have some 200."""
+"""The largest size in bytes of a file of so many rows: the first number, or the second for each row if that is more.
+Official rows have about 200."""
 
 
 def find_folder(facts: GlueFacts, data: Path) -> Path:
-    """The task's folder at or below `data`, with every file there; raises DataError that names what was looked for."""
+    """The task's folder at or below `data`, with all its files. Raises DataError that names what was looked for."""
     candidates = (data / "glue" / facts.folder, data / facts.folder)
     try:
         if not data.is_dir():
@@ -40,7 +41,7 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
 
 
 def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, str]:
-    """One official file, and a data check, which may be empty. Raises DataError with file and line for the first damage."""
+    """One official file, and a data check, which may be empty. Raises DataError with file and line of the first damage."""
     path = folder / split.file
     lines, ended = _lines(path, split.rows)
     header = list(facts.header or lines[0].split("\t"))
@@ -59,7 +60,7 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, s
     for number, line in enumerate(lines[first - 1 :], start=first):
         cells = line.split("\t")
         if not ended and number == len(lines) and (len(cells) != len(header) or len(labels) + 1 != split.rows):
-            why = f"this line has no end, after {len(labels)} whole rows of {split.rows}: the file is cut off"
+            why = f"this line is incomplete, after {len(labels)} of {split.rows} rows: the file is cut off"
             raise _damage(path, number, why)
         if len(cells) != len(header):
             if facts.gaps and len(cells) < len(header):
@@ -78,10 +79,10 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, s
 
 
 def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
-    """The number of a label's name; of a regression, the number itself."""
+    """The number of a label; for a regression the number itself."""
     if facts.range is None:
         if word not in facts.labels:
-            raise _damage(path, line, f"label {quoted(word)} is none of {', '.join(facts.labels)}")
+            raise _damage(path, line, f"label {quoted(word)} is not one of {', '.join(facts.labels)}")
         return list(facts.labels).index(word)
     low, high = facts.range
     try:
@@ -89,19 +90,19 @@ def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
     except ValueError:
         number = math.nan
     if not low <= number <= high:
-        raise _damage(path, line, f"{facts.label_column} {quoted(word)} is no number from {low:g} to {high:g}")
+        raise _damage(path, line, f"{facts.label_column} {quoted(word)} is not a number from {low:g} to {high:g}")
     return number
 
 
 def _missing(split: Split, folder: Path) -> str:
-    reasons = [f"{name} is there, but {reason}" for name, reason in split.stand_ins.items() if (folder / name).is_file()]
+    reasons = [f"it has {name}, but {reason}" for name, reason in split.stand_ins.items() if (folder / name).is_file()]
     return f"{split.file} ({'; '.join(reasons)})" if reasons else split.file
 
 
 def _lines(path: Path, rows: int) -> tuple[list[str], bool]:
-    """At least one line, without line ends; `\\n` and `\\r\\n` end a line, and nothing else does (U+2028 is text).
+    r"""The lines without their ends, at least one, and whether the last one has an end.
 
-    And whether the last one has an end. `rows`: how many it should have; a file that is far too large for them is not read.
+    Only `\n` and `\r\n` end a line (U+2028 is text). rows: how many there should be; a file far too large for them is not read.
     """
     try:
         if is_git_pointer(path):
@@ -113,7 +114,7 @@ def _lines(path: Path, rows: int) -> tuple[list[str], bool]:
         raise _damage(path, 1, "the file is empty")
     if b"\0" in content:
         raise _damage(
-            path, content[: content.index(b"\0")].count(b"\n") + 1, "a NUL byte: the file is damaged or no UTF-8 text"
+            path, content[: content.index(b"\0")].count(b"\n") + 1, "a NUL byte: the file is damaged, or not UTF-8 text"
         )
     try:
         *lines, rest = content.decode("utf-8-sig").split("\n")

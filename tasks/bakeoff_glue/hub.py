@@ -1,7 +1,7 @@
-"""The same splits from the Hugging Face hub, at a pinned commit.
+"""Reads the same splits from the Hugging Face hub, at a pinned commit.
 
-The Parquet files are fetched by name, not through `load_dataset`: a file of a pinned commit that lies in the cache is
-used without a word on the network, and which files are needed is known before anything heavy is imported.
+The Parquet files are fetched by name, not through `load_dataset`: so a cached file of a pinned commit is used without any
+network, and the needed files are known before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bakeoff_glue.folder import ALWAYS_READ, LARGEST_ROW
 
 
 def find_on_hub(facts: GlueFacts) -> None:
-    """Raises DataError that names both ways to the data where the files are not cached and the hub is not reachable."""
+    """Raises DataError, which names both ways to get the data, if the files are not cached and the hub is not reachable."""
     if snapshot(facts) is None and not hub_is_reachable():
         raise DataError(
             f"glue/{facts.name} is not in the local cache, and the Hugging Face hub is not reachable; "
@@ -24,7 +24,7 @@ def find_on_hub(facts: GlueFacts) -> None:
 
 
 def cached_files(facts: GlueFacts) -> dict[str, list[Path]]:
-    """Split -> its file in the hub's cache; raises DataError where they are not all there."""
+    """Split -> its file in the hub's cache. Raises DataError unless all are there."""
     folder = snapshot(facts)
     if folder is None:
         raise DataError(f"glue/{facts.name} is not in the local cache")
@@ -32,13 +32,13 @@ def cached_files(facts: GlueFacts) -> dict[str, list[Path]]:
 
 
 def snapshot(facts: GlueFacts) -> Path | None:
-    """The folder in the hub's cache that has all files of the task; None where there is none."""
+    """The cached folder that has all files of the task; None if there is none."""
     files = [split.hub_file for split in facts.splits.values()]
     return hub_snapshot(REPOSITORY, repo_type="dataset", revision=REVISION, files=files)
 
 
 def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
-    """One Parquet file of the hub, downloaded where it is not cached. Raises DataError."""
+    """Reads one Parquet file of the hub, downloaded if it is not cached. Raises DataError."""
     import pyarrow
     import pyarrow.parquet
 
@@ -54,14 +54,14 @@ def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
         split.check_rows(file.metadata.num_rows, str(path))
         table = file.read(columns=[*facts.text_columns, "label"])
     except (OSError, pyarrow.ArrowException) as error:
-        raise DataError(f"{path}: damaged ({quoted(error)}); delete it, and it is fetched anew") from None
+        raise DataError(f"{path}: damaged ({quoted(error)}); delete it to download it again") from None
     split.check_rows(table.num_rows, str(path))
     labels = table["label"].to_pylist()
     if facts.range is not None:
         low, high = facts.range
         labels = [float(label) for label in labels]
         if strange := [label for label in labels if not low <= label <= high]:
-            raise DataError(f"{path}: label {strange[0]} is no number from {low:g} to {high:g}")
+            raise DataError(f"{path}: label {strange[0]} is not a number from {low:g} to {high:g}")
     elif foreign := set(labels) - set(range(len(facts.labels))):
-        raise DataError(f"{path}: labels {quoted(sorted(map(str, foreign)))} are not among 0 to {len(facts.labels) - 1}")
+        raise DataError(f"{path}: labels {quoted(sorted(map(str, foreign)))} are not one of 0 to {len(facts.labels) - 1}")
     return {**{name: table[name].to_pylist() for name in facts.text_columns}, "label": labels}

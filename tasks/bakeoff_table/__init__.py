@@ -1,4 +1,4 @@
-"""The tasks `table`, of files of one's own, and `hub-dataset`, of files of a dataset on the hub."""
+"""The tasks `table`, for your own files, and `hub-dataset`, for files of a dataset on the hub."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SPLITS = ("train", "dev", "test")
 
 
 class RowsTask(Task):
-    """What both tasks have in common; where a file is found is up to the subclass."""
+    """The base of both tasks; subclasses decide where files are found."""
 
     version = "3"
 
@@ -61,11 +61,11 @@ class RowsTask(Task):
 
     @abstractmethod
     def file(self, entry: str | FileOptions, options: Any, places: Paths) -> File:
-        """The file of an entry. Raises DataError where it is not available."""
+        """The file of an entry. Raises DataError if it is not available."""
 
 
 class Table(RowsTask):
-    """Files in the data folder, or beside the experiment file."""
+    """Rows from files in the data folder, or beside the experiment file."""
 
     name = "table"
     summary = "Your own rows: CSV, TSV, JSON or Parquet."
@@ -85,7 +85,7 @@ class Table(RowsTask):
 
 
 class HubDataset(RowsTask):
-    """Files of a dataset on the hub, at a pinned commit."""
+    """Rows from files of a dataset on the hub, at a pinned commit."""
 
     name = "hub-dataset"
     summary = "Rows of any dataset on the Hugging Face hub, at a pinned commit."
@@ -107,7 +107,7 @@ class HubDataset(RowsTask):
         return {split: [folder / name for name in names] for split, names in named.items()}
 
     def snapshot(self, options: HubOptions) -> tuple[Path | None, dict[str, list[str]]]:
-        """The folder in the hub's cache that has all files, or None; and split -> the files, by name in the repository."""
+        """(the cached folder that has all files, or None; split -> its files, by name in the repository)."""
         entries = self.entries(options).items()
         named = {split: [split_archive(name_of(entry))[0] for entry in of_split] for split, of_split in entries}
         needed = [name for names in named.values() for name in names]

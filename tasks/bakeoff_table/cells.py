@@ -11,17 +11,17 @@ from bakeoff_table.files import File
 from bakeoff_table.values import Odd, Row
 
 LONGEST_CELL = 2**24
-"""Characters: a quotation mark that is never closed would take in the rest of the file."""
+"""The longest cell in characters; otherwise a quotation mark that is never closed would take in the rest of the file."""
 MARK = "\ufeff"
-"""The byte order mark, which is ignored at the start of any line: files may have been joined."""
+"""The byte order mark, ignored at the start of any line, because files may have been joined."""
 DOS_END = "\x1a"
 SPACE_AROUND = 8
-"""Blanks that are allowed around a name when a repeated header is looked for."""
+"""How many blanks around a name are accepted when looking for a repeated header."""
 DELIMITERS = (";", "\t", "|", ",")
 
 
 def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """The file's rows, with the wanted columns. Raises DataError with file and line."""
+    """Yields the file's rows with the wanted columns. Raises DataError with file and line."""
     file = contents.file
     csv.field_size_limit(LONGEST_CELL)
     with contents.text() as stream:
@@ -59,20 +59,20 @@ def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 class Header:
-    """The names of a file's columns, and the places of the wanted ones."""
+    """The column names of a file, and the positions of the wanted columns."""
 
     def __init__(self, names: list[str], wanted: Sequence[str], file: File) -> None:
-        """Raises DataError for a header without a wanted column, or with one twice."""
+        """Raises DataError if a wanted column is missing or occurs twice."""
         require_columns(names, wanted, file)
         self.names, self.width, self.file = names, len(names), file
         self.folded = [name.casefold() for name in names]
         self.longest = max(map(len, names)) + SPACE_AROUND
-        """Characters that the first cell of a header can have."""
+        """The longest that the first cell of a repeated header can be, in characters."""
         self.places = [(name, names.index(name)) for name in wanted]
 
     def is_repeated(self, cells: Sequence[str], line: int) -> bool:
-        """Whether a row repeats the header, in upper or lower case, as in joined files. Raises DataError where the repeated
-        header has another order."""
+        """Whether a row repeats the header, in any case, as in joined files. Raises DataError if it has the columns in
+        another order."""
         if cells[0].strip().casefold() not in self.folded:
             return False
         found = [cell.strip().casefold() for cell in cells]
@@ -86,24 +86,25 @@ class Header:
         return False
 
     def width_error(self, cells: Sequence[str]) -> str:
-        """The message about a row with more or fewer cells than the header, with a hint at the cause."""
+        """The message for a row with more or fewer cells than the header, with a hint at the cause."""
         of = "columns are named" if self.file.columns is not None else "the header has"
         hint = ""
         if any("\0" in cell for cell in cells):
-            hint = "; it holds NUL bytes, as a file that was not written to its end: take another copy"
+            hint = "; it has NUL bytes, like an incomplete file: copy it again"
         elif cells[-1].strip() == DOS_END:
-            hint = "; it is the character that ends files in DOS: take it out"
+            hint = "; it is the end-of-file character of DOS: remove it"
         elif len(cells) > self.width and not any(cell.strip() for cell in cells[self.width :]):
-            hint = "; those beyond are empty: is there a delimiter too many at the end of the line?"
+            hint = "; the extra ones are empty: is there one delimiter too many at the end of the line?"
         elif self.file.quoting == "none" and any(cell.lstrip().startswith('"') for cell in cells):
-            hint = "; if cells stand in quotation marks, say `quoting: minimal`"
+            hint = "; if cells are in quotation marks, write `quoting: minimal`"
         elif any(cell[:1] == " " and cell.lstrip().startswith('"') for cell in cells):
-            hint = "; a quotation mark with a blank before it quotes nothing: take the blank out"
+            hint = "; a quotation mark after a blank does not quote: remove the blank"
         return f"{len(cells)} cell{'s' if len(cells) > 1 else ''} where {of} {self.width}{hint}"
 
 
 def header_names(cells: Sequence[str], file: File, line: int) -> list[str]:
-    """The header's names. Raises DataError where the first line shows a wrong encoding, or is Excel's line about delimiters."""
+    """The names in the header. Raises DataError if the first line shows a wrong encoding, or is Excel's line about
+    delimiters."""
     names = [name.strip() for name in cells]
     if names[0].startswith("ï»¿"):
         raise DataError(
@@ -111,7 +112,7 @@ def header_names(cells: Sequence[str], file: File, line: int) -> list[str]:
         )
     if any("\0" in name for name in names):
         raise DataError(
-            f"{file.at(line)}: it holds NUL bytes, as UTF-16 without a mark does: say `encoding: utf-16-le` or utf-16-be"
+            f"{file.at(line)}: it has NUL bytes, like UTF-16 without its mark: write `encoding: utf-16-le` or utf-16-be"
         )
     if names[0].startswith("sep=") and not any(names[1:]):
         told = names[0].removeprefix("sep=") or file.delimiter
@@ -134,18 +135,18 @@ def oddities(cells: Sequence[str], lines: int, file: File) -> int:
 
 def quoting_error(error: csv.Error, file: File) -> str:
     told = {
-        "expected after": "a quotation mark stands in the middle of a quoted cell",
+        "expected after": "a quoted cell has a quotation mark in its middle",
         "end of data": "a quoted cell begins in this row and does not end",
         "field limit": f"a cell is longer than {LONGEST_CELL:,} characters, as if its quotation mark were never closed",
     }
     what = next((words for part, words in told.items() if part in str(error)), None)
     if what is None or file.quoting == "none":
         return f"no row of cells can be read: {error}"
-    return f"{what}; write it twice inside of a cell, or say `quoting: none` where the file knows no quoting"
+    return f"{what}; write it twice within a cell, or `quoting: none` if the file does not use quoting"
 
 
 class ColumnError(DataError):
-    """A file lacks `column`."""
+    """The column `column` is missing from a file."""
 
     def __init__(self, message: str, column: str) -> None:
         super().__init__(message)
@@ -153,7 +154,7 @@ class ColumnError(DataError):
 
 
 def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> None:
-    """Raises ColumnError for a header without a wanted column, DataError for one with a column twice."""
+    """Raises ColumnError if a wanted column is missing, DataError if one occurs twice."""
     for name in wanted:
         if names.count(name) > 1:
             raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}")
@@ -162,12 +163,14 @@ def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> 
 
 
 def header_hint(names: Sequence[str], file: File) -> str:
-    """A hint where a header lacks a column: another delimiter or quoting may be meant."""
+    """A hint for a header that lacks a column: the delimiter or quoting may be another."""
     if file.format not in {"csv", "tsv"} or file.columns is not None:
         return ""
     if len(names) == 1:
         held = [other for other in DELIMITERS if other != file.delimiter and other in names[0]]
-        return f"; it is one column: is the delimiter another? Then say `delimiter: {yaml_value(held[0])}`" if held else ""
+        return (
+            f"; there is only one column: if the delimiter is another, write `delimiter: {yaml_value(held[0])}`" if held else ""
+        )
     if file.quoting == "none" and all(name.startswith('"') and name.endswith('"') for name in names):
-        return "; if cells stand in quotation marks, say `quoting: minimal`"
+        return "; if cells are in quotation marks, write `quoting: minimal`"
     return ""

@@ -1,4 +1,4 @@
-"""The contents of a file, copied once and hashed while they are copied, and unpacked as they are read."""
+"""The contents of a file: copied once, hashed while copied, and unpacked while read."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def limit_of(size: int) -> int:
 
 
 class Contents:
-    """A copy of a file; `stream` reads it from its start, unpacked, as often as it is called."""
+    """A copy of a file. Each call of `stream` reads it from its start, unpacked."""
 
     def __init__(self, file: File, folder: Path) -> None:
-        """The copy is made in `folder`. Raises DataError where the file can't be read."""
+        """folder: where the copy is made. Raises DataError if the file can't be read."""
         self.file = file
         try:
             if is_git_pointer(file.path):
@@ -46,7 +46,7 @@ class Contents:
         self.copy.close()
 
     def stream(self) -> io.BufferedReader:
-        """The unpacked bytes. Raises DataError, here or while they are read, where they can't be unpacked."""
+        """The unpacked bytes. Raises DataError, here or while reading, if they can't be unpacked."""
         self.copy.seek(0)
         begins = self.copy.read(2)
         self.copy.seek(0)
@@ -58,45 +58,45 @@ class Contents:
             source, limit = gzip.GzipFile(fileobj=self.copy), limit_of(self.size)
         elif begins == ZIP:
             raise DataError(
-                f"{self.file.shown}: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows as CSV)"
+                f"{self.file.shown}: it is a ZIP archive (end its name in .zip) or a workbook (save its rows as CSV)"
             )
         stream = io.BufferedReader(Unpacked(source, self.file.shown, limit), BUFFER)
         begins = stream.peek(4)[:4]
         if limit is not None and begins.startswith((GZIP, ZIP)):
-            raise DataError(f"{self.file.shown}: what it unpacks to is compressed once more: unpack it first")
+            raise DataError(f"{self.file.shown}: its content is compressed again: unpack it first")
         if begins == PARQUET:
-            raise DataError(f"{self.file.shown}: it is a Parquet file: say `format: parquet`, or end its name in .parquet")
+            raise DataError(f"{self.file.shown}: it is a Parquet file: write `format: parquet`, or end its name in .parquet")
         return stream
 
     def member(self) -> Any:
         return guarded(self.file.shown, lambda: zipfile.ZipFile(self.copy).open(self.file.member))
 
     def text(self) -> io.TextIOWrapper:
-        """The text, with line ends as they are."""
+        """The text, with its original line ends."""
         encoding = "utf-8-sig" if self.file.encoding == "utf-8" else self.file.encoding
         return io.TextIOWrapper(self.stream(), encoding=encoding, newline="")
 
     def undecodable(self, error: UnicodeError) -> DataError:
-        """The error for text in another encoding, with its line, which is found by reading the file again."""
+        """The error for text in another encoding, with its line, which is found by reading again."""
         shown, encoding = self.file.shown, self.file.encoding
         with self.stream() as stream:
             if encoding == "utf-8" and (guess := BYTE_ORDER_MARKS.get(stream.peek(2)[:2])):
-                return DataError(f"{self.file.at(1)}: it is no UTF-8 but begins like UTF-16: say `encoding: {guess}`")
+                return DataError(f"{self.file.at(1)}: it is not UTF-8 but begins like UTF-16: write `encoding: {guess}`")
             if "\n".encode(encoding) != b"\n":  # then bytes tell no lines
-                return DataError(f"{shown}: it is no {encoding}: {error}")
+                return DataError(f"{shown}: it is not {encoding}: {error}")
             for number, line in enumerate(stream, start=1):
                 try:
                     line.decode(encoding)
                 except UnicodeError as found:
                     byte = f"byte 0x{line[found.start]:02x}" if isinstance(found, UnicodeDecodeError) else "a byte"
                     hint = "; of files from Excel it is often `encoding: cp1252`" if encoding == "utf-8" else ""
-                    return DataError(f"{self.file.at(number)}: {byte} is no {encoding}{hint}")
-        return DataError(f"{shown}: it is no {encoding}: {error}")
+                    return DataError(f"{self.file.at(number)}: {byte} is not {encoding}{hint}")
+        return DataError(f"{shown}: it is not {encoding}: {error}")
 
     def is_utf8_after_all(self) -> bool:
-        """Whether a file that is read in an encoding of one byte a character is really UTF-8 with non-ASCII characters.
+        """Whether a file read in a single-byte encoding is really UTF-8 with non-ASCII characters.
 
-        Those would become two or three other characters each ("Käse" becomes "KÃ¤se"), without an error.
+        Each of those would become two or three other characters ("Käse" becomes "KÃ¤se"), without an error.
         """
         if self.file.format == "parquet" or len("\u00e4\u00f6".encode(self.file.encoding, "replace")) != 2:
             return False
@@ -135,10 +135,10 @@ class Unpacked(io.RawIOBase):
 
 
 def guarded(shown: str, action: Callable[[], Any]) -> Any:
-    """The action's result. Raises DataError for whatever can be wrong with a compressed file."""
+    """Returns the action's result. Raises DataError for any error that a damaged compressed file can cause."""
     try:
         return action()
     except KeyError:
         raise DataError(f"{shown}: there is no such file in the archive") from None
     except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise DataError(f"{shown}: it cannot be unpacked, as if it were cut off or damaged: {error}") from None
+        raise DataError(f"{shown}: it cannot be unpacked, so it is incomplete or damaged: {error}") from None

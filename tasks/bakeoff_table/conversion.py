@@ -1,4 +1,4 @@
-"""Converts a file's rows to Arrow: labels as words (for a regression as numbers), missing values as null."""
+"""Converts a file's rows to Arrow: labels as texts (for a regression as numbers), missing values as null."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 10_000
-"""Rows that are Python objects at a time."""
+"""How many rows are held as Python objects at a time."""
 PLACE = "(place)"
-"""The column with a row's file, line and oddities; no option can name a column so."""
+"""The column with a row's file, line and oddities; options can't name such a column."""
 NAMES, CHECKS = b"bakeoff.names", b"bakeoff.said"
 """Keys of the metadata: label names in the file itself, or null; data checks of the file as a whole."""
 NO_LABEL = -1
-"""The value in datasets of the hub for a label that is not public."""
+"""What datasets of the hub have in place of a label that is not public."""
 READERS = {"csv": cell_rows, "tsv": cell_rows, "jsonl": json_rows, "parquet": parquet_rows}
 READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missing")
-"""Options that the Arrow rows depend on, other than those of how the file is written."""
+"""Options that the Arrow rows depend on, besides those on how the file is written."""
 
 
 def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
-    """Everything that a file's Arrow rows depend on, other than its contents and its place in its split."""
+    """Everything that a file's Arrow rows depend on, besides its contents and its position in its split."""
     return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none", split in options.unlabelled]
 
 
@@ -43,23 +43,23 @@ class Conversion:
     """Converts one file of a split to Arrow."""
 
     def __init__(self, file: File, split: str, position: int, options: TableOptions, *, sha256: str, cache: Path) -> None:
-        """`position` is the file's number among those of its split; `sha256` is the hash that its contents must have."""
+        """position: the file's number within its split. sha256: the hash that its contents must have."""
         self.file, self.split, self.position, self.options = file, split, position, options
         self.sha256, self.cache = sha256, cache
         self.labelled = split not in options.unlabelled
         self.templates = [pieces(template) for template in options.join or ()]
         self.names: list[str] | None = None
         self.short = max(len(word) for word in (*MISSING_WORDS, *options.missing))
-        """A longer text can't be a word for a missing value."""
+        """A text longer than this is not a word for a missing value."""
         self.kind = options.task_kind
         self.words: dict[str, str | None] = {}
-        """Label in the file -> its name: a cache."""
+        """Cache: label in the file -> its name."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """The file's rows, AT_ONCE at a time. Raises DataError, with file and line where there is one."""
+        """Yields the file's rows, AT_ONCE at a time. Raises DataError, with file and line if there is one."""
         with closing(Contents(self.file, self.cache)) as contents:
             if contents.sha256 != self.sha256:
-                raise DataError(f"{self.file.shown}: it changed while it was read: wait until it is written, then start again")
+                raise DataError(f"{self.file.shown}: it changed while it was read: repeat the command when it is complete")
             if self.kind.has_labels and self.labelled:
                 self.names = names_in_file(contents, self.options.label[0])
             schema, rows = self.schema(contents), self.converted(contents)
@@ -67,7 +67,8 @@ class Conversion:
                 yield self.batch(part, schema)
 
     def converted(self, contents: Contents) -> Iterator[dict[str, Any]]:
-        """Each row as a mapping by column, for Arrow. Raises DataError, for a missing label column with the way out."""
+        """Yields each row as a mapping by column, for Arrow. Raises DataError, which for a missing label column says what to
+        do."""
         count = 0
         try:
             for line, lines, odd, cells in self.rows(contents):
@@ -94,7 +95,7 @@ class Conversion:
 
         one = pa.string() if self.kind.has_labels else pa.float64()
         place = {"file": pa.int32(), "line": pa.int64(), "lines": pa.int32(), "odd": pa.int32(), "gap": pa.string()}
-        told = f"{self.file.shown} is UTF-8, and is read as {self.file.encoding}: is `encoding` right?"
+        told = f"{self.file.shown} is UTF-8, but is read as {self.file.encoding}: check `encoding`"
         checks = [told] if contents.is_utf8_after_all() else []
         return pa.schema(
             {
@@ -117,11 +118,11 @@ class Conversion:
                 for value in row.values():
                     for text in value if isinstance(value, list) else [value]:
                         if isinstance(text, str) and any("\ud800" <= character <= "\udfff" for character in text):
-                            raise self.error(row[PLACE]["line"], f"{quoted(text)} holds half a character") from None
+                            raise self.error(row[PLACE]["line"], f"{quoted(text)} has half a character") from None
             raise
 
     def row(self, count: int, place: dict[str, Any], cells: Mapping[str, Any]) -> dict[str, Any]:
-        """One row for Arrow; oddities and the column that it lacks are noted in `place`. Raises DataError."""
+        """One row for Arrow; oddities and a missing column are recorded in `place`. Raises DataError."""
         line, options = place["line"], self.options
         texts = {}
         for column in options.text:
@@ -136,7 +137,7 @@ class Conversion:
         return {"id": name, "label": label, **read, **slices, PLACE: place}
 
     def text(self, line: int, column: str, value: Any) -> tuple[str | None, int]:
-        """A text, or None where it is missing; and flags of `Odd`. Raises DataError for what is not a text."""
+        """(the text, None if it is missing; flags of `Odd`). Raises DataError for anything but text."""
         plain = type(value) is str and "\0" not in value and REPLACEMENT not in value
         if plain and len(value) > self.short and not value.isspace():
             return value, 0
@@ -147,13 +148,13 @@ class Conversion:
                 raise self.wrong(line, column, value, "is not a text")
             return str(value), Odd.NUMBER
         if "\0" in value:
-            raise self.error(line, f"column {quoted(column)} holds a NUL byte: is the file damaged, or its `encoding` another?")
+            raise self.error(line, f"column {quoted(column)} has a NUL byte: the file is damaged, or has another `encoding`")
         if REPLACEMENT in value:
             return value, Odd.LOST
         return value, Odd.MISSING_WORD if value.strip().lower() in MISSING_WORDS else 0
 
     def joined(self, texts: Mapping[str, str | None]) -> dict[str, str | None]:
-        """The texts that the templates make of the columns; None where a column is missing, with `gaps: none` where all are."""
+        """The texts that the templates make from columns; None if a column is missing, with `gaps: none` only if all are."""
         enough = any if self.options.gaps == "none" else all
         found: dict[str, str | None] = {}
         for name, template in zip(self.options.text_columns, self.templates, strict=True):
@@ -164,7 +165,7 @@ class Conversion:
         return found
 
     def gap(self, cells: Mapping[str, Any], texts: Mapping[str, str | None]) -> str:
-        """Name of the first column whose text or label the row lacks."""
+        """The first column whose text or label the row lacks; empty if it has all."""
         if (None in texts.values() and self.options.gaps != "none") or not any(texts.values()):
             return next(column for column, text in texts.items() if text is None)
         return next((column for column in self.options.label if self.is_missing(cells.get(column))), self.options.label[0])
@@ -185,7 +186,7 @@ class Conversion:
         return name
 
     def label(self, line: int, cells: Mapping[str, Any]) -> Any:
-        """The label: a word, a number, or a list of words; None where it is missing. Raises DataError."""
+        """The label: a text, a number, or a list of texts; None if it is missing. Raises DataError."""
         if len(self.options.label) > 1:
             return self.columns_set(line, cells)
         column = self.options.label[0]
@@ -204,7 +205,7 @@ class Conversion:
         return measured
 
     def columns_set(self, line: int, cells: Mapping[str, Any]) -> list[str] | None:
-        """Names of the label columns that hold 1."""
+        """Names of the label columns that contain 1."""
         found = []
         for column in self.options.label:
             value = cells.get(column)
@@ -218,14 +219,14 @@ class Conversion:
         return found
 
     def cells_set(self, line: int, column: str, value: Any) -> list[str] | None:
-        """The set of labels in a list, or in a cell of words with separators; an empty cell is the empty set."""
+        """The set of labels in a list, or in a cell with separators; an empty cell is the empty set."""
         if value is None or (isinstance(value, str) and value.strip() in self.options.missing):
             return [] if self.options.gaps == "none" else None
         if isinstance(value, str):
             if value.strip().startswith("[") and value.strip().endswith("]"):
                 between = quoted(self.options.separator)
                 raise self.wrong(
-                    line, column, value, f"is a list of some language; here {between} stands between (`separator`)"
+                    line, column, value, f"looks like a list in program code; labels are separated by {between} (`separator`)"
                 )
             value = [part for part in value.split(self.options.separator) if part.strip()]
         if not isinstance(value, list):
@@ -233,7 +234,7 @@ class Conversion:
         return list(dict.fromkeys(self.word(line, column, each) for each in value))
 
     def word(self, line: int, column: str, value: Any) -> str:
-        """A label's name; where the file itself has names, that of a number. Raises DataError."""
+        """A label's name; if the file itself has label names, the one for this number. Raises DataError."""
         if isinstance(value, str):
             found = self.words[value] = label_name(value)
         elif self.names is not None and (place := number(value)) is not None:
@@ -241,12 +242,12 @@ class Conversion:
                 say = f"say `unlabelled: {self.options.unlabelled_too(self.split)}`"
                 none = f"; where it means that no row of {self.split} has a label, {say}"
                 hint = none if place == NO_LABEL and self.split != "train" else ""
-                raise self.wrong(line, column, value, f"is none of its labels, 0 to {len(self.names) - 1}{hint}")
+                raise self.wrong(line, column, value, f"is not one of its labels, 0 to {len(self.names) - 1}{hint}")
             found = self.names[int(place)]
         else:
             found = label_name(value)
         if not found or is_gap(value):
-            hint = "; for sets of labels say `kind: multilabel`" if isinstance(value, list) else ""
+            hint = "; for sets of labels write `kind: multilabel`" if isinstance(value, list) else ""
             raise self.wrong(line, column, value, f"is not a label{hint}")
         return found
 

@@ -1,4 +1,4 @@
-"""Finds the files of a table, and decides how each is to be read."""
+"""Finds the files of a table, and determines the format of each."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ PACKED = {
     ".xls": "it is a workbook",
     ".ods": "it is a workbook",
 }
-"""End of a file's name -> why it can't be read."""
+"""Ending of a file's name -> why such a file can't be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file: its path, its name in messages, and how it is written."""
+    """A file: its path, its name in messages, and its format."""
 
     path: Path
     shown: str
     format: str
-    """csv, tsv, jsonl or parquet."""
+    """`csv`, `tsv`, `jsonl` or `parquet`."""
     member: str = ""
     """Name of the file within a ZIP archive; empty for other files."""
     delimiter: str = ","
@@ -45,12 +45,13 @@ class File:
 
     @property
     def written(self) -> list[object]:
-        """Everything that its rows depend on, other than its contents."""
+        """Everything that its rows depend on, besides its contents."""
         return [self.format, self.member, self.delimiter, self.quoting, self.columns, self.encoding]
 
 
 def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOptions, *, member: str = "") -> File:
-    """The file at the path, written as its entry says, else the task's options. Raises DataError for an unknown format."""
+    """The file at the path; its format comes from its entry, else from the task's options. Raises DataError for an unknown
+    format."""
     own = FileOptions(file=entry) if isinstance(entry, str) else entry
     if path.suffix.lower() == ARCHIVE:
         member = member or only_member(path, shown, name_of(entry))
@@ -74,7 +75,7 @@ def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOpti
 
 
 def format_of(name: str) -> str:
-    """The format by the end of the name. Raises DataError where that is none of FORMATS."""
+    """The format by the ending of the name. Raises DataError for other endings."""
     path = PurePosixPath(name)
     ending = path.suffix.lower()
     if ending == COMPRESSED:
@@ -82,7 +83,7 @@ def format_of(name: str) -> str:
     if ending in PACKED:
         raise DataError(f"{name}: {PACKED[ending]}: save its rows as CSV, JSON lines or Parquet (.gz and .zip are unpacked)")
     if ending not in FORMATS:
-        raise DataError(f"{name}: its name does not tell the format: say `format: csv`, or tsv, jsonl or parquet")
+        raise DataError(f"{name}: its name does not show the format: write `format: csv`, or tsv, jsonl or parquet")
     return FORMATS[ending]
 
 
@@ -90,9 +91,9 @@ def format_of(name: str) -> str:
 
 
 def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options: TableOptions) -> File:
-    """The file in the data folder, else beside the experiment file. Raises DataError where it is in neither.
+    """The file in the data folder, else beside the experiment file. Raises DataError if it is in neither.
 
-    In the data folder, which the user names, links are followed anywhere: snapshots of the hub and folders of DVC consist of
+    In the data folder, which the user named, links are followed anywhere: snapshots of the hub and folders of DVC consist of
     them. The experiment file, and what is beside it, may be a stranger's: links out of that folder are refused.
     """
     name = name_of(entry)
@@ -125,7 +126,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
 
 
 def why_not_regular(path: Path) -> str:
-    """Why the path is not a regular file, as a sentence; empty where nothing is there."""
+    """Why the path is not a regular file, as a sentence; empty if it does not exist."""
     try:
         read_regular(path, at_most=0)
     except FileNotFoundError:
@@ -136,19 +137,20 @@ def why_not_regular(path: Path) -> str:
 
 
 def require_inside(name: str) -> None:
-    """Raises DataError for a name that leads out of its folder."""
+    """Raises DataError for a name that points outside its folder."""
     if Path(name).is_absolute() or ".." in Path(name).parts or "\0" in name:
-        raise DataError(f"{quoted(name)} leads out of its folder: name files inside, and the folder by --data")
+        raise DataError(f"{quoted(name)} points outside its folder: name files inside, and the folder with --data")
 
 
 def candidates(folder: Path, name: str) -> list[tuple[Path, str]]:
-    """Paths that a name may mean: a file, or one in a ZIP archive (`glue.zip/MRPC/train.tsv`)."""
+    """(path, name within a ZIP archive or empty) for all that a name may mean: a file, or a member as in
+    `glue.zip/MRPC/train.tsv`."""
     archive, member = split_archive(name)
     return [(folder / name, ""), *([(folder / archive, member)] if member else [])]
 
 
 def split_archive(name: str) -> tuple[str, str]:
-    """(`a.zip`, `b/c.csv`) for `a.zip/b/c.csv`; the name itself and an empty text where no archive is in it."""
+    """(`a.zip`, `b/c.csv`) for `a.zip/b/c.csv`; (name, empty) if it names no archive."""
     parts = PurePosixPath(name).parts
     for number, part in enumerate(parts[:-1], start=1):
         if part.lower().endswith(ARCHIVE):
@@ -157,7 +159,7 @@ def split_archive(name: str) -> tuple[str, str]:
 
 
 def only_member(path: Path, shown: str, entry: str) -> str:
-    """Name of the only file in an archive. Raises DataError where there are several or none, or where it can't be read."""
+    """The name of the only file in an archive. Raises DataError if there are several or none, or it can't be read."""
     names = members_of(path, shown)
     if len(names) != 1:
         held = (

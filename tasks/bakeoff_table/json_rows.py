@@ -14,19 +14,19 @@ from bakeoff_table.files import File
 from bakeoff_table.values import Row
 
 LONGEST_LINE = 2**26
-"""Characters of one object."""
+"""The longest object, in characters."""
 LARGEST_ARRAY = 2**30
-"""Characters of a file that is one array, which is read into memory as a whole."""
+"""The longest file that is one array, in characters, because it is read into memory."""
 
 
 class TwiceNamed(dict[str, Any]):
-    """An object in which a key appears twice, so that all but the last value are lost."""
+    """An object in which a key occurs twice, so that all but its last value are lost."""
 
     twice: frozenset[str] = frozenset()
 
 
 def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """The file's rows. Raises DataError with file and line."""
+    """Yields the file's rows. Raises DataError with file and line."""
     names: dict[str, None] = {}
     within: list[str] = []
     for line, row in objects(contents):
@@ -42,12 +42,12 @@ def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         except ColumnError as error:
             if not within:
                 raise
-            hint = f"; under {quoted(within[0])} lies an array of objects: if those are the rows, write that array alone"
+            hint = f"; under {quoted(within[0])} is an array of objects: if those are the rows, save that array alone"
             raise ColumnError(f"{error}{hint}", error.column) from None
 
 
 def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each object with the number of its first line."""
+    """Yields (number of its first line, object)."""
     file, decoder = contents.file, json.JSONDecoder(object_pairs_hook=pairs, parse_float=Decimal)
     with contents.text() as stream:
         try:
@@ -55,7 +55,7 @@ def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:
             while text := stream.readline(LONGEST_LINE):
                 line += 1
                 if len(text) == LONGEST_LINE:
-                    raise DataError(f"{file.at(line)}: a line of more than {LONGEST_LINE:,} characters, which is no row")
+                    raise DataError(f"{file.at(line)}: a line of more than {LONGEST_LINE:,} characters is too long for a row")
                 text = text.strip().removeprefix("\ufeff")
                 if not text:
                     continue
@@ -74,7 +74,7 @@ def decoded(text: str, line: int, file: File, decoder: json.JSONDecoder, *, firs
     except json.JSONDecodeError as error:
         if first and text == "{":
             raise DataError(
-                f"{file.at(line)}: an object over several lines: the file must hold one object per line, or an array of objects"
+                f"{file.at(line)}: an object over several lines: the file must have one object per line, or an array of objects"
             ) from None
         raise DataError(f"{file.at(line)}:{error.colno}: not valid JSON: {error.msg}") from None
     except (ValueError, RecursionError) as error:  # a number of 5,000 digits; lists in lists in lists
@@ -82,7 +82,7 @@ def decoded(text: str, line: int, file: File, decoder: json.JSONDecoder, *, firs
 
 
 def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a text that is one array, each with the number of its first line."""
+    """Yields (number of its first line, object) for a text that is one array."""
     place, told = 1, 0  # behind the bracket; up to `told` the lines are counted
 
     def skipped(place: int) -> int:
@@ -114,7 +114,7 @@ def array_of(text: str, line: int, file: File, decoder: json.JSONDecoder) -> Ite
 
 
 def rest_of(stream: Any, file: File) -> str:
-    """The rest of the stream. Raises DataError where it is longer than LARGEST_ARRAY."""
+    """The rest of the stream. Raises DataError if it is longer than LARGEST_ARRAY."""
     text = stream.read(LARGEST_ARRAY)
     if len(text) == LARGEST_ARRAY:
         raise DataError(
@@ -124,10 +124,10 @@ def rest_of(stream: Any, file: File) -> str:
 
 
 def required_object(value: Any, line: int, file: File) -> dict[str, Any]:
-    """The value, an object. Raises DataError for anything else."""
+    """Returns the value if it is an object. Raises DataError otherwise."""
     if not isinstance(value, dict):
         what = "an array" if isinstance(value, list) else f"{quoted(value)}, not an object"
-        raise DataError(f"{file.at(line)}: found {what}: the file must hold one object per line, or an array of objects")
+        raise DataError(f"{file.at(line)}: found {what}: the file must have one object per line, or an array of objects")
     return value
 
 

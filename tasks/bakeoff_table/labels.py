@@ -1,4 +1,4 @@
-"""The names of a table's labels: which there are, what is wrong or odd about them, and labels as numbers."""
+"""The label names of a table, what is wrong or odd about them, and the conversion of labels to numbers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLENTY = 1000
-"""More classes than this need several rows each, or `kind` in the experiment file."""
+"""More classes than this must have several rows each, or `kind` must be given."""
 MANY_NUMBERS = 20
-"""More whole numbers than this may be counts or scores."""
+"""More distinct whole numbers than this may be counts or scores."""
 FEW_ROWS = 20
-"""With fewer, counts say nothing."""
+"""With fewer rows, frequencies mean nothing."""
 SEPARATORS = (";", ",", "|", "/", "+", "&", " ")
 EXAMPLES = 3
-"""Examples that are shown of each oddity."""
+"""How many examples of each oddity are shown."""
 
 
 def place_of(place: Any, files: Sequence[File]) -> str:
@@ -33,7 +33,7 @@ def place_of(place: Any, files: Sequence[File]) -> str:
 
 
 class Labels:
-    """The labels of the training rows, as words, with the rows of each counted."""
+    """The labels of the training rows as texts, with their numbers of rows."""
 
     def __init__(self, train: pa.Table, files: Sequence[File], options: TableOptions) -> None:
         import pyarrow as pa
@@ -49,7 +49,7 @@ class Labels:
         self.counts = Counter({entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None})
         told = json.loads((train.schema.metadata or {}).get(NAMES, b"null"))
         self.own_names: list[str] | None = told
-        """The label names in the first file itself."""
+        """Label names stored in the first file itself; None if it has none."""
 
     def first(self, word: str) -> str:
         """File and line of the first row that has the label."""
@@ -59,14 +59,15 @@ class Labels:
         return place_of(self.table[PLACE][place if self.parents is None else self.parents[place].as_py()].as_py(), self.files)
 
     def counted(self, word: str) -> str:
-        """A label with the number of its rows, and the first."""
+        """A label with its number of rows and the place of the first."""
         rows = self.counts[word]
         return f"{quoted(word)} ({rows:,} row{'s' if rows > 1 else ''}, first {self.first(word)})"
 
     def names(self) -> list[str]:
-        """The names in order: those of the experiment file, else those in the training file's metadata, else those of its rows.
+        """The label names in order: those of the experiment file, else those in the training file's metadata, else those of its
+        rows.
 
-        Raises DataError for a column that can't hold labels.
+        Raises DataError for a column that can't contain labels.
         """
         options = self.options
         if len(options.label) > 1:
@@ -81,12 +82,12 @@ class Labels:
             found = sorted(self.counts, key=lambda word: (float(word), word) if numbers else word)
         if len(found) < options.task_kind.min_labels:
             only = f"only the label {quoted(found[0])}" if found else "no label"
-            raise DataError(f"{self.shown}: column {quoted(self.column)} holds {only}, so that there is nothing to learn")
+            raise DataError(f"{self.shown}: column {quoted(self.column)} has {only}, so there is nothing to learn")
         self.refuse_too_many(found)
         return found
 
     def refuse_numbers(self) -> None:
-        """Raises DataError for a column of numbers with decimals where nobody said that each is a class of its own."""
+        """Raises DataError for a column of numbers with decimals, unless `kind` says that each is a class."""
         if self.options.kind is not None:
             return
         decimals = [word for word in self.counts if decimal(word)]
@@ -99,7 +100,7 @@ class Labels:
             )
 
     def refuse_too_many(self, found: Sequence[str]) -> None:
-        """Raises DataError for more labels than a model of the kind can have, or than rows to learn them from."""
+        """Raises DataError for more labels than a model of this kind can have, or than there are rows to learn them from."""
         told = f"{self.shown}: column {quoted(self.column)} holds {len(found):,} different labels, such as"
         some = f"{quoted(found[0])} and {quoted(found[-1])}"
         kind = self.options.task_kind
@@ -115,7 +116,7 @@ class Labels:
         return len(self.words) >= FEW_ROWS and len(self.counts) * 2 > len(self.words)
 
     def checks(self) -> list[str]:
-        """Data checks: what is odd about the labels. None where the experiment file names them."""
+        """Data checks: what is odd about the labels. Empty if the experiment file names them."""
         if self.options.labels is not None or len(self.options.label) > 1 or self.own_names is not None:
             return []
         column, found = quoted(self.column), self.other_separator()
@@ -149,7 +150,7 @@ class Labels:
         return found
 
     def other_separator(self) -> list[str]:
-        """A data check where labels look like others with another separator between them."""
+        """A data check if labels look like several labels joined by another separator."""
         if not self.options.task_kind.several_labels:
             return []
         for mark in SEPARATORS:
@@ -164,7 +165,7 @@ class Labels:
         return []
 
     def kept_header(self) -> list[str]:
-        """A data check where `columns` is given and the first line may be a header: no other row has its label."""
+        """A data check if `columns` is given but the first line looks like a header, because no other row has its label."""
         place = self.table[PLACE][0].as_py()
         file = self.files[place["file"]]
         if file.columns is None or place["line"] != 1 or self.parents is not None:

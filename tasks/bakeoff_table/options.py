@@ -21,9 +21,9 @@ FORMATS = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
-"""End of a file's name -> its format."""
+"""Ending of a file's name -> its format."""
 JOINED = "joined"
-"""Name of the column that `join` makes of several; of a pair, `joined1` and `joined2`."""
+"""The name of the column that `join` makes; of two, `joined1` and `joined2`."""
 
 
 def _as_list(value: Any) -> Any:
@@ -41,7 +41,7 @@ def _a_codec(name: str) -> str:
 
 def _a_delimiter(character: str) -> str:
     if character in {"\r", "\n", '"'}:
-        raise ValueError(f"{character!r} cannot stand between cells")
+        raise ValueError(f"{character!r} cannot separate cells")
     return character
 
 
@@ -53,23 +53,23 @@ def _a_dataset(path: str) -> str:
 
 def _a_commit(revision: str) -> str:
     if not re.fullmatch(r"[0-9a-f]{40}", revision):
-        raise ValueError("must be a commit in all its 40 digits (0-9, a-f): what a branch or a tag holds may change")
+        raise ValueError("must be a commit with all its 40 digits (0-9, a-f), because a branch or tag may change")
     return revision
 
 
 def pieces(template: str) -> list[tuple[str, str | None]]:
-    """A template's parts: (literal text, the column that follows it or None). Raises ValueError."""
+    """The parts of a template: (literal text, the column after it or None). Raises ValueError."""
     found = []
     for literal, name, form, conversion in Formatter().parse(template):
         if name == "" or form or conversion:
-            raise ValueError("a template names columns only: `{column}`; a brace of its own is written twice")
+            raise ValueError("a template may contain column names only, `{column}`; write a literal brace twice")
         found.append((literal, name))
     return found
 
 
 def _a_template(template: str) -> str:
     if not any(name for _, name in pieces(template)):
-        raise ValueError("a template names the columns that it joins: `{title}. {body}`")
+        raise ValueError("a template must name the columns to join: `{title}. {body}`")
     return template
 
 
@@ -84,7 +84,7 @@ Names = Annotated[
 LabelName = Annotated[
     Name, BeforeValidator(lambda value: label_name(value) or value, json_schema_input_type=Name | bool | int | float)
 ]
-"""YAML reads `labels: [0, 1]` as numbers and `[true, false]` as booleans; their names are those that files give them."""
+"""A label's name; numbers and booleans, as YAML reads `[0, 1]` and `[true, false]`, become the names that files give them."""
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 Quoting = Literal["minimal", "none"]
 Delimiter = Annotated[
@@ -93,7 +93,7 @@ Delimiter = Annotated[
     BeforeValidator(lambda value: "\t" if value == "\\t" else value),
     AfterValidator(_a_delimiter),
 ]
-r"""In YAML, `'\t'` are two characters and `"\t"` is one; both mean the tab."""
+r"""One character. In YAML `'\t'` is two characters and `"\t"` one; both mean the tab."""
 Columns = Annotated[list[Name], AfterValidator(no_duplicates), Field(min_length=1)]
 Encoding = Annotated[str, AfterValidator(_a_codec)]
 Template = Annotated[str, AfterValidator(_a_template)]
@@ -105,7 +105,7 @@ Templates = Annotated[
 
 
 class FileOptions(Options):
-    """A file that is written in another way than the others; what is left out is as for the task."""
+    """A file that is written differently from the others; what is left out is as for the task."""
 
     file: Name
     format: Format | None = None
@@ -116,7 +116,7 @@ class FileOptions(Options):
 
 
 def _by_name_alone(entry: str | FileOptions) -> str | FileOptions:
-    """An entry with a name alone becomes the name, so that it has one spelling and one run id."""
+    """An entry with only a name becomes that name, so that it has one spelling and one run id."""
     alone = isinstance(entry, FileOptions) and entry == FileOptions(file=entry.file)
     return entry.file if isinstance(entry, FileOptions) and alone else entry
 
@@ -144,7 +144,7 @@ Files = Annotated[
 
 
 class TableOptions(Options):
-    """Which files, how their rows are read, and what their columns mean."""
+    """Which files to read, how they are written, and what their columns mean."""
 
     train: Files = Field(
         description="CSV, TSV, JSON or Parquet; several files are one after another. A file that is written otherwise than the "
@@ -153,7 +153,7 @@ class TableOptions(Options):
     dev: Files | None = Field(None, description="To look at while working.")
     test: Files | None = Field(None, description="To report on.")
     unlabelled: Annotated[list[Literal["dev", "test"]], AfterValidator(no_duplicates)] = Field(
-        [], description="Splits whose rows have no labels: they are predicted and kept, and never scored."
+        [], description="Splits without labels: they are predicted but not scored."
     )
     text: Names = Field(description="The columns that the model reads: one or two, or more with `join`.")
     join: Templates | None = Field(
@@ -173,8 +173,10 @@ class TableOptions(Options):
         min_length=1,
         description="In their order; without, those that the training rows hold: numbers by size, words by alphabet.",
     )
-    id: Name | None = Field(None, description="A column that tells rows apart; without, their place in the file does.")
-    slices: Annotated[list[Name], AfterValidator(no_duplicates)] = Field([], description="Columns by which results may be cut.")
+    id: Name | None = Field(None, description="A column that identifies rows. Default: their position in the file.")
+    slices: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
+        [], description="Columns by whose values scores may be broken down."
+    )
     metrics: MetricNames | None = Field(
         None,
         description="The first is primary. Without: accuracy, macro_f1; pearson, spearman, mae; micro_f1, label_f1, accuracy.",
@@ -219,13 +221,13 @@ class TableOptions(Options):
         if len(self.label) > 1 and not kind.several_labels:
             raise ValueError("label: several columns go with `kind: multilabel`")
         if self.labels is not None and not kind.has_labels:
-            raise ValueError(f"labels: a {kind} has none")
+            raise ValueError(f"labels: a {kind} task has none; leave `labels` out")
         if self.labels is not None and len(self.label) > 1:
             raise ValueError("labels: with several label columns, their names are the labels; leave `labels` out")
         if both := sorted({*self.text} & {*self.label}):
-            raise ValueError(f"label: {both[0]!r} is what the model reads; it cannot be the answer too")
+            raise ValueError(f"label: {both[0]!r} is read by the model, so it cannot be the label too")
         if both := sorted({*self.text} & {*self.slices}):
-            raise ValueError(f"slices: {both[0]!r} is what the model reads; results are cut by other columns")
+            raise ValueError(f"slices: {both[0]!r} is what the model reads; scores are broken down by other columns")
         if taken := sorted({*self.text_columns, *self.slices} & {"id", "label"} or {*self.slices} & {*self.text_columns}):
             raise ValueError(f"the name {taken[0]!r} is reserved: give the column another one in the file")
         if lacking := [split for split in self.unlabelled if getattr(self, split) is None]:
@@ -263,7 +265,7 @@ class TableOptions(Options):
 
 
 class HubOptions(TableOptions):
-    """Files of a dataset on the Hugging Face hub, at one commit, named as its page lists them."""
+    """Files of a dataset on the Hugging Face hub, at one commit, by their names on its page."""
 
     path: Annotated[str, AfterValidator(_a_dataset)] = Field(description="The dataset: `owner/name`.")
     revision: Annotated[str, AfterValidator(_a_commit)] = Field(

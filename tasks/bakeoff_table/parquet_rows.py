@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 10_000
-"""Rows that are Python objects at a time."""
+"""How many rows are held as Python objects at a time."""
 LEAST_BYTES = 4
-"""The least bytes of a value in memory: a text has an offset of so many."""
+"""The least memory of a value in bytes; a text needs an offset of that size."""
 
 
 def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """The file's rows, with the wanted columns. Raises DataError."""
+    """Yields the file's rows with the wanted columns. Raises DataError."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -50,7 +50,7 @@ class Room:
         self.file, self.left = contents.file, limit_of(contents.size)
 
     def take(self, size: int) -> None:
-        """Raises DataError where `size` more bytes are too many."""
+        """Raises DataError if `size` more bytes are too many."""
         self.left -= size
         if self.left < 0:
             raise DataError(
@@ -60,7 +60,7 @@ class Room:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Whether a column holds texts, which are read as a dictionary: each text once, however many rows have it."""
+    """Whether a column contains texts, which are read as a dictionary: each distinct text once."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(kind):
@@ -69,7 +69,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def size_of(column: pa.Array) -> int:
-    """Bytes of a column's values; texts of a dictionary count once for each row."""
+    """The size of a column's values in bytes; texts of a dictionary count once for each row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -80,7 +80,7 @@ def size_of(column: pa.Array) -> int:
 
 
 def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
-    """Rows of a batch that fits into memory: in lists and structs a text takes memory for each row."""
+    """The number of rows in a batch that fits into memory; texts in lists and structs take memory for each row."""
     import pyarrow as pa
 
     if all(is_text(kind) or pa.types.is_primitive(kind) for kind in kinds):
@@ -91,7 +91,8 @@ def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
 
 
 def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with bytes as UTF-8 texts, which older writers of Parquet store so. Raises ArrowInvalid where they are not."""
+    """The batch with binary columns as UTF-8 texts, which older writers of Parquet store so. Raises ArrowInvalid if they are
+    not."""
     import pyarrow as pa
 
     def plain(column: pa.Array) -> pa.Array:
@@ -103,7 +104,7 @@ def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def names_in_file(contents: Contents, label: str) -> list[str] | None:
-    """The label names in the metadata of Parquet files of the hub's datasets; None where there are none."""
+    """The label names in the metadata of a hub dataset's Parquet file; None if there are none."""
     if contents.file.format != "parquet":
         return None
     import pyarrow as pa

@@ -1,4 +1,4 @@
-"""Reads the splits of a table: each file into an Arrow file in the cache, then labels as numbers."""
+"""Reads the splits of a table: each file is converted to an Arrow file in the cache, then labels become numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 FOLDER = "tables"
-"""Name of the folder in the cache."""
+"""The folder in the cache."""
 FAR = 0.1
-"""The share of lines that begin no row from which on a data check says so."""
+"""From this share of lines that start no row, a data check reports it."""
 
 
 def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: Path, version: str) -> dict[str, Dataset]:
@@ -70,14 +70,14 @@ def read_split(
         checks.append(f"{dropped:,} row{'s' if dropped > 1 else ''} without text or label left out")
     if not len(table):
         why = "each lacks its text or its label" if dropped else "it has only a header"
-        raise DataError(f"{files[0].shown}: no row is left: {why}")
+        raise DataError(f"{files[0].shown}: no rows are left: {why}")
     if options.id is not None:
         refuse_duplicate_ids(table, files, options.id)
     return table, checks
 
 
 def read_file(split: str, file: File, position: int, options: TableOptions, cache: Path, version: str) -> pa.Table:
-    """The file's rows, from the cache where the same contents were read before."""
+    """The file's rows; from the cache if the same contents were read before."""
     try:
         contents = sha256_of(file.path)
     except OSError as error:
@@ -87,12 +87,12 @@ def read_file(split: str, file: File, position: int, options: TableOptions, cach
     conversion = Conversion(file, split, position, options, sha256=contents, cache=cache)
     table = cached_table(path, conversion.batches)
     if table is None:
-        raise DataError(f"{file.shown} holds no rows")
+        raise DataError(f"{file.shown} has no rows")
     return table
 
 
 def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: TableOptions, split: str) -> None:
-    """Raises DataError about the first row with a gap, unless such rows are to be dropped."""
+    """Raises DataError for the first row with a gap, unless such rows are to be dropped."""
     if options.gaps == "drop":
         return
     import pyarrow.compute as pc
@@ -113,7 +113,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
 
 
 def refuse_duplicate_ids(table: pa.Table, files: Sequence[File], column: str) -> None:
-    """Raises DataError where two rows have one id."""
+    """Raises DataError if two rows have the same id."""
     import pyarrow.compute as pc
 
     if len(pc.unique(table["id"])) == len(table):
@@ -123,7 +123,7 @@ def refuse_duplicate_ids(table: pa.Table, files: Sequence[File], column: str) ->
     places = table.filter(pc.equal(table["id"], twice))[PLACE].to_pylist()
     first, second = (place_of(place, files) for place in places[:2])
     name = twice.split("-", 1)[1]
-    raise DataError(f"{second}: column {quoted(column)} holds {quoted(name)}, as {first} does: it must be unique")
+    raise DataError(f"{second}: column {quoted(column)} has {quoted(name)}, like {first}: ids must be unique")
 
 
 # --- data checks ---------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def oddities(part: pa.Table, file: File) -> list[str]:
     odd, lines = (pc.struct_field(part[PLACE], field) for field in ("odd", "lines"))
 
     def count_and_first(mask: Any) -> tuple[int, dict[str, Any]]:
-        """How many rows, and the place of the first."""
+        """(number of rows, place of the first)."""
         count = pc.sum(mask).as_py() or 0
         return count, part[PLACE][pc.index(mask, True).as_py()].as_py() if count else {}
 

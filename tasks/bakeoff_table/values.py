@@ -1,4 +1,4 @@
-"""What cells mean, whichever format they come from."""
+"""The meaning of cells, in any format."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Any
 
 
 class Odd(IntFlag):
-    """What is odd about a row that can be read; each is reported as a data check."""
+    """Oddities of a row that can be read nevertheless; each is reported as a data check."""
 
     SPANS = 1
-    """A cell holds a line break and a delimiter, as if a quotation mark had swallowed rows."""
+    """A cell contains a line break and a delimiter, as if a quotation mark had taken in rows."""
     QUOTED = 2
-    """A cell holds quotation marks that suggest another `quoting`."""
+    """A cell contains quotation marks that suggest another `quoting`."""
     NUMBER = 4
     """A text is a number."""
     MISSING_WORD = 8
@@ -25,17 +25,17 @@ class Odd(IntFlag):
     HEADER = 16
     """The row repeats the header, and is left out."""
     LOST = 32
-    """A text holds U+FFFD, which replaces characters that could not be read."""
+    """A text contains U+FFFD, which stands for characters that could not be decoded."""
 
 
 Row = tuple[int, int, int, Mapping[str, Any]]
-"""A row of a file: its first line, from 1 (in Parquet its number); its number of lines; flags of `Odd`; its cells by column, of
-a header none."""
+"""A row of a file: its first line, from 1 (in Parquet its number); its number of lines; flags of `Odd`; its cells by column,
+empty for a repeated header."""
 MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "#nan", "null", "none", "nil", "(null)"})
 """What databases, pandas, R, Excel and Python write for a missing value, in lower case."""
 NEEDLESS_FRACTION = re.compile(r"([+-]?)(0|[1-9][0-9]*)\.0+")
 MOST_DIGITS = 308
-"""Digits of a whole number that is written out; no float has more."""
+"""The most digits of a whole number that is written out; no float has more."""
 
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -51,9 +51,9 @@ def is_gap(value: Any) -> bool:
 
 
 def label_name(value: Any) -> str | None:
-    """A label as a word, the same in every format; None for what can't be a label.
+    """A label as text, the same in every format; None for what can't be a label.
 
-    Whole numbers have no fraction (`1.0` is `1`), and booleans are in lower case (`True` is `true`).
+    Whole numbers have no fraction (`1.0` is `1`), booleans are in lower case (`True` is `true`).
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -74,8 +74,8 @@ REPLACEMENT = "\ufffd"
 
 
 def alike(name: str) -> str:
-    """A label's name without case, blanks, hyphens, underscores and invisible characters, in Unicode's form NFKC; a number's
-    value, and 1 or 0 for a boolean. Labels for which it is equal may be meant to be one."""
+    """A key that is equal for labels which may be the same: the name without case, blanks, hyphens, underscores and
+    invisible characters, in Unicode's form NFKC; for a number its value, for a boolean 1 or 0."""
     if (value := number(TRUTH.get(name, name))) is not None:
         return repr(value)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -100,14 +100,14 @@ DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 
 
 def decimal(name: str) -> bool | None:
-    """Whether a label's name is a number with decimals, after a point or a comma; None where it is not a number."""
+    """Whether a label's name is a number with decimals, after a point or a comma; None if it is not a number."""
     if DECIMAL_COMMA.fullmatch(name):
         return True
     return None if (value := number(name)) is None else value != int(value)
 
 
 def membership(value: Any) -> bool | None:
-    """A cell of a column of 0 and 1 as a boolean; None for anything else."""
+    """A cell of a 0/1 column as a boolean; None for anything else."""
     if (found := number(value)) is not None:
         return {0.0: False, 1.0: True}.get(found)
     return {"false": False, "true": True}.get((label_name(value) or "").lower())

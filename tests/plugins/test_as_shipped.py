@@ -249,7 +249,7 @@ def test_no_note_where_the_shipped_trainer_does_the_same(tmp_path: Path, recipe:
 def test_the_note_stands_in_the_record_and_in_the_verdict_of_parity(tmp_path: Path) -> None:
     recipe = f"{RECIPE}, micro_batch_size: 2"
     (note,) = made(tmp_path, "hf-trainer", recipe).trainer_notes
-    assert note.startswith("micro_batch_size 2 of 4: hf-trainer takes the exact mean")
+    assert note.startswith("micro_batch_size 2 of 4: hf-trainer uses the exact mean")
     exact, loop, shipped = (traced(tmp_path, trainer, recipe)[0] for trainer in ("hf-trainer", "torch-loop", SHIPPED))
     same = compare(exact, loop)
     assert (same.identical, same.notes) == (True, [f"one: {note}"])

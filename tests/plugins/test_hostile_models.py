@@ -335,7 +335,7 @@ def test_names_of_labels_in_one_direction_are_enough(folder: Path) -> None:
     [
         ("./" + "a" * 300, "cannot be read: File name too long"),
         ("a" * 300, "is not in the local cache and the hub is not reachable"),
-        ("~no-such-user/model", "'~no-such-user/model' begins with a home folder, and there is none"),
+        ("~no-such-user/model", "'~no-such-user/model' begins with `~`, and this user has no home folder"),
         ("./loop", "loop does not exist"),
         ("/dev", "cannot be read: it is a device, not a plain file"),
         ("acme/damaged", "is not in the local cache and the hub is not reachable"),

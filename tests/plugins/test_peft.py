@@ -51,7 +51,7 @@ def test_where_peft_has_no_targets_the_linear_maps_to_choose_from_are_named() ->
 
 
 def test_for_ln_tuning_the_norms_are_named() -> None:
-    with pytest.raises(ModelError, match=r"target_modules may name LayerNorm$"):
+    with pytest.raises(ModelError, match=r"target_modules, to names such as LayerNorm$"):
         adapt("peft", built("bert"), type="LN_TUNING")
 
 

@@ -159,8 +159,8 @@ DAMAGES = {
         "7: expected 5 columns between tabs, got 6",
     ),
     "an empty line": (at_line(7, lambda _: b"\n"), "7: expected 5 columns between tabs, got 1"),
-    "a foreign label": (at_line(3, lambda line: b"2" + line[1:]), "3: label '2' is none of 0, 1"),
-    "no label": (at_line(3, lambda line: line[1:]), "3: label '' is none of 0, 1"),
+    "a foreign label": (at_line(3, lambda line: b"2" + line[1:]), "3: label '2' is not one of 0, 1"),
+    "no label": (at_line(3, lambda line: line[1:]), "3: label '' is not one of 0, 1"),
     "an empty sentence": (
         at_line(408, lambda line: line.rsplit(b"\t", 1)[0] + b"\t \n"),
         "408: no sentence in column '#2 String'",
@@ -178,11 +178,11 @@ DAMAGES = {
     "only blanks": (lambda _: b"\xef\xbb\xbf\n\n", "1: column '#1 String' is not there"),
     "cut in the last line": (
         lambda content: content[: content.rstrip(b"\n").rindex(b"\t")],
-        "409: this line has no end, after 407 whole rows of 408",
+        "409: this line is incomplete, after 407 of 408 rows",
     ),
     "cut in the last cell of a line": (
         lambda content: b"".join(content.splitlines(keepends=True)[:300])[:-5],
-        "300: this line has no end, after 298 whole rows of 408",
+        "300: this line is incomplete, after 298 of 408 rows",
     ),
     "cut at a line": (at_line(409, lambda _: b""), ": 407 rows, expected 408"),
     "a row too many": (lambda content: content + content.splitlines(keepends=True)[-1], ": 409 rows, expected 408"),

@@ -104,10 +104,10 @@ def test_a_last_line_without_a_line_break_is_a_row_and_is_told(name: str, tmp_pa
     assert not loaded["train"].info.description
     header = LAYOUTS[name][0]
     path.write_bytes(content[: content.rstrip(b"\n").rindex(b"\t")])
-    with pytest.raises(DataError, match=f"dev.*:{last}: this line has no end, after 11 whole rows of 12: the file is cut off"):
+    with pytest.raises(DataError, match=f"dev.*:{last}: this line is incomplete, after 11 of 12 rows: the file is cut off"):
         load(facts, tmp_path)
     path.write_bytes(b"\n".join(content.split(b"\n")[: 5 + bool(header)]))
-    with pytest.raises(DataError, match=f"dev.*:{5 + bool(header)}: this line has no end, after 4 whole rows of 12"):
+    with pytest.raises(DataError, match=f"dev.*:{5 + bool(header)}: this line is incomplete, after 4 of 12 rows"):
         load(facts, tmp_path)
 
 
@@ -122,7 +122,7 @@ def test_a_score_that_is_none_is_named_with_its_line(wrong: str, tmp_path: Path)
     facts = official("stsb", tmp_path)
     path = tmp_path / "glue" / "STS-B" / "dev.tsv"
     path.write_text(path.read_text().replace("3.250", wrong, 1))
-    with pytest.raises(DataError, match=r"dev\.tsv:4: score '.*' is no number from 0 to 5"):
+    with pytest.raises(DataError, match=r"dev\.tsv:4: score '.*' is not a number from 0 to 5"):
         load(facts, tmp_path)
 
 

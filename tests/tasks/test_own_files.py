@@ -112,7 +112,7 @@ def test_a_link_that_leads_away_from_the_experiment_file_is_refused_by_name(link
 def test_no_name_leads_out_of_a_folder(name: str, tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     (tmp_path / "a.csv").write_text(CSV)
-    with pytest.raises(DataError, match="leads out of"):
+    with pytest.raises(DataError, match="points outside"):
         labels_of(tmp_path / "inner", tmp_path / "inner", train=name, format="csv")
 
 
@@ -192,7 +192,7 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(
         ("a.xlsx", "a.xlsx: it is a workbook: save its rows as CSV, JSON lines or Parquet"),
         ("a.csv.bz2", "a.csv.bz2: it is compressed by bzip2"),
         ("a.parquet.gz", "a.parquet.gz: a Parquet file is compressed within: unpack it first"),
-        ("a.txt", "a.txt: its name does not tell the format: say `format: csv`"),
+        ("a.txt", "a.txt: its name does not show the format: write `format: csv`"),
     ],
 )
 def test_what_cannot_be_read_is_told_by_its_name(name: str, sentence: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
@@ -229,7 +229,7 @@ def test_an_array_that_is_too_large_for_memory_is_told(
 
 def test_json_in_another_encoding(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.jsonl").write_text('{"q1": "Käse", "same": "no"}\n{"q1": "b", "same": "yes"}\n', encoding="utf-16")
-    assert "say `encoding: utf-16`" in refusal(train="a.jsonl", **ONE)
+    assert "write `encoding: utf-16`" in refusal(train="a.jsonl", **ONE)
     assert load(train="a.jsonl", encoding="utf-16", **ONE)[1]["train"]["q1"][0] == "Käse"
 
 
@@ -267,7 +267,7 @@ def test_a_file_about_which_nothing_is_said_is_its_name() -> None:
 @pytest.mark.parametrize("delimiter", ["\t", "\\t"])
 def test_a_tab_may_be_said_as_the_hint_says_it(delimiter: str, tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text(CSV.replace(",", "\t"))
-    assert refusal(**ONE).endswith('Then say `delimiter: "\\t"`')
+    assert refusal(**ONE).endswith('write `delimiter: "\\t"`')
     assert list(load(delimiter=delimiter, **ONE)[1]["train"]["label"]) == [0, 1]
 
 
@@ -342,14 +342,14 @@ def test_a_header_in_another_case_and_order_is_refused(tmp_path: Path, refusal: 
 
 ROWS_OF_TWO = b"q,y\na b,no\nc d,yes\n"
 ELSE = {
-    "packed twice": ("a.csv.gz", gzip.compress(gzip.compress(ROWS_OF_TWO)), ": what it unpacks to is compressed once more"),
-    "Parquet by another name": ("a.csv", b"PAR1\x15\x04", ": it is a Parquet file: say `format: parquet`"),
-    "written in part": ("a.csv", ROWS_OF_TWO + bytes(40), ":4: 1 cell where the header has 2; it holds NUL bytes"),
-    "from DOS": ("a.csv", ROWS_OF_TWO + b"\x1a", ":4: 1 cell where the header has 2; it is the character that ends files"),
+    "packed twice": ("a.csv.gz", gzip.compress(gzip.compress(ROWS_OF_TWO)), ": its content is compressed again"),
+    "Parquet by another name": ("a.csv", b"PAR1\x15\x04", ": it is a Parquet file: write `format: parquet`"),
+    "written in part": ("a.csv", ROWS_OF_TWO + bytes(40), ":4: 1 cell where the header has 2; it has NUL bytes"),
+    "from DOS": ("a.csv", ROWS_OF_TWO + b"\x1a", ":4: 1 cell where the header has 2; it is the end-of-file character"),
     "rows within an object": (
         "a.json",
         b'{"version": 1, "data": [{"q": "a", "y": "no"}]}',
-        ": no column 'q'; there is data, version; under 'data' lies an array of objects",
+        ": no column 'q'; there is data, version; under 'data' is an array of objects",
     ),
 }
 

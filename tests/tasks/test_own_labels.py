@@ -75,7 +75,7 @@ def test_what_is_quoted_where_it_is_read_unquoted_is_told(tmp_path: Path, said: 
     assert sentence.startswith("train: a.tsv:2: a cell (and in 1 other row) stands in quotation marks and doubles those inside")
     assert list(load(train="a.tsv", quoting="minimal", **ONE)[1]["train"]["q1"]) == list(frame["q1"])
     frame.to_csv(tmp_path / "b.tsv", sep="\t", index=False, quoting=1)
-    assert refusal(train="b.tsv", **ONE).endswith("if cells stand in quotation marks, say `quoting: minimal`")
+    assert refusal(train="b.tsv", **ONE).endswith("if cells are in quotation marks, write `quoting: minimal`")
     (tmp_path / "c.csv").write_text('same,q1\nno, "hello"\nyes,b\n')
     assert "before its quotation" in said(train="c.csv", **ONE)[0]
 
@@ -301,7 +301,7 @@ def test_rows_without_labels_are_read_where_that_is_said(
 def test_utf8_that_is_read_as_another_code_is_told(tmp_path: Path, said: Said) -> None:
     (tmp_path / "a.csv").write_text("q1,same\nKäse,no\nb,yes\n")
     for code in ("cp1252", "latin-1"):
-        told = f"train: a.csv is UTF-8, and is read as {'iso8859-1' if code == 'latin-1' else code}: is `encoding` right?"
+        told = f"train: a.csv is UTF-8, but is read as {'iso8859-1' if code == 'latin-1' else code}: check `encoding`"
         assert said(encoding=code, **ONE) == [told]
     (tmp_path / "a.csv").write_bytes("q1,same\nKäse,no\nb,yes\n".encode("cp1252"))
     assert said(encoding="cp1252", **ONE) == []
@@ -312,7 +312,7 @@ def test_utf16_without_a_mark_and_nul_bytes_are_told(code: str, tmp_path: Path, 
     (tmp_path / "a.csv").write_bytes("q1,same\na,no\n".encode(code))
     assert "UTF-16 without" in refusal(**ONE)
     (tmp_path / "a.csv").write_text("q1,same\na\0b,no\nb,yes\n")
-    assert refusal(**ONE).startswith("a.csv:2: column 'q1' holds a NUL byte")
+    assert refusal(**ONE).startswith("a.csv:2: column 'q1' has a NUL byte")
 
 
 def test_truth_and_numbers_for_one_label_are_told(tmp_path: Path, said: Callable[..., list[str]]) -> None:
@@ -354,11 +354,11 @@ def test_the_hubs_word_for_no_label_is_told_with_the_way_out(tmp_path: Path, ref
         table = pa.table({"q1": ["a", "b"], "same": labels}).replace_schema_metadata({"huggingface": json.dumps(feature)})
         pq.write_table(table, tmp_path / f"{name}.parquet")
     assert refusal(train="a.parquet", text="q1", test="t.parquet") == (
-        "t.parquet:1: column 'same' holds '-1', which is none of its labels, 0 to 1; where it means that no row of test has a "
-        "label, say `unlabelled: [test]`"
+        "t.parquet:1: column 'same' holds '-1', which is not one of its labels, 0 to 1; where it means that no row of "
+        "test has a label, say `unlabelled: [test]`"
     )
 
 
 def test_a_list_for_a_label_is_told_with_the_kind_that_has_lists(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": ["x"]}\n{"q1": "b", "same": ["z"]}\n')
-    assert refusal(train="a.jsonl", text="q1").endswith("which is not a label; for sets of labels say `kind: multilabel`")
+    assert refusal(train="a.jsonl", text="q1").endswith("which is not a label; for sets of labels write `kind: multilabel`")

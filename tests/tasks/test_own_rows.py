@@ -130,7 +130,9 @@ def test_label_names_that_a_hub_dataset_brings_are_kept(tmp_path: Path, load: Lo
     assert list(splits["train"]["label"]) == [0, 1]
     table = pq.read_table(tmp_path / "a.parquet").set_column(1, "same", pa.array([0, -1]))
     pq.write_table(table, tmp_path / "b.parquet")
-    assert refusal(train="b.parquet", text="q1") == "b.parquet:2: column 'same' holds '-1', which is none of its labels, 0 to 1"
+    assert (
+        refusal(train="b.parquet", text="q1") == "b.parquet:2: column 'same' holds '-1', which is not one of its labels, 0 to 1"
+    )
 
 
 def test_numbers(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
@@ -168,39 +170,44 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
         (
             b"q1;q2;same\na;b;c\n",
             {},
-            "a.csv: no column 'q1'; there is q1;q2;same; it is one column: is the delimiter another? Then say `delimiter: ';'`",
+            "a.csv: no column 'q1'; there is q1;q2;same; there is only one column: "
+            "if the delimiter is another, write `delimiter: ';'`",
         ),
         (b"q1,q2,sane\na,b,c\n", {}, "a.csv: no column 'same'; did you mean 'sane'?"),
         (b"q1,q1,same\na,b,c\n", {"text": "q1"}, "a.csv: 2 columns are named 'q1'"),
-        (b"", {}, "a.csv holds no rows"),
-        (b"q1,q2,same\n", {}, "a.csv holds no rows"),
+        (b"", {}, "a.csv has no rows"),
+        (b"q1,q2,same\n", {}, "a.csv has no rows"),
         (b'q1,q2,same\na,"b,no\nc,d,yes\n', {}, "a.csv:2: a quoted cell begins in this row and does not end; write it twice"),
-        (b'q1,q2,same\na,"b" c,no\n', {}, "a.csv:2: a quotation mark stands in the middle of a quoted cell"),
-        (b"q1,q2,same\na,b,no\nc,\xff,yes\n", {}, "a.csv:3: byte 0xff is no utf-8; of files from Excel it is often"),
-        ("q1,q2,same\na,b,no\n".encode("utf-16"), {}, "a.csv:1: it is no UTF-8 but begins like UTF-16: say `encoding: utf-16`"),
+        (b'q1,q2,same\na,"b" c,no\n', {}, "a.csv:2: a quoted cell has a quotation mark in its middle"),
+        (b"q1,q2,same\na,b,no\nc,\xff,yes\n", {}, "a.csv:3: byte 0xff is not utf-8; of files from Excel it is often"),
+        (
+            "q1,q2,same\na,b,no\n".encode("utf-16"),
+            {},
+            "a.csv:1: it is not UTF-8 but begins like UTF-16: write `encoding: utf-16`",
+        ),
         (b"q1,q2,same\na,,no\nc,d,yes\ne, ,yes\n", {}, "a.csv:2: column 'q2' is empty, as in 1 other row; fill it in, or say"),
         (b"q1,q2,same\na,b,no\nc,d,\n", {}, "a.csv:3: column 'same' is empty; fill it in, or say `gaps: drop`"),
         (
             b"q1,q2,same\na,b,no\nc,d,no\n",
             {},
-            "a.csv: column 'same' holds only the label 'no', so that there is nothing to learn",
+            "a.csv: column 'same' has only the label 'no', so there is nothing to learn",
         ),
-        (b"q1,q2,same\na,b,\nc,,no\n", {"gaps": "drop"}, "a.csv: no row is left: each lacks its text or its label"),
+        (b"q1,q2,same\na,b,\nc,,no\n", {"gaps": "drop"}, "a.csv: no rows are left: each lacks its text or its label"),
         (b"q1,q2,same\na,b,no\nc,d,yes\n", {"id": "q3"}, "a.csv: no column 'q3'"),
         (
             b"q1,q2,same,i\na,b,no,7\nc,d,yes,7\n",
             {"id": "i"},
-            "a.csv:3: column 'i' holds '7', as a.csv:2 does: it must be unique",
+            "a.csv:3: column 'i' has '7', like a.csv:2: ids must be unique",
         ),
         (b"q1,q2,same,i\na,b,no,7\nc,d,yes,\n", {"id": "i"}, "a.csv:3: column 'i' holds '', which does not identify a row"),
-        (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it cannot be unpacked, as if it were cut off or damaged: "),
-        (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive (then end its name in .zip) or a workbook (save its rows"),
+        (b"\x1f\x8b\x08\x00abc", {}, "a.csv: it cannot be unpacked, so it is incomplete or damaged: "),
+        (b"PK\x03\x04\xff\xfe", {}, "a.csv: it is a ZIP archive (end its name in .zip) or a workbook (save its rows"),
         (
             "q1,q2,same\na,b,no\n".encode("utf-8-sig"),
             {"encoding": "cp1252"},
             "a.csv:1: the file begins with the byte-order mark of UTF-8: leave out `enc",
         ),
-        (b"q1,q2,same\na,b,no\n", {"encoding": "utf-16"}, "a.csv: it is no utf-16: "),
+        (b"q1,q2,same\na,b,no\n", {"encoding": "utf-16"}, "a.csv: it is not utf-16: "),
         (b"\na,b,no\nc,d,yes\n", {"columns": ["q1", "q2", "sane"]}, "a.csv: no column 'same'; did you mean 'sane'?"),
     ],
 )
@@ -214,8 +221,8 @@ def test_dirt_in_cells_is_told_with_its_line(
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ('[{"q1": "a"}, 5]', "a.jsonl:1: found '5', not an object: the file must hold one object per line, or an array of obj"),
-        ('{"q1": "a", "q2": "b", "same": "no"}\n[1]', "a.jsonl:2: found an array: the file must hold one object per line"),
+        ('[{"q1": "a"}, 5]', "a.jsonl:1: found '5', not an object: the file must have one object per line, or an array of obj"),
+        ('{"q1": "a", "q2": "b", "same": "no"}\n[1]', "a.jsonl:2: found an array: the file must have one object per line"),
         ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": ', "a.jsonl:2:7: not valid JSON: Expecting value"),
         ("[" * 100_000, "a.jsonl:1: JSON that can't be read"),
         ('{"q1": ' + "9" * 5000 + "}", "a.jsonl:1: JSON that can't be read"),
@@ -223,11 +230,11 @@ def test_dirt_in_cells_is_told_with_its_line(
         ('{"q1": {"a": 1}, "q2": "b", "same": "no"}', "a.jsonl:1: column 'q1' holds \"{'a': 1}\", which is not a text"),
         ('{"q1": "a", "q2": "b", "same": "no", "same": "yes"}', "a.jsonl:1: the key 'same' appears twice in one object"),
         ('{"q1": "a", "q2": "b", "same": {"x": 1}}', "a.jsonl:1: column 'same' holds \"{'x': 1}\", which is not a label"),
-        ('{"q1": "a", "q2": "\\ud800", "same": "no"}', "a.jsonl:1: '\\ud800' holds half a character"),
+        ('{"q1": "a", "q2": "\\ud800", "same": "no"}', "a.jsonl:1: '\\ud800' has half a character"),
         ('{"q1": "a", "q2": "b", "sane": "no"}', "a.jsonl: no column 'same'; did you mean 'sane'?"),
         ('{"q1": "a", "q2": "b", "same": "no"}\n{"q1": "a", "same": "yes"}', "a.jsonl:2: column 'q2' is empty"),
         ('[\n {"q1": "a"},\n {"q1": "b"}\n]', "a.jsonl: no column 'q2'; there is q1"),
-        ('{\n "q1": "a"\n}', "a.jsonl:1: an object over several lines: the file must hold one object per line, or an array"),
+        ('{\n "q1": "a"\n}', "a.jsonl:1: an object over several lines: the file must have one object per line, or an array"),
         ('\n[\n {"q1": "a"},\n {"q1": }]', "a.jsonl:4:9: not valid JSON: Expecting value"),
         ('[\n {"q1": "a"}\n {"q1": "b"}]', "a.jsonl:3: expected a comma or the end of the array: is the file cut off?"),
         ('[\n {"q1": "a"},\n', "a.jsonl:3:1: not valid JSON: Expecting value"),
@@ -312,20 +319,20 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"text": ["a", "b", "c"]}, "join 3 columns by `join: '{a} {b} {c}'`"),
         ({"join": "{q1} {q3}"}, "join: 'q3' is not a column of `text`"),
         ({"join": "{q1}"}, "join: 'q2' of `text` is in no template"),
-        ({"join": "{q1} {q2!r}"}, "a template names columns only"),
+        ({"join": "{q1} {q2!r}"}, "a template may contain column names only"),
         ({"join": "{q1} {q2"}, "expected '}' before end of string"),
         ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is reserved"),
         ({"unlabelled": ["test"]}, "unlabelled: no file is named for split 'test'"),
         ({"gaps": "none"}, "gaps: none goes with `kind: multilabel` or `join`"),
         ({"text": ["a", "a"]}, "each may be given once; given twice: 'a'"),
-        ({"label": "q1"}, "'q1' is what the model reads; it cannot be the answer too"),
-        ({"kind": "regression", "labels": ["a"]}, "a regression has none"),
+        ({"label": "q1"}, "'q1' is read by the model, so it cannot be the label too"),
+        ({"kind": "regression", "labels": ["a"]}, "a regression task has none"),
         ({"encoding": "rot13"}, "unknown text encoding"),
         ({"delimiter": ";;"}, "at most 1 character"),
         ({"colums": ["a"]}, "Extra inputs"),
         ({"text": "label", "label": "y"}, "the name 'label' is reserved"),
         ({"slices": ["id"]}, "the name 'id' is reserved"),
-        ({"slices": ["q1"]}, "'q1' is what the model reads; results are cut by other columns"),
+        ({"slices": ["q1"]}, "'q1' is what the model reads; scores are broken down by other columns"),
         ({"labels": ["no"]}, "a classification has 2 or more of them; here are 1"),
         ({"labels": ["1", "1.0"]}, "each may be given once; given twice: '1'"),
         (
@@ -403,7 +410,7 @@ def test_what_only_looks_like_a_number_is_told(value: str, tmp_path: Path, refus
 
 def test_a_list_of_another_language_in_a_cell_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("q1,same\na,\"['red', 'blue']\"\n")
-    assert "stands between (`separator`)" in refusal(text="q1", kind="multilabel")
+    assert "(`separator`)" in refusal(text="q1", kind="multilabel")
 
 
 def test_more_labels_than_a_set_can_hold_are_told_with_their_file(tmp_path: Path, refusal: Callable[..., str]) -> None:
@@ -413,7 +420,7 @@ def test_more_labels_than_a_set_can_hold_are_told_with_their_file(tmp_path: Path
 
 def test_half_a_character_in_a_list_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.jsonl").write_text('{"q1": "a", "same": ["\\ud800"]}\n')
-    assert refusal(train="a.jsonl", text="q1", kind="multilabel") == "a.jsonl:1: '\\ud800' holds half a character"
+    assert refusal(train="a.jsonl", text="q1", kind="multilabel") == "a.jsonl:1: '\\ud800' has half a character"
 
 
 def test_what_is_said_of_train_is_said_once(tmp_path: Path, load: Load) -> None:

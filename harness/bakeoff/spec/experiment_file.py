@@ -154,7 +154,7 @@ class Spec(Options):
     seeds: Reported = Field(
         [0, 1, 2],
         validate_default=True,
-        description=f"The number of seeds (0, 1, ...), a list of them, or looks, like {EXAMPLE}: then runs are made look by look, "
+        description=f"The number of seeds (0, 1, ...), a list, or looks, like {EXAMPLE}: then runs are made look by look, "
         "only as long as they can still decide something.",
     )
     report_on: Name = Field("test", description="The split whose scores are compared.")
