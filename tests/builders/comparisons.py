@@ -85,12 +85,12 @@ def pair(first: Row, second: Row, *, confounders: Sequence[Fact] = (), compariso
         detectable_with_all_seeds=0.0071,
         budget=Budget(seed=1e-5, example=2e-5, residual=0.1, largest="seeds"),
         checks=Checks(
-            sign_flip_p=0.0625,
-            sign_flip_smallest_p=0.0625,
+            randomisation_p=0.0625,
+            randomisation_smallest_p=0.0625,
             bootstrap_low=difference - 0.9 * half,
             bootstrap_high=difference + 0.9 * half,
             bootstrap_p=0.03,
-            paired_t_p=0.02,
+            seeds_t_p=0.02,
             mcnemar_p=None,
             seed_correlation=0.12,
             probability_of_improvement=probability_of_improvement(one.values, other.values),
@@ -197,7 +197,7 @@ def make_comparison(
         severity="caution",
         group=group.title,
         rows=names,
-        what=f"{seeds} seeds: the exact sign-flip test cannot give p below {2 / 2**seeds:.3g}.",
+        what=f"{seeds} seeds: the exact test over seeds cannot give p below {2 / 2**seeds:.3g}.",
         what_to_do="Six seeds are the fewest with which it can reach 0.05.",
     )
     comparison = Comparison(

@@ -10,7 +10,7 @@ import pytest
 from scipy import special
 
 from bakeoff.contracts.metric import Floats
-from bakeoff.statistics.twoway import TwoWay, two_way, two_way_unpaired
+from bakeoff.statistics.twoway import TwoWay, two_way_paired, two_way_unpaired
 
 Pair = tuple[Floats, Floats]
 """Scores of two strategies, (K, N) each, on the same examples."""
@@ -80,7 +80,7 @@ def answer(result: TwoWay) -> Answer:
 
 
 def paired(a: Floats, b: Floats) -> Answer:
-    return answer(two_way(a - b))
+    return answer(two_way_paired(a, b))
 
 
 def unpaired(a: Floats, b: Floats) -> Answer:

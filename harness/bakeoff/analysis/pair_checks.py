@@ -9,8 +9,8 @@ from bakeoff.analysis.results import Checks
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.best_of_n import probability_of_improvement
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.exact import mcnemar_p, sign_flip
-from bakeoff.statistics.intervals import mean_estimate
+from bakeoff.statistics.exact import mcnemar_p, permutation, sign_flip
+from bakeoff.statistics.intervals import mean_estimate, welch
 
 
 def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
@@ -18,16 +18,20 @@ def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher
     first, second = compared.first, compared.second
     ahead, behind = (first, second) if higher_is_better else (second, first)
     several = compared.least_seeds >= 2
-    apart = first.scores - second.scores if compared.paired and several else None
-    flips = sign_flip(apart) if apart is not None else None
+    exact = t = None
+    if several and compared.paired:
+        apart = first.scores - second.scores
+        exact, t = sign_flip(apart), mean_estimate(apart)
+    elif several:
+        exact, t = permutation(first.scores, second.scores), welch(first.scores, second.scores)
     drawn = replicates.compare(first.number, second.number) if replicates is not None and several else None
     return Checks(
-        sign_flip_p=flips.p if flips else None,
-        sign_flip_smallest_p=flips.smallest if flips else None,
+        randomisation_p=exact.p if exact else None,
+        randomisation_smallest_p=exact.smallest if exact else None,
         bootstrap_low=drawn.low if drawn else None,
         bootstrap_high=drawn.high if drawn else None,
         bootstrap_p=drawn.p if drawn else None,
-        paired_t_p=mean_estimate(apart).p if apart is not None else None,
+        seeds_t_p=t.p if t else None,
         mcnemar_p=_mcnemar(first, second),
         seed_correlation=_correlation(first.scores, second.scores) if compared.paired and len(first.seeds) >= 3 else None,
         probability_of_improvement=probability_of_improvement(ahead.scores, behind.scores) if several else None,

@@ -23,7 +23,7 @@ from bakeoff.statistics.twoway import (
     RunTable,
     TwoWay,
     Variance,
-    of_one_table,
+    of_differences,
     of_two_tables,
     run_table,
     shrunk_upwards,
@@ -143,7 +143,8 @@ class PairwiseComparison:
     """The same for a claim of equivalence: with two more examples that differ, where the score is a share of examples. A few
     hundred examples on which no two answers differ are compatible with a difference of a point."""
     alike: tuple[str, ...]
-    """The sides whose runs differ less than chance in the examples lets expect."""
+    """The sides whose three runs score more alike than chance in the examples lets expect; both, where it is their differences
+    at paired seeds."""
 
     @property
     def paired(self) -> bool:
@@ -251,8 +252,8 @@ class Measures:
             method: Method = "two-way" if one.values is not None else "two-way by resampling"
             if paired:
                 table = self._differences(one, other)
-                names = (f"{one.name} minus {other.name}",) if table.alike_by_luck(table.variance) else ()
-                return method, of_one_table(table), names
+                names = (one.name, other.name) if table.alike_by_luck(table.variance) else ()
+                return method, of_differences(table), names
             a, b = self.tables[one.name], self.tables[other.name]
             variances = self.shrunk.get(one.name, a.variance), self.shrunk.get(other.name, b.variance)
             sides = zip((one, other), (a, b), variances, strict=True)
@@ -273,7 +274,7 @@ class Measures:
     def _cautious(self, one: Side, other: Side, *, paired: bool) -> TwoWay:
         a, b = one.with_two_examples(ahead=True), other.with_two_examples(ahead=False)
         if paired:
-            return replace(of_one_table(run_table(a - b)), span=one.unit.span)
+            return replace(of_differences(run_table(a - b)), span=one.unit.span)
         tables = run_table(a), run_table(b)
         mine, theirs = (self._shrunk_with_two_examples(side, table) for side, table in zip((one, other), tables, strict=True))
         return replace(of_two_tables(*tables, variances=(mine, theirs)), span=one.unit.span)

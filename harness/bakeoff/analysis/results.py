@@ -178,17 +178,19 @@ class Budget(Part):
 class Checks(Part):
     """Other tests beside the primary one. Probabilities are two-sided and unadjusted; None where a test does not apply."""
 
-    sign_flip_p: float | None = None
-    sign_flip_smallest_p: float | None = None
-    """The smallest p that the sign-flip test can give with so many seeds."""
+    randomisation_p: float | None = None
+    """Of the exact test over seeds alone: signs flipped where seeds are paired, else runs dealt to the two sides anew."""
+    randomisation_smallest_p: float | None = None
+    """The smallest p that it can give with so many seeds."""
     bootstrap_low: float | None = None
     bootstrap_high: float | None = None
     bootstrap_p: float | None = None
-    paired_t_p: float | None = None
+    seeds_t_p: float | None = None
+    """Of t over seeds alone: of their differences where they are paired, else Welch's."""
     mcnemar_p: float | None = None
     """Only where each side is one run: two fixed models."""
     seed_correlation: float | None = None
-    """Of the two sides' scores over common seeds: near 0, pairing by seed gains nothing."""
+    """Of the two sides' scores over paired seeds: near 0, pairing gains nothing."""
     probability_of_improvement: float | None = None
     """How often a run of the first is better than one of the second, ties counting half; needs two runs a side."""
 
@@ -217,7 +219,7 @@ class Pair(Part):
     p_adjusted: float | None
     """By Holm over the family."""
     comparisons: int
-    """How many pairs the family has."""
+    """How many tests the family has: pairs of rows, of which those with identical predictions count once."""
     margin: float | None
     equivalence_p: float | None
     """Of TOST, adjusted by Holm over the family."""
@@ -240,6 +242,8 @@ class Pair(Part):
     """What of the question was changed when results were known: `margin`, `baseline`, `strategies`, ..."""
     advice: str = ""
     """What it would take to know more; empty where the verdict settles it."""
+    note: str = ""
+    """Why the verdict may be luck: three seeds that happen to score alike. Empty otherwise. `sentence` ends with it."""
     sentence: str = ""
 
     @property

@@ -20,7 +20,7 @@ from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
-from bakeoff.statistics.twoway import TwoWay
+from bakeoff.statistics.twoway import ALIKE_SEEDS, TwoWay
 from bakeoff.text.numbers import p_equals
 from bakeoff.text.values import listed
 
@@ -111,7 +111,20 @@ def _pair(
         finding=finding,
         verdict="confounded" if confounders and finding != "identical" else finding,
     )
-    return pair.model_copy(update={"sentence": _sentence(pair, terms)})
+    note = _note(compared) if pair.verdict in ("better", "worse", "equivalent") else ""
+    return pair.model_copy(update={"note": note, "sentence": f"{_sentence(pair, terms)} {note}".rstrip()})
+
+
+def _note(compared: PairwiseComparison) -> str:
+    """Said where three runs differ by less than can be expected. The 5 % of errors count on it; one verdict may be of them."""
+    if not compared.alike:
+        return ""
+    whose = "the differences" if compared.paired else listed(compared.alike)
+    scored = "lie" if compared.paired else "scored"
+    return (
+        f"By luck: at {ALIKE_SEEDS} seeds {whose} {scored} closer together than chance in the examples alone lets expect, "
+        "and more seeds would probably widen the interval."
+    )
 
 
 def _finding(

@@ -46,6 +46,7 @@ def _withheld(pair: Pair, metric: str, figures: Figures) -> Pair:
             "checks": Checks(**kept),
             "finding": WITHHELD,
             "verdict": "confounded" if pair.confounders else WITHHELD,
+            "note": "",
             "advice": "a new experiment with new seeds, to which these records are a pilot only",
             "sentence": told,
         }

@@ -47,6 +47,7 @@ PAIR_COLUMNS = {
     "seeds_first": WHOLE,
     "seeds_second": WHOLE,
     "paired": TRUTH,
+    "why_not_paired": TEXT,
     "examples": WHOLE,
     "method": TEXT,
     "difference": NUMBER,
@@ -62,6 +63,7 @@ PAIR_COLUMNS = {
     "verdict": TEXT,
     "confounders": TEXT,
     "advice": TEXT,
+    "note": TEXT,
     "sentence": TEXT,
 }
 WARNING_COLUMNS = {"name": TEXT, "severity": TEXT, "group": TEXT, "rows": TEXT, "what": TEXT, "what_to_do": TEXT}
@@ -149,7 +151,8 @@ class Comparisons:
         | second | string | |
         | seeds_first | Int64 | |
         | seeds_second | Int64 | |
-        | paired | bool | the same seeds on both sides |
+        | paired | bool | runs of one seed share their random streams, as recorded, and are compared seed by seed |
+        | why_not_paired | string | the first reason; empty where they are |
         | examples | Int64 | |
         | method | string | of the interval |
         | difference | float64 | the metric's own unit |
@@ -157,7 +160,7 @@ class Comparisons:
         | high | float64 | the metric's own unit |
         | p | float64 | 0 to 1; two-sided, not adjusted |
         | p_adjusted | float64 | 0 to 1; by Holm over the family |
-        | comparisons | Int64 | pairs in the family |
+        | comparisons | Int64 | tests in the family: rows with identical predictions count once |
         | margin | float64 | the metric's own unit; differences inside it count as equivalent |
         | equivalence_p | float64 | 0 to 1; of TOST, by Holm over the family |
         | detectable | float64 | the metric's own unit; found with 80 % power at 5 % |
@@ -165,6 +168,7 @@ class Comparisons:
         | verdict | string | the finding, or `confounded` |
         | confounders | string | undeclared differences |
         | advice | string | what it would take to know more |
+        | note | string | why the verdict may be luck; empty otherwise |
         | sentence | string | |
         """
         return frame((row for group in self.comparison.groups for row in _pairs(group)), PAIR_COLUMNS)

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from bakeoff.contracts.metric import Floats
-from bakeoff.statistics.intervals import Estimate, mean_estimate
+from bakeoff.statistics.intervals import Estimate, mean_estimate, welch
 
 
 @dataclass(frozen=True)
@@ -46,15 +46,9 @@ def log_ratio(a: Floats, b: Floats, *, paired: bool = True, level: float = 0.95)
     if any(side.ndim != 1 or len(side) < 2 or not (np.isfinite(side) & (side > 0)).all() for side in sides):
         raise ValueError("a ratio of costs needs at least two positive numbers a side")
     logs = [np.log(side) for side in sides]
-    log = mean_estimate(logs[1] - logs[0]) if paired else _welch(mean_estimate(logs[0]), mean_estimate(logs[1]))
+    log = mean_estimate(logs[1] - logs[0]) if paired else welch(logs[1], logs[0])
     low, high = log.interval(level)
     return Ratio(math.exp(log.difference), math.exp(low), math.exp(high), log.p, log)
-
-
-def _welch(a: Estimate, b: Estimate) -> Estimate:
-    variance = a.variance + b.variance
-    weight = a.variance**2 / a.df + b.variance**2 / b.df
-    return Estimate(b.difference - a.difference, variance, variance**2 / weight if weight > 0 else a.df + b.df)
 
 
 def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:

@@ -1,9 +1,10 @@
-"""Exact tests beside the primary one: the sign-flip test over seeds alone, McNemar's over examples alone."""
+"""Exact tests beside the primary one: randomisation tests over seeds alone, McNemar's over examples alone."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import combinations, count
 
 import numpy as np
 from scipy import special
@@ -15,16 +16,19 @@ ENUMERATED = 20
 
 RANDOM_FLIPS = 100_000
 
+MOST_SPLITS = 200_000
+"""Up to so many ways of dealing the runs to two sides all are tried: ten and ten have 184,756."""
+
 
 @dataclass(frozen=True)
-class SignFlip:
-    """A two-sided p, and the smallest p that the test can give with so many differences (`smallest`)."""
+class Randomisation:
+    """A two-sided p, and the smallest p that the test can give with so many runs (`smallest`)."""
 
     p: float
     smallest: float
 
 
-def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
+def sign_flip(d: Floats, *, seed: int = 0) -> Randomisation:
     """Fisher's randomisation test of (K,) paired differences: the share of sign patterns whose sum is at least as far from 0.
 
     Differences of 0 are left out. Up to 20 differences all patterns are enumerated; above, 100,000 random ones are drawn by a
@@ -35,15 +39,15 @@ def sign_flip(d: Floats, *, seed: int = 0) -> SignFlip:
         raise ValueError(f"sign-flip needs one row of differences, not shape {d.shape}")
     d = d[d != 0]
     if not len(d):
-        return SignFlip(1.0, 1.0)
+        return Randomisation(1.0, 1.0)
     far = abs(float(d.sum())) - 1e-9 * float(np.abs(d).sum())  # equal sums differ by rounding
     if len(d) > ENUMERATED:
         hits = _random_hits(d, far, np.random.default_rng(seed))
-        return SignFlip((hits + 1) / (RANDOM_FLIPS + 1), max(smallest_sign_flip_p(len(d)), 1 / (RANDOM_FLIPS + 1)))
+        return Randomisation((hits + 1) / (RANDOM_FLIPS + 1), max(smallest_sign_flip_p(len(d)), 1 / (RANDOM_FLIPS + 1)))
     sums = d[:1]  # the first sign stays: the other half mirrors this one
     for step in d[1:]:
         sums = np.concatenate([sums + step, sums - step])
-    return SignFlip(float((np.abs(sums) >= far).mean()), smallest_sign_flip_p(len(d)))
+    return Randomisation(float((np.abs(sums) >= far).mean()), smallest_sign_flip_p(len(d)))
 
 
 def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
@@ -56,6 +60,43 @@ def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
         hits += int((np.abs(sums) >= far).sum())
         done += count
     return hits
+
+
+def permutation(a: Floats, b: Floats, *, seed: int = 0) -> Randomisation:
+    """Fisher's randomisation test of two sides, scores (Ka,) and (Kb,).
+
+    p is the share of the ways of dealing all runs to the two sides in which their means are at least as far apart.
+
+    Up to 200,000 ways all are tried; above, 100,000 random ones are drawn by a generator with that `seed`, and the observed one
+    counts as one of them.
+    """
+    scores, k = np.concatenate([a, b]).astype(np.float64), len(a)
+    if min(k, len(b)) < 1:
+        raise ValueError(f"a permutation test needs a run on each side, not {k} and {len(b)}")
+    if not np.ptp(scores):
+        return Randomisation(1.0, 1.0)
+    smallest = smallest_permutation_p(k, len(b))
+    far = abs(float(np.mean(a) - np.mean(b))) - 1e-9 * float(np.abs(scores).max())  # equal means differ by rounding
+    ways = math.comb(len(scores), k)
+    if ways <= MOST_SPLITS:
+        chosen = np.array(list(combinations(range(len(scores)), k)))
+    else:
+        chosen = np.random.default_rng(seed).random((RANDOM_FLIPS, len(scores))).argsort(axis=1)[:, :k]
+    sums = scores[chosen].sum(axis=1)
+    hits = int((np.abs(sums / k - (scores.sum() - sums) / len(b)) >= far).sum())
+    if ways <= MOST_SPLITS:
+        return Randomisation(hits / ways, smallest)
+    return Randomisation((hits + 1) / (RANDOM_FLIPS + 1), max(smallest, 1 / (RANDOM_FLIPS + 1)))
+
+
+def smallest_permutation_p(ka: int, kb: int) -> float:
+    """The smallest two-sided p that the test can give; where the sides are of one size, every way has a mirror image."""
+    return (2 if ka == kb else 1) / math.comb(ka + kb, ka)
+
+
+def seeds_for_permutation(alpha: float = 0.05, *, comparisons: int = 1) -> int:
+    """How many seeds a side the test needs before its smallest p is below alpha over the number of comparisons (Holm)."""
+    return next(k for k in count(2) if smallest_permutation_p(k, k) < alpha / comparisons)
 
 
 def smallest_sign_flip_p(k: int) -> float:

@@ -115,6 +115,14 @@ def mean_estimate(values: Floats) -> Estimate:
     return Estimate(float(values.mean()), spread(values) / len(values), len(values) - 1)
 
 
+def welch(a: Floats, b: Floats) -> Estimate:
+    """The difference of the means of (Ka,) and (Kb,) values by Welch's t (1947). Raises ValueError below two values a side."""
+    one, other = mean_estimate(a), mean_estimate(b)
+    variance = one.variance + other.variance
+    weight = one.variance**2 / one.df + other.variance**2 / other.df
+    return Estimate(one.difference - other.difference, variance, variance**2 / weight if weight > 0 else one.df + other.df)
+
+
 def spread(values: Floats) -> float:
     """Sample variance (n - 1) of (n,) values; exactly 0 where they differ by rounding only."""
     scale = float(np.abs(values).max())

@@ -100,7 +100,7 @@ def seeds_needed(
     Whether there are is decided only where both ends of the interval of the examples' variance component agree, else it is
     `unknown`: noise in that estimate must not make one strategy need 200 seeds and another infinitely many.
     """
-    per_error = minimum_detectable_effect(1.0, examples - 1, alpha=alpha / comparisons, power=power)
+    per_error = minimum_detectable_effect(1.0, budget.df(MOST_SEEDS, examples), alpha=alpha / comparisons, power=power)
 
     def limit(example: float) -> float:
         return per_error * math.sqrt(example / examples)

@@ -7,8 +7,8 @@ Each side's seeds have a variance of their own, and the examples, which both sid
 with s2 the variance of a side's K run scores, delta the N differences of the two sides' means at each example, and r the
 residual mean square of a side's own (K, N) table; degrees of freedom by Satterthwaite (1946) over these three terms, as in
 Welch's test (1947). Where runs of equal seeds share their random streams, the table of their differences stands in for both
-sides. Tests over seeds alone ignore the sampling of examples, McNemar's test ignores the randomness of training; this test
-covers both.
+sides, with the K - 1 degrees of freedom of its one variance over seeds. Tests over seeds alone ignore the sampling of examples,
+McNemar's test ignores the randomness of training; this test covers both.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.intervals import Estimate
 
 ALIKE, ALIKE_SEEDS = 0.05, 3
+"""Runs are called alike by luck below this quantile of what chance in the examples gives, at this number of seeds."""
 
 
 class Variance(NamedTuple):
@@ -103,10 +104,11 @@ class Budget:
 
     def df(self, seeds: int, examples: int) -> float:
         """Expected degrees of freedom of a design with so many seeds a side."""
-        sides = [
-            Variance(own + residual / examples, seeds - 1) for own, residual in zip(self.seeds, self.residuals, strict=True)
-        ]
-        return _satterthwaite([(side.value / seeds, side.df) for side in sides], self.example / examples, examples)
+        if len(self.seeds) == 1:
+            return seeds - 1.0
+        sides = zip(self.seeds, self.residuals, strict=True)
+        terms = [((own + residual / examples) / seeds, seeds - 1.0) for own, residual in sides]
+        return _satterthwaite(terms, self.example / examples, examples)
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class TwoWay(Estimate):
     """A mean difference, or a mean score, over seeds and examples, with its variance from both."""
 
     seeds: tuple[int, int]
-    """Of each side; equal where there is one table, of paired seeds or of one strategy alone."""
+    """Of each side; equal where seeds are paired, and of one strategy alone."""
     examples: int
     paired: bool
     budget: Budget
@@ -227,17 +229,20 @@ def _inverse_trigamma(value: float) -> float:
 # --- one table, and two --------------------------------------------------------------------------------------------------
 
 
-def two_way(d: Floats) -> TwoWay:
-    """The mean of (K, N) differences of paired seeds, or of one strategy's scores, for new seeds and new examples.
+def two_way(values: Floats) -> TwoWay:
+    """One strategy's mean score, of (K, N) values, for new seeds and new examples.
 
     Raises ValueError unless K >= 2 and N >= 2.
     """
-    return of_one_table(run_table(d))
+    return of_one_table(run_table(values))
 
 
-def two_way_resampled(observed: Floats, resampled: Floats, examples: int) -> TwoWay:
-    """The same for scores that are no means over examples: observed (K,), and (R, K) in resamples of the examples."""
-    return of_one_table(run_table_resampled(observed, resampled, examples))
+def two_way_paired(a: Floats, b: Floats) -> TwoWay:
+    """The difference of the means of (K, N) and (K, N) values of the same examples and seeds, whose random streams are shared.
+
+    Raises ValueError unless K >= 2 and N >= 2.
+    """
+    return of_differences(run_table(np.asarray(a, dtype=np.float64) - b))
 
 
 def two_way_unpaired(a: Floats, b: Floats, *, variances: tuple[Variance, Variance] | None = None) -> TwoWay:
@@ -249,15 +254,20 @@ def two_way_unpaired(a: Floats, b: Floats, *, variances: tuple[Variance, Varianc
     return of_two_tables(run_table(a), run_table(b), variances=variances)
 
 
-def two_way_unpaired_resampled(observed: Sequence[Floats], resampled: Sequence[Floats], examples: int) -> TwoWay:
-    """`two_way_unpaired` of scores that are no means over examples: for each side (K,), and (R, K) in resamples of examples."""
-    a, b = (run_table_resampled(*side, examples) for side in zip(observed, resampled, strict=True))
-    return of_two_tables(a, b)
+def of_one_table(table: RunTable) -> TwoWay:
+    """The mean of one table of scores."""
+    return _estimate([table], table.profile, [table.variance])
 
 
-def of_one_table(table: RunTable, *, variance: Variance | None = None) -> TwoWay:
-    """The mean of one table. variance: over its seeds, where it is not the table's own."""
-    return _estimate([table], table.profile, [variance or table.variance])
+def of_differences(table: RunTable) -> TwoWay:
+    """The mean of one table of the differences of paired seeds.
+
+    The examples' part widens the interval and lends no degrees of freedom: of two sides' variances over seeds both are seldom
+    small by luck, of a single one from few seeds often, and the examples' many degrees of freedom would be taken for its own.
+    By Satterthwaite ten equal strategies at three seeds have a winner in 19 % of experiments, so in at most 3.3 % (n = 400 to
+    600, standard errors 1.6 and 0.8), and one pair errs in up to 8.3 % in place of 5.
+    """
+    return replace(_estimate([table], table.profile, [table.variance]), df=table.seeds - 1.0, paired=True)
 
 
 def of_two_tables(a: RunTable, b: RunTable, *, variances: tuple[Variance, Variance] | None = None) -> TwoWay:
@@ -286,7 +296,7 @@ def _estimate(tables: Sequence[RunTable], delta: Floats, variances: Sequence[Var
         df=_satterthwaite(terms, example / n, n),
         seeds=(first.seeds, last.seeds),
         examples=n,
-        paired=len(tables) == 1,
+        paired=False,
         budget=Budget(
             seeds=tuple(table.own for table in tables),
             example=example,

@@ -18,7 +18,7 @@ from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import REGRESSION
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.multiplicity import holm
-from bakeoff.statistics.twoway import two_way, two_way_unpaired
+from bakeoff.statistics.twoway import two_way_paired, two_way_unpaired
 
 LABELS = np.arange(400) % 3 // 2  # two thirds 0, one third 1
 
@@ -156,7 +156,7 @@ def test_runs_are_paired_by_their_seeds_not_by_their_order() -> None:
     bounds = [[(row.low, row.high) for row in found if row.low is not None] for found in (one, other)]
     assert bounds[0] == [pytest.approx(bound) for bound in bounds[1]]
     right = {name: (answers[name] == LABELS).astype(float)[:, LABELS == 0] for name in answers}
-    assert bounds[0][0] == pytest.approx(two_way(right["good"] - right["base"]).interval())
+    assert bounds[0][0] == pytest.approx(two_way_paired(right["good"], right["base"]).interval())
 
 
 def test_other_seeds_on_the_other_side_are_not_paired() -> None:

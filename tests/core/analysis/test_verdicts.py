@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import comb
 
 import numpy as np
 import pytest
@@ -134,7 +135,9 @@ def test_seeds_that_are_not_the_same_are_compared_unpaired() -> None:
     seeds = {"base": range(8), "row": range(100, 108)}
     pair = duel(clean_answers(accuracy=0.9, seed=1), clean_answers(accuracy=0.75, seed=2), seeds=seeds)
     assert not pair.paired
-    assert (pair.verdict, pair.checks.sign_flip_p, pair.checks.seed_correlation) == ("better", None, None)
+    assert (pair.verdict, pair.checks.seed_correlation) == ("better", None)
+    assert pair.checks.randomisation_p == pair.checks.randomisation_smallest_p == 2 / comb(16, 8)
+    assert pair.why_not_paired == "not the same seeds"
 
 
 def test_the_order_of_records_does_not_matter() -> None:
@@ -147,14 +150,14 @@ def test_the_order_of_records_does_not_matter() -> None:
 def test_checks_stand_beside_the_verdict() -> None:
     pair = verdict(clean_experiment())
     checks = pair.checks
-    assert checks.sign_flip_p == checks.sign_flip_smallest_p == 2 / 2**SEEDS
+    assert checks.randomisation_p == checks.randomisation_smallest_p == 2 / 2**SEEDS
     assert checks.bootstrap_low is not None
     assert checks.bootstrap_high is not None
     assert 0 < checks.bootstrap_low < pair.difference < checks.bootstrap_high
     assert checks.bootstrap_p is not None
     assert checks.bootstrap_p < 0.05
-    assert checks.paired_t_p is not None
-    assert checks.paired_t_p < 0.05
+    assert checks.seeds_t_p is not None
+    assert checks.seeds_t_p < 0.05
 
 
 def test_many_comparisons_are_adjusted_together() -> None:

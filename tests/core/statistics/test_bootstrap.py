@@ -25,7 +25,7 @@ from bakeoff.statistics.bootstrap import (
     ratio_scorer,
     spearman_scorer,
 )
-from bakeoff.statistics.twoway import TwoWay, of_one_table, of_two_tables, two_way, two_way_unpaired
+from bakeoff.statistics.twoway import TwoWay, of_differences, of_one_table, of_two_tables, two_way_paired, two_way_unpaired
 
 Score = Callable[[np.ndarray, np.ndarray], float]
 
@@ -136,7 +136,7 @@ def test_it_is_no_narrower_than_the_primary_interval_by_much() -> None:
     odds = np.clip(0.8 + rng.normal(0, 0.2, 400), 0, 1)
     a, b = (rng.random((2, 10, 400)) < odds).astype(np.float64)
     check = bootstrap_ratio(np.stack([a, b]), np.ones((2, 10, 400))).compare(0, 1)
-    low, high = two_way(a - b).interval()
+    low, high = two_way_paired(a, b).interval()
     assert 0.7 < (check.high - check.low) / (high - low) < 2
     assert check.difference == pytest.approx((low + high) / 2)
 
@@ -168,7 +168,7 @@ def estimate(replicates: Replicates, *, paired: bool) -> TwoWay:
     if paired:
         table = replicates.paired_table(0, 1)
         assert table is not None
-        return of_one_table(table)
+        return of_differences(table)
     one, other = replicates.table(0), replicates.table(1)
     assert one is not None
     assert other is not None
@@ -183,7 +183,7 @@ def test_of_a_mean_resamples_give_the_two_way_estimate(paired: bool) -> None:
     scorer = ratio_scorer(np.concatenate([a, b]), np.ones((8, 300)))
     replicates = multi_bootstrap(scorer, [4, 4], examples=300, replicates=4000, keep_runs=True)
     found = estimate(replicates, paired=paired)
-    expected = two_way(a - b) if paired else two_way_unpaired(a, b)
+    expected = two_way_paired(a, b) if paired else two_way_unpaired(a, b)
     assert found.difference == pytest.approx(expected.difference)
     assert found.budget.seeds == pytest.approx(expected.budget.seeds, rel=0.1, abs=1e-5)
     assert found.budget.example == pytest.approx(expected.budget.example, rel=0.15)

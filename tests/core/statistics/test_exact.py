@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
-from bakeoff.statistics.exact import mcnemar_p, seeds_for_sign_flip, sign_flip, smallest_sign_flip_p
+from bakeoff.statistics.exact import (
+    mcnemar_p,
+    permutation,
+    seeds_for_permutation,
+    seeds_for_sign_flip,
+    sign_flip,
+    smallest_permutation_p,
+    smallest_sign_flip_p,
+)
 from bakeoff.statistics.intervals import mean_estimate
 
 MAIZE = np.array([49, -67, 8, 16, 6, 23, 28, 41, 14, 29, 56, 24, 75, 60, -48], dtype=np.float64)
@@ -65,6 +73,41 @@ def test_every_sign_is_tried(d: list[int]) -> None:
     assert answer.p == pytest.approx(share)
     assert answer.smallest <= answer.p <= 1
     assert sign_flip(-np.array(d) / 408) == answer
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 1000), ka=st.integers(2, 5), kb=st.integers(2, 5))
+def test_runs_are_dealt_in_every_way_as_scipy_does(seed: int, ka: int, kb: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(0, 6, ka) / 4, rng.integers(0, 6, kb) / 4
+    found = permutation(a, b)
+    expected = stats.permutation_test(
+        (a, b),
+        lambda x, y, axis: abs(x.mean(axis=axis) - y.mean(axis=axis)),
+        vectorized=True,
+        n_resamples=np.inf,
+        alternative="greater",
+    )
+    assert found.p == pytest.approx(expected.pvalue)
+    assert found.smallest <= found.p + 1e-12
+    assert permutation(b, a).p == pytest.approx(found.p)
+
+
+@pytest.mark.parametrize(("k", "smallest"), [(3, 0.1), (4, 2 / 70), (5, 2 / 252)])
+def test_sides_that_do_not_overlap_have_the_smallest_p_of_dealing(k: int, smallest: float) -> None:
+    assert smallest_permutation_p(k, k) == pytest.approx(smallest)
+    assert permutation(np.arange(k) + 0.0, np.arange(k) + 10.0).p == pytest.approx(smallest)
+    assert permutation(np.arange(3.0), np.arange(5.0) + 10).p == pytest.approx(smallest_permutation_p(3, 5))
+
+
+def test_dealing_needs_fewer_seeds_than_flipping_signs() -> None:
+    assert [seeds_for_permutation(comparisons=m) for m in (1, 6, 45)] == [4, 5, 7]
+
+
+def test_many_runs_are_dealt_at_random_and_p_is_never_0() -> None:
+    a, b = np.random.default_rng(1).normal(0, 1, 15), np.random.default_rng(2).normal(0.7, 1, 15)
+    assert permutation(a, b).p == pytest.approx(stats.ttest_ind(a, b).pvalue, abs=0.01)
+    assert permutation(a, b + 100).p == pytest.approx(1 / 100_001)
 
 
 def test_twenty_seeds_are_still_exact() -> None:

@@ -19,7 +19,7 @@ from bakeoff.statistics.power import (
     minimum_detectable_effect,
     seeds_needed,
 )
-from bakeoff.statistics.twoway import Budget, two_way
+from bakeoff.statistics.twoway import Budget, of_differences, run_table
 
 POINT = 0.01
 
@@ -73,7 +73,7 @@ def test_the_design_has_the_power_that_it_promises() -> None:
     found = 0
     for _ in range(1500):
         seed, example, residual = rng.normal(size=(5, 1)), rng.normal(size=100), rng.normal(size=(5, 100))
-        found += two_way(effect + 0.02 * seed + 0.15 * example + 0.3 * residual).p < 0.05
+        found += of_differences(run_table(effect + 0.02 * seed + 0.15 * example + 0.3 * residual)).p < 0.05
     assert found / 1500 == pytest.approx(0.8, abs=0.05)
 
 

@@ -12,7 +12,7 @@ from statsmodels.stats.power import TTestIndPower
 from bakeoff.contracts.unit import SHARE
 from bakeoff.statistics.power import mde_of_design
 from bakeoff.statistics.sample_size import Needs, Question, from_pilot, from_planning_values
-from bakeoff.statistics.twoway import Budget, TwoWay, two_way, two_way_unpaired
+from bakeoff.statistics.twoway import Budget, TwoWay, of_differences, run_table, two_way_unpaired
 
 PLACE = ("glue/mrpc", "minilm", "loop")
 
@@ -30,7 +30,7 @@ def drawn(generator: np.random.Generator, k: int, n: int, budget: Budget, shift:
 
 def pilot(budget: Budget, *, n: int = 400) -> TwoWay:
     """A pilot of so many seeds that it finds these components."""
-    return two_way(drawn(np.random.default_rng(3), 60, n, budget))
+    return of_differences(run_table(drawn(np.random.default_rng(3), 60, n, budget)))
 
 
 def needs(budget: Budget, asked: Question, *, n: int = 400) -> Needs:
@@ -51,7 +51,7 @@ def test_so_many_seeds_find_the_difference_four_times_in_five() -> None:
     seeds = needs(budget, question(2.0)).seeds
     assert seeds is not None
     generator = np.random.default_rng(1)
-    found = [two_way(drawn(generator, seeds, 400, budget, 0.02)).p <= 0.05 for _ in range(1500)]
+    found = [of_differences(run_table(drawn(generator, seeds, 400, budget, 0.02))).p <= 0.05 for _ in range(1500)]
     assert 0.74 <= np.mean(found) <= 0.88
 
 
@@ -95,13 +95,13 @@ def test_a_pilot_of_other_seeds_counts_them_as_unpaired() -> None:
     found = from_pilot(question(2.0), PLACE, two_way_unpaired(*sides), where="here")
     assert found.pilot_seeds == 6
     assert found.seeds is not None
-    paired = from_pilot(question(2.0), PLACE, two_way(sides[0] - sides[1]), where="here").seeds
+    paired = from_pilot(question(2.0), PLACE, of_differences(run_table(sides[0] - sides[1])), where="here").seeds
     assert paired is not None
     assert abs(found.seeds - paired) <= 0.5 * paired
 
 
 def test_identical_predictions_are_said_to_be_identical() -> None:
-    found = from_pilot(question(), PLACE, two_way(np.zeros((3, 50))), where="here", identical=True)
+    found = from_pilot(question(), PLACE, of_differences(run_table(np.zeros((3, 50)))), where="here", identical=True)
     assert (found.identical, found.seeds, found.seeds_in_family) == (True, None, None)
 
 
@@ -119,7 +119,7 @@ def test_the_range_of_the_examples_part_holds_it_nine_times_in_ten(k: int, paire
     for _ in range(400):
         d = rare(generator, k, 400, share=share, seed=0.01)
         other = generator.normal(0, 0.01, (k, 1)) + np.where(generator.random((k, 400)) < 0.02, 1.0, 0.0)
-        budget = two_way(d).budget if paired else two_way_unpaired(d, other).budget
+        budget = of_differences(run_table(d)).budget if paired else two_way_unpaired(d, other).budget
         assert budget.example_range is not None
         low, high = budget.example_range
         assert 0 <= low <= budget.example <= high
@@ -133,7 +133,12 @@ def test_two_rows_on_the_same_examples_never_need_a_number_of_seeds_and_infinite
     wanted = 280 * math.sqrt(share / 400)
     for _ in range(50):
         rows = [
-            from_pilot(question(wanted), PLACE, two_way(rare(generator, 6, 400, share=share, seed=0.01)), where="here")
+            from_pilot(
+                question(wanted),
+                PLACE,
+                of_differences(run_table(rare(generator, 6, 400, share=share, seed=0.01))),
+                where="here",
+            )
             for _ in range(2)
         ]
         clashes += {(need.seeds is None, need.why_none) for need in rows} == {(False, ""), (True, "too few")}
@@ -143,7 +148,7 @@ def test_two_rows_on_the_same_examples_never_need_a_number_of_seeds_and_infinite
 
 def test_what_is_far_from_the_limit_is_still_said() -> None:
     generator = np.random.default_rng(8)
-    made = two_way(rare(generator, 6, 1700, share=0.05, seed=0.01))
+    made = of_differences(run_table(rare(generator, 6, 1700, share=0.05, seed=0.01)))
     assert from_pilot(question(0.5), PLACE, made, where="here").why_none == "too few"
     enough = from_pilot(question(3.0), PLACE, made, where="here")
     assert (enough.why_none, enough.seeds is not None) == ("", True)
@@ -153,7 +158,7 @@ def test_what_is_far_from_the_limit_is_still_said() -> None:
 
 
 def test_nobody_runs_more_than_ten_thousand_seeds() -> None:
-    wild = two_way(np.random.default_rng(9).normal(0, 1, (6, 1)) + np.zeros((6, 400)))
+    wild = of_differences(run_table(np.random.default_rng(9).normal(0, 1, (6, 1)) + np.zeros((6, 400))))
     found = from_pilot(question(0.5), PLACE, wild, where="here")
     assert (found.seeds, found.why_none) == (None, "too many")
 

@@ -21,6 +21,7 @@ from bakeoff.statistics.twoway import (
     run_table,
     shrunk_upwards,
     two_way,
+    two_way_paired,
     two_way_unpaired,
 )
 
@@ -81,7 +82,9 @@ def test_one_table_follows_the_formula_term_by_term() -> None:
     assert example > 0
     assert (result.difference, result.variance) == pytest.approx((d.mean(), seed + example))
     assert result.df == pytest.approx((seed + example) ** 2 / (seed**2 / 4 + example**2 / 39))
-    assert (result.seeds, result.paired) == ((5, 5), True)
+    paired = two_way_paired(scores(1, 5, 40), scores(2, 5, 40))
+    assert (paired.difference, paired.variance, paired.df) == pytest.approx((result.difference, result.variance, 4))
+    assert (result.seeds, result.paired, paired.paired) == ((5, 5), False, True)
 
 
 @pytest.mark.parametrize(("k", "n"), [(2, 7), (3, 6), (5, 40)])
@@ -110,7 +113,7 @@ def test_unpaired_follows_the_formula_term_by_term() -> None:
 def test_unpaired_agrees_with_paired_where_pairing_explains_nothing() -> None:
     """Over many draws of independent seeds, both estimate the same variance."""
     pairs = [(scores(2 * i, 5, 60), scores(2 * i + 1, 5, 60)) for i in range(300)]
-    paired = np.mean([two_way(a - b).variance for a, b in pairs])
+    paired = np.mean([two_way_paired(a, b).variance for a, b in pairs])
     unpaired = np.mean([two_way_unpaired(a, b).variance for a, b in pairs])
     assert unpaired == pytest.approx(paired, rel=0.05)
 
@@ -118,7 +121,7 @@ def test_unpaired_agrees_with_paired_where_pairing_explains_nothing() -> None:
 def test_the_budget_of_the_same_design_is_its_own_variance() -> None:
     rng = np.random.default_rng(0)
     d, other = (rng.normal(size=(5, 200)) + rng.normal(size=(5, 1)) + rng.normal(size=200) for _ in range(2))
-    for result in (two_way(d), two_way_unpaired(d, other)):  # every component well above 0
+    for result in (two_way_paired(d, other), two_way_unpaired(d, other)):  # every component well above 0
         budget = result.budget
         assert budget.variance(5, 200) == pytest.approx(result.variance)
         assert budget.df(5, 200) == pytest.approx(result.df)
@@ -139,8 +142,9 @@ def test_the_budget_finds_the_components_that_were_put_in() -> None:
 def test_a_design_expects_the_degrees_of_freedom_of_its_largest_term() -> None:
     assert Budget((1,), 0, (0,)).df(5, 400) == pytest.approx(4)
     assert Budget((1, 1), 0, (0, 0)).df(5, 400) == pytest.approx(8)
-    assert Budget((0,), 1, (0,)).df(5, 400) == pytest.approx(399)
-    assert 4 < Budget((1e-4,), 2e-3, (0.01,)).df(5, 400) < 399
+    assert Budget((0,), 1, (0,)).df(5, 400) == 4
+    assert Budget((0, 0), 1, (0, 0)).df(5, 400) == pytest.approx(399)
+    assert 8 < Budget((1e-4, 1e-4), 2e-3, (0.01, 0.01)).df(5, 400) < 399
 
 
 # --- variances that are shrunk upwards -----------------------------------------------------------------------------------
@@ -257,7 +261,12 @@ matrices = st.builds(
 @settings(max_examples=150, deadline=None)
 @given(d=matrices)
 def test_no_matrix_gives_nan_or_infinity(d: np.ndarray) -> None:
-    for result in (two_way(d), two_way_unpaired(d, d[::-1, ::-1]), two_way_unpaired(d, np.zeros((2, d.shape[1])))):
+    for result in (
+        two_way(d),
+        two_way_paired(d, d[::-1]),
+        two_way_unpaired(d, d[::-1, ::-1]),
+        two_way_unpaired(d, np.zeros((2, d.shape[1]))),
+    ):
         assert np.isfinite(numbers(result)).all()
         assert 0 <= result.p <= 1
         assert result.variance >= 0
@@ -268,6 +277,7 @@ def test_no_matrix_gives_nan_or_infinity(d: np.ndarray) -> None:
 def test_swapping_the_strategies_turns_the_sign_and_nothing_else(d: np.ndarray) -> None:
     for here, there in (
         (two_way(d), two_way(-d)),
+        (two_way_paired(d, 0.5 * d), two_way_paired(0.5 * d, d)),
         (two_way_unpaired(d, 0.5 * d[:2]), two_way_unpaired(0.5 * d[:2], d)),
     ):
         assert there.difference == -here.difference

@@ -177,8 +177,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "few-seeds": Entry(
         "caution",
-        "A row has under 3 seeds, so that nothing is known of the spread; or under 6, so that no p-value of the exact "
-        "sign-flip test can fall below 0.05.",
+        "A row has under 3 seeds, so that nothing is known of the spread; or under 4 (6 where they are paired), so that "
+        "no p-value of the exact test over seeds can fall below 0.05.",
         "A difference between few runs may be the seeds' doing.",
         "Settle a number first (`bakeoff plan FILE --resolve POINTS`) and declare so many new seeds. " + AFRESH,
         "S1",

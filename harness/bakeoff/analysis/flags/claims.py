@@ -14,7 +14,7 @@ import numpy as np
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, named
 from bakeoff.analysis.results import Pair
 from bakeoff.contracts.metric import is_below
-from bakeoff.statistics.exact import seeds_for_sign_flip
+from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip
 from bakeoff.statistics.intervals import ROUNDING
 from bakeoff.statistics.power import mde_examples
 from bakeoff.text.numbers import count, p_equals, p_value, per_cent, with_decimals
@@ -65,7 +65,9 @@ def inconclusive(judged: Judged) -> Iterator[Found]:
     open_pairs = {
         pair.first: _reach(judged, pair)
         for pair in group.to_baseline
-        if pair.verdict == "inconclusive" and abs(pair.difference) < margin and min(pair.seeds) >= seeds_for_sign_flip()
+        if pair.verdict == "inconclusive"
+        and abs(pair.difference) < margin
+        and min(pair.seeds) >= (seeds_for_sign_flip() if pair.paired else seeds_for_permutation())
     }
     if open_pairs:
         yield Found(

@@ -71,8 +71,8 @@ def unpaired_streams(judged: Judged) -> Iterator[Found]:
             yield Found(
                 apart,
                 f"Another {what} than {judged.group.baseline}'s at the same seed: "
-                f"{named(and_seeds(row, seeds) for row, seeds in apart.items())}. Pairing by seed then gains nothing, and the "
-                "start may favour one side.",
+                f"{named(and_seeds(row, seeds) for row, seeds in apart.items())}. Their runs cannot be compared seed by seed, "
+                "and the start may favour one side.",
                 "Let the trainer take its batches from the job and leave the weights alone before the first step, and run it "
                 f"{judged.in_new_folder}.",
             )

@@ -12,7 +12,7 @@ from bakeoff.analysis.summary.rows import Layout
 from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
-from bakeoff.statistics.exact import seeds_for_sign_flip, smallest_sign_flip_p
+from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip, smallest_permutation_p, smallest_sign_flip_p
 from bakeoff.statistics.intervals import share_interval
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import grouped, seeds_spelt
@@ -22,15 +22,17 @@ ANECDOTE = 3
 
 
 def few_seeds(judged: Judged) -> Iterator[Found]:
-    """few-seeds: an anecdote below three seeds; below six, no p of the exact sign-flip test can reach 5 %."""
+    """few-seeds: an anecdote below three seeds; below four, six where paired, no exact test over them reaches 5 %."""
     group, pairs = judged.group, judged.group.to_baseline
     counts = {row.strategy: len(set(score.seeds)) for row in group.rows if (score := group.score(row)) and score.seeds}
     tested = {row for pair in pairs if pair.finding != "identical" for row in (pair.first, pair.second)}
     settled = {
         row for pair in pairs for row in (pair.first, pair.second)
     } - tested  # every prediction is equal: nothing to test
-    enough, comparisons = seeds_for_sign_flip(), max((pair.comparisons for pair in pairs), default=1)
-    in_family = seeds_for_sign_flip(comparisons=max(comparisons, 1))
+    paired = bool(tested) and all(pair.paired for pair in pairs if pair.finding != "identical")
+    needed = seeds_for_sign_flip if paired else seeds_for_permutation
+    enough, comparisons = needed(), max((pair.comparisons for pair in pairs), default=1)
+    in_family = needed(comparisons=max(comparisons, 1))
     first = max((seed for seeds in judged.experiment.declared.seeds.values() for seed in seeds), default=-1) + 1
     more = (
         f"{judged.resolve_margin} says how many {'the margin' if group.margin is not None else 'such a difference'} takes. "
@@ -48,12 +50,14 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
     few = grouped_by({row: n for row, n in counts.items() if ANECDOTE <= n < enough and row not in settled})
     if few:
         smallest = named(
-            f"with {n} seeds ({named(rows)}) not below {significant(smallest_sign_flip_p(n), 3)}" for n, rows in few.items()
+            f"with {n} seeds ({named(rows)}) not below "
+            f"{significant(smallest_sign_flip_p(n) if paired else smallest_permutation_p(n, n), 3)}"
+            for n, rows in few.items()
         )
         holm = f", {in_family} with Holm over the {comparisons} comparisons" if in_family > enough else ""
         yield Found(
             chain.from_iterable(few.values()),
-            f"The exact sign-flip test cannot reach p < 0.05: {smallest}. {enough} seeds are the fewest that can{holm}.",
+            f"The exact test over seeds cannot reach p < 0.05: {smallest}. {enough} seeds are the fewest that can{holm}.",
             more,
         )
 

@@ -81,16 +81,17 @@ def detectable(pair: Pair, figures: Figures) -> str:
 def other_tests(pair: Pair, figures: Figures) -> dict[str, str]:
     """Results of the other tests: title of a column -> cell."""
     checks, (first, second) = pair.checks, pair.seeds
-    smallest = "" if checks.sign_flip_smallest_p is None else f" ({p_value(checks.sign_flip_smallest_p)})"
+    smallest = "" if checks.randomisation_smallest_p is None else f" ({p_value(checks.randomisation_smallest_p)})"
     return {
         "method": pair.method,
         "seeds": f"{first}, paired" if pair.paired else f"{first} and {second}",
+        "why not paired": pair.why_not_paired or DASH,
         "simultaneous interval": figures.signed_range(pair.wide_low, pair.wide_high) or DASH,
         "p of equivalence": p_value(pair.equivalence_p),
-        "sign-flip p (smallest)": p_value(checks.sign_flip_p) + smallest,
+        "randomisation p (smallest)": p_value(checks.randomisation_p) + smallest,
         "bootstrap interval": figures.signed_range(checks.bootstrap_low, checks.bootstrap_high) or DASH,
         "bootstrap p": p_value(checks.bootstrap_p),
-        "paired t p": p_value(checks.paired_t_p),
+        "p of t over seeds": p_value(checks.seeds_t_p),
         "McNemar p": p_value(checks.mcnemar_p),
         "correlation of seeds": with_decimals(checks.seed_correlation, 2),
         "probability of improvement": with_decimals(checks.probability_of_improvement, 2),
