@@ -53,9 +53,15 @@ def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list
 
 
 def arithmetic(plan: Plan) -> str:
-    """How the number of runs comes about: `2 strategies x 1 task x 1 model x 3 seeds = 6 runs`."""
-    spec = plan.spec
-    factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models, "seed": spec.seeds.numbers}
+    """How the number of runs comes about: `2 strategies x 1 task x 1 model x 3 seeds = 6 runs`, or `... x 3 to 20 seeds = 6 to
+    40 runs, by looks at 3, 8 and 20 seeds`."""
+    seeds = plan.spec.seeds
+    factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models}
     shown = [count(len(items), what).replace("strategys", "strategies") for what, items in factors.items()]
     trials = f", after {count(len(plan.trials), 'trial')} of a search" if plan.trials else ""
-    return f"{' x '.join(shown)} = {count(len(plan.runs) + plan.waiting, 'run')}{trials}"
+    fewest, most = plan.run_range
+    if seeds.looks:
+        numbers = f"{seeds.looks[0]} to {seeds.looks[-1]} seeds = {fewest:,} to {most:,} runs, by {seeds.in_words}"
+    else:
+        numbers = f"{seeds.in_words} = {count(most, 'run')}"
+    return f"{' x '.join(shown)} x {numbers}{trials}"

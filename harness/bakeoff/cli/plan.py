@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ import click
 from bakeoff.cli.inputs import find_changes, open_experiment, same_experiment
 from bakeoff.cli.options import data_option, into_option, json_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
-from bakeoff.planning.estimate import Left, Outlook, left, survey
+from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
@@ -44,7 +45,7 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     store = Store(into or spec.parent)
     plan = settled(plan, store.find)
     changes, notes = find_changes(plan, store, spec, data, into)
-    outlooks = survey(plan, store, changes.files)
+    outlooks = with_looks(plan, store, survey(plan, store, changes.files))
     if difference is not None:
         if not math.isfinite(difference):  # NaN lies in every range
             raise click.BadParameter("must be a number", param_hint="--resolve")
@@ -64,7 +65,8 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
         print_json(json.dumps(as_data(plan, outlooks, left(outlooks)) | {"notes": notes}, indent=1))
         return
     retry = same_experiment("run", spec, into, data, "--retry", "failed")
-    lines = [*summary(outlooks, left(outlooks), retry), *search_lines(plan), *note_lines(plan)]
+    lines = [*summary(outlooks, left(outlooks), retry), *look_lines(plan, outlooks)]
+    lines += [*search_lines(plan), *note_lines(plan)]
     print_result(*table(outlooks), "", *notes, *lines)
 
 
@@ -88,8 +90,48 @@ def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object
         "runs": runs,
         "left": {"runs": left.runs, "seconds": left.seconds, "unknown": left.unknown},
         "waiting": plan.waiting,
+        "looks": list(plan.spec.seeds.looks),
         "notes": [{"strategies": names, "note": note} for note, names in plan.notes.items()],
     }
+
+
+def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outlook]:
+    """Runs that are not recorded and not of the next look are `if open`, or `not needed` where all is decided."""
+    seeds = plan.spec.seeds
+    if not seeds.looks or all(outlook.state != "to do" for outlook in outlooks):
+        return outlooks
+    first = set(seeds.numbers[: seeds.looks[0]])
+    wanted = {run.id for run in plan.runs if run.seed in first}
+    waiting = {(run.task.label, run.model.label) for run in plan.runs}
+    declared = store.plan_file.is_file() and store.declared().looks == list(seeds.looks)
+    if declared and not plan.waiting and all(outlook.state != "to do" for outlook in outlooks if outlook.run.id in wanted):
+        from bakeoff.runner.looks import stage_of  # scipy and pandas: a plan without records needs neither
+
+        stage = stage_of(plan, store)
+        wanted = {run.id for run in stage.runs}
+        waiting = {(run.task.label, run.model.label) for run in stage.runs}
+
+    def state_of(outlook: Outlook) -> State:
+        if outlook.state != "to do" or outlook.run.is_trial or outlook.run.id in wanted:
+            return outlook.state
+        return "if open" if (outlook.run.task.label, outlook.run.model.label) in waiting else "not needed"
+
+    return [replace(outlook, state=state_of(outlook)) for outlook in outlooks]
+
+
+def look_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:
+    """How many runs the looks may still need."""
+    if not plan.spec.seeds.looks:
+        return []
+    fewest, most = plan.run_range
+    lines = [f"{plan.spec.seeds.in_words}: {fewest:,} to {most:,} runs; what is decided, or cannot be, gets no more seeds"]
+    if later := [outlook for outlook in outlooks if outlook.state == "if open"]:
+        known = [outlook.seconds for outlook in later if outlook.seconds is not None]
+        long = f", about {duration(sum(known))}" if len(known) == len(later) else ""
+        lines.append(f"up to {count(len(later), 'more run')} at later looks{long}, if all comparisons stay open")
+    if spared := sum(outlook.state == "not needed" for outlook in outlooks):
+        lines.append(f"{count(spared, 'run')} of later looks {'is' if spared == 1 else 'are'} not needed")
+    return lines
 
 
 def note_lines(plan: Plan) -> list[str]:
@@ -115,8 +157,14 @@ def table(outlooks: list[Outlook]) -> list[str]:
     trials = any(outlook.run.tried for outlook in outlooks)
     rows = [["id", "task", "model", "strategy", "seed", *(["trial"] if trials else []), "state", "time"]]
     for outlook in outlooks:
-        run, about = outlook.run, "about " if outlook.state in ("to do", "running") else ""
-        time = "unknown" if outlook.seconds is None else f"{about}{duration(outlook.seconds)}"
+        run, about = outlook.run, "about " if outlook.state in ("to do", "running", "if open") else ""
+        time = (
+            ""
+            if outlook.state == "not needed"
+            else "unknown"
+            if outlook.seconds is None
+            else f"{about}{duration(outlook.seconds)}"
+        )
         tried = [escaped(options_in_words(dict(run.tried)))] if trials else []
         labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
         rows.append([run.id, *labels, str(run.seed), *tried, outlook.state, time])

@@ -18,8 +18,9 @@ from bakeoff.records.provenance import environment, same_hardware
 from bakeoff.records.schema import Record, Requested
 from bakeoff.records.store import Store
 
-State = Literal["recorded", "changed", "failed", "damaged", "running", "to do"]
-"""`changed`: recorded, but its files have changed since."""
+State = Literal["recorded", "changed", "failed", "damaged", "running", "to do", "if open", "not needed"]
+"""`changed`: recorded, but its files have changed since. `if open`: of a later look, made only while a comparison is open.
+`not needed`: of a later look where all is decided."""
 
 NEIGHBOURS_READ = 200
 """The most records of other experiments that are read: enough for a median, and read in an instant."""

@@ -210,6 +210,8 @@ class _Resolver:
         self.say(rules.are_installed(listed | used))
         if not self.document.flaws:  # NaN, for one, has no identity
             self.say(rules.stand_once(listed))
+        if seeds := self.says("seeds"):
+            self.say(rules.looks_have_something_to_compare(seeds, len(self.reading.named)))
         searched = any(strategy.tuning for strategy in strategies)
         for task in tasks:
             self.say(rules.reported_split_is_scored(task, self.says("report_on")))

@@ -11,6 +11,7 @@ from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
+from bakeoff.spec.seeds import ReportedSeeds
 from bakeoff.spec.yaml_reader import KeyPath, dotted
 from bakeoff.text.tolerances import POINTS, Tolerance, quality_tolerances, tolerance_of, with_tolerance
 from bakeoff.text.values import spelt, yaml_value
@@ -199,6 +200,15 @@ def wrong_gate(rule: str, tasks: Sequence[KnownTask]) -> Iterator[Problem]:
         )
     for sentence in wrong:
         yield where, f"{sentence}: write `quality: {whole}`"
+
+
+# --- of the seeds --------------------------------------------------------------------------------------------------------
+
+
+def looks_have_something_to_compare(seeds: ReportedSeeds, strategies: int) -> Iterator[Problem]:
+    if seeds.looks and strategies == 1:
+        told = f"there is one strategy only, so that looks have nothing to decide: write `seeds: {len(seeds.numbers)}`"
+        yield ("seeds", "looks"), told
 
 
 # --- of the plan ---------------------------------------------------------------------------------------------------------

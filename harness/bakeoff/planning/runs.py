@@ -223,8 +223,14 @@ class Plan:
     @property
     def waiting(self) -> int:
         """Runs to report whose configuration is not chosen yet."""
-        everything = len(self.tasks) * len(self.models) * len(self.spec.seeds.numbers) * len(self.strategies)
-        return everything - len(self.runs)
+        return self.run_range[1] - len(self.runs)
+
+    @property
+    def run_range(self) -> tuple[int, int]:
+        """The fewest and the most runs to report: with looks those of the first look, and of all."""
+        rows, seeds = len(self.tasks) * len(self.models) * len(self.strategies), self.spec.seeds
+        most = len(seeds.numbers)
+        return rows * (seeds.looks[0] if seeds.looks else most), rows * most
 
     def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured) -> ResolvedStrategy | None:
         """The strategy with the configuration chosen for it; None if none is chosen yet."""

@@ -78,6 +78,9 @@ def run_experiment(
         if recorded < total:
             for note, names in plan.notes.items():
                 progress.note(f"note: {', '.join(names)}: {note}")
+            if plan.spec.seeds.looks:
+                fewest, most = plan.run_range
+                progress.note(f"{plan.spec.seeds.in_words}: {fewest:,} to {most:,} runs to report, as few as decide")
         progress.start(total=total, done=recorded)
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
             done = scheduler.make(plan.trials)

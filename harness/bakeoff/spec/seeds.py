@@ -22,6 +22,8 @@ from pydantic.config import JsonDict
 from bakeoff.contracts.fields import FEWEST_FOR_RANKS, LARGEST_SEED, MOST_LOOKS, MOST_SEEDS, Look
 from bakeoff.contracts.recipe import Options, no_duplicates
 from bakeoff.spec.messages import refusal, within_another
+from bakeoff.text.numbers import count
+from bakeoff.text.values import listed
 
 
 def seed_list(value: Any, *, first: int = 0) -> Any:
@@ -105,6 +107,14 @@ class ReportedSeeds:
     """How many of them each look has, the last one all; empty where the number is fixed."""
     ranks: bool = False
     """Whether the looks judge all pairs; False without looks."""
+
+    @property
+    def in_words(self) -> str:
+        """`looks at 3, 5 and 8 seeds`, and what they judge where that is more than the comparisons with the baseline; or `3
+        seeds`."""
+        if not self.looks:
+            return count(len(self.numbers), "seed")
+        return f"looks at {listed(map(str, self.looks))} seeds{', all pairs' if self.ranks else ''}"
 
 
 def fixed_seeds(numbers: Sequence[int]) -> ReportedSeeds:

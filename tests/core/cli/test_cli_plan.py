@@ -184,3 +184,47 @@ def test_a_plan_loads_only_what_it_needs(spec: Path, more: list[str], unwanted: 
     )
     done = subprocess.run([sys.executable, "-c", code, str(spec), *more], capture_output=True, text=True, check=True)
     assert done.stderr.strip() == "[]"
+
+
+LOOKS = SPEC.replace("seeds: 3", "margin: 2\nseeds: {looks: [3, 5]}")
+
+
+def states(call: Call, spec: Path) -> dict[str, dict[int, str]]:
+    """Strategy -> seed -> the state of its run."""
+    code, out, _ = call("plan", spec, "--json")
+    assert code == 0
+    found: dict[str, dict[int, str]] = {}
+    for run in json.loads(out)["runs"]:
+        found.setdefault(run["strategy"], {})[run["seed"]] = run["state"]
+    return found
+
+
+def test_runs_of_later_looks_are_made_only_while_a_comparison_is_open(call: Call, spec: Path) -> None:
+    spec.write_text(LOOKS, encoding="utf-8")
+    new = {0: "to do", 1: "to do", 2: "to do", 3: "if open", 4: "if open"}
+    assert states(call, spec) == dict.fromkeys(("loop", "api", "again"), new)
+    _, out, _ = call("plan", spec)
+    assert "15 runs; 9 left to do" in out
+    assert "looks at 3 and 5 seeds: 9 to 15 runs" in out
+    assert "up to 6 more runs at later looks" in out
+    (answer, _) = call("check", spec)[1:]
+    assert "3 strategies x 1 task x 1 model x 3 to 5 seeds = 9 to 15 runs, by looks at 3 and 5 seeds; no error found" in answer
+
+
+def test_after_a_look_the_next_one_is_to_do_and_what_is_decided_is_not(call: Call, spec: Path) -> None:
+    spec.write_text(LOOKS, encoding="utf-8")
+    base = drawn(1)
+    record(spec, {"loop": base, "api": base, "again": drawn(2)})
+    found = states(call, spec)
+    assert found["loop"] == found["again"] == {**dict.fromkeys(range(3), "recorded"), 3: "to do", 4: "to do"}
+    assert found["api"] == {**dict.fromkeys(range(3), "recorded"), 3: "if open", 4: "if open"}, "identical at the first look"
+
+
+def test_where_all_is_decided_nothing_is_left_to_do(call: Call, spec: Path) -> None:
+    spec.write_text(LOOKS, encoding="utf-8")
+    base = drawn(1)
+    record(spec, {"loop": base, "api": base, "again": base})
+    assert {state for found in states(call, spec).values() for state in found.values()} == {"recorded", "not needed"}
+    _, out, _ = call("plan", spec)
+    assert "15 runs; nothing left to do" in out
+    assert "6 runs of later looks are not needed" in out

@@ -113,3 +113,18 @@ def test_what_is_wrong_beside_a_wrong_shared_recipe_is_told_with_it(wrong: str) 
         (8, "strategies.other.trainer.sise"),
         (9, "search.seeds"),
     ]
+
+
+def test_looks_need_something_to_compare() -> None:
+    alone = FILE.replace("  again: {same_as: one, replicate: 1}\n", "").replace(
+        "  other: {trainer: {name: counting, size: 8}, recipe: {weight_decay: 0.1}}\n", ""
+    )
+    with pytest.raises(SpecError, match=r"spec\.yaml:7:9: seeds\.looks: there is one strategy only.*`seeds: 5`"):
+        plan_of(alone + "seeds: {looks: [3, 5]}\n")
+    plan = plan_of(FILE + "seeds: {looks: [3, 5]}\n")
+    assert (plan.run_range, len(plan.runs), plan.spec.seeds.in_words) == ((9, 15), 15, "looks at 3 and 5 seeds")
+
+
+def test_a_searchs_seeds_are_none_of_any_look() -> None:
+    with pytest.raises(SpecError, match=r"search\.seeds: seed 4 is reported too"):
+        plan_of(FILE + "search: {trainer.size: [7], seeds: [4]}\nseeds: {looks: [3, 5]}\n")

@@ -81,7 +81,8 @@ def test_published_experiments_are_valid(path: Path) -> None:
         "strategies: {a: {trainer: torch-loop}}\nbaseline: a",
         "seeds: 5",
         "seeds: [3, 1, 4]",
-        "seeds: {looks: [3, 5, 8, 12, 20]}",
+        "strategies: {a: {trainer: torch-loop}, b: {same_as: a, replicate: 1}}\nseeds: {looks: [3, 5, 8, 12, 20]}",
+        "strategies: {a: {trainer: torch-loop}, b: {same_as: a, replicate: 1}}\n"
         "seeds: {looks: [3, 5], first: 100, ranks: true}",
         "margin: 2",
         "margin: {points: 2}",
