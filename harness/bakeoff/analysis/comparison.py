@@ -18,6 +18,7 @@ from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, 
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import nothing_scored
 from bakeoff.analysis.flags.wording import Judged
+from bakeoff.analysis.looks import course_of, pairs_of, summary_of
 from bakeoff.analysis.outputs import Outputs, why_uncut
 from bakeoff.analysis.pareto import cost_ratios, front_of
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
@@ -78,11 +79,21 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     layout, terms, baseline, controls = prepared.layout, prepared.terms, prepared.layout.baseline, prepared.experiment.controls
     sides = prepared.sides if prepared.judges else {}
     ranked = [name for name in sides if baseline in sides and prepared.ranked_together(name, baseline)]
-    to_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
+    course = course_of(prepared) if prepared.experiment.declared.looks else None
     pairs = combinations([] if prepared.crowded else sides, 2)
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
     declared, words = prepared.experiment.declared, (layout.task, terms.metric, terms.figures)
-    all_pairs = with_history(judge(compared, terms, thorough=False), declared, *words)
+    front = front_of(layout.succeeded, prepared.rankings[0], compared, terms, controls)
+    if course is None:
+        pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
+        to_baseline = judge(pairs_with_baseline, terms, replicates=prepared.replicates)
+        all_pairs, taken = judge(compared, terms, thorough=False), None
+    else:
+        to_baseline, all_pairs = pairs_of(course.to_baseline, prepared), pairs_of(course.all_pairs, prepared, thorough=False)
+        taken = summary_of(course, prepared, to_baseline, all_pairs)
+        # who beats whom on quality is decided by the looks alone
+        front = {name: (chance, []) for name, (chance, _) in front.items()}
+    to_baseline, all_pairs = (with_history(pairs, declared, *words) for pairs in (to_baseline, all_pairs))
     split = prepared.outputs.splits.get(prepared.split)
     group = prepared.group.model_copy(
         update={
@@ -92,11 +103,10 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "margin_note": prepared.margin_note,
             "one_example": prepared.one_example,
             "rankings": prepared.rankings[1],
-            "rows": _judged_rows(
-                prepared, all_pairs, front_of(layout.succeeded, prepared.rankings[0], compared, terms, controls)
-            ),
-            "to_baseline": with_history(judge(to_baseline, terms, replicates=prepared.replicates), declared, *words),
+            "rows": _judged_rows(prepared, all_pairs, front),
+            "to_baseline": to_baseline,
             "all_pairs": all_pairs,
+            "looks": taken,
             "costs": cost_ratios(layout.succeeded, baseline, controls),
             "slices": slices_with_history(
                 slice_scores(split, prepared.metric, baseline=baseline, strategies=ranked, label_names=prepared.data.labels),
@@ -129,7 +139,7 @@ def _commands(experiment: Experiment) -> list[str]:
 def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapping[str, tuple[float, list[str]]]) -> list[Row]:
     """The leaderboard's rows with what follows from comparing them: intervals, ranks, seeds whose run predicts one class only
     (collapsed), and whether another row is both better and cheaper (`front`)."""
-    ranks = {} if prepared.crowded or not prepared.judges else _ranks(prepared, all_pairs)
+    ranks = {} if prepared.crowded or not prepared.judges or _unranked(prepared, all_pairs) else _ranks(prepared, all_pairs)
     metric, split = prepared.terms.metric, prepared.split
     found = []
     for row in prepared.group.rows:
@@ -150,6 +160,11 @@ def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapp
             added["expected_best"] = expected_bests(score.values, higher_is_better=prepared.terms.higher_is_better)
         found.append(row.model_copy(update=added))
     return found
+
+
+def _unranked(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> bool:
+    """Whether declared looks judge no pairs but those with the baseline, or none yet."""
+    return bool(prepared.experiment.declared.looks) and all(pair.look is None for pair in all_pairs)
 
 
 def _ranks(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
@@ -251,7 +266,7 @@ def _no_margin(prepared: PreparedGroup) -> list[str]:
 
 # --- words ---------------------------------------------------------------------------------------------------------------
 
-VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "withheld")
+VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "futile", "open", "withheld")
 """In the order in which an answer tells them."""
 
 

@@ -89,6 +89,41 @@ class Calibration(Part):
     """Share of examples on which two seeds answer alike, mean over pairs of seeds; None for one seed."""
 
 
+class TakenLook(Part):
+    """A declared look that was taken."""
+
+    number: int
+    seeds: int
+    level: float
+    """Confidence of intervals of comparisons with the baseline that it decides."""
+    decided: dict[str, list[str]]
+    """Verdict -> strategies that it was reached for, against the baseline."""
+    pairs_decided: int
+    """Of all pairs; 0 where ranks are not asked for."""
+
+
+class Looks(Part):
+    """The declared looks at a comparison group, and what they saved."""
+
+    declared: list[int]
+    """Seeds of each strategy at each look."""
+    ranks: bool
+    taken: list[TakenLook]
+    open: list[str]
+    """Strategies whose comparison with the baseline is not decided and goes on."""
+    waiting: dict[str, list[int]]
+    """Strategy -> seeds without a record that the next look waits for; empty where nothing is open."""
+    runs: int
+    """That the looks taken, and the next one where one waits, ask for."""
+    most: int
+    """Runs up to the last look of all strategies."""
+
+    @property
+    def saved(self) -> int:
+        """Runs that need not be made; known when nothing waits."""
+        return 0 if self.waiting else self.most - self.runs
+
+
 class ComparisonGroup(Part):
     """Rows on one task with one model (or with several, where the model is under test)."""
 
@@ -141,6 +176,8 @@ class ComparisonGroup(Part):
     """Every pair within a ranking; Holm over these. Empty where there are too many rows, which `notes` says."""
     costs: list[Ratio] = Field(default_factory=list)
     """Every row against the baseline."""
+    looks: Looks | None = None
+    """None where the number of seeds is fixed."""
     slices: list[SliceScore] = Field(default_factory=list)
     calibration: list[Calibration] = Field(default_factory=list)
     imported: list[ImportedRow] = Field(default_factory=list)

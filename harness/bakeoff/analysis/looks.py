@@ -12,11 +12,14 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Literal
 
+from bakeoff.analysis.findings import Looks, TakenLook
 from bakeoff.analysis.pairs import PairwiseComparison
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
+from bakeoff.analysis.results import AtLook, Pair
 from bakeoff.analysis.summary.rows import Layout, describe, layouts
-from bakeoff.analysis.verdicts import LEAST_SEEDS
+from bakeoff.analysis.verdicts import LEAST_SEEDS, detailed, pair_at_look
 from bakeoff.records.experiment import Experiment
+from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.looks import (
     LEAST_SEEDS_OF_RANKS,
     Look,
@@ -27,6 +30,7 @@ from bakeoff.statistics.looks import (
     outcome_at,
 )
 from bakeoff.statistics.twoway import TwoWay
+from bakeoff.text.values import grouped
 
 Names = tuple[str, str]
 """Two strategies that are compared."""
@@ -44,6 +48,8 @@ class LookResult:
     """Of a decision by the last look; None where nothing was tested, and where the last look is this one."""
     examples: int | None
     """With so many examples the last look's seeds would decide; None where no number is enough, and where it is not known."""
+    replicates: Replicates | None = None
+    """Of the same seeds."""
 
     @property
     def p(self) -> float | None:
@@ -84,7 +90,7 @@ class Family:
             if not all(name in restricted.sides for name in names):
                 continue
             found = _judge(restricted.measures.compare(*names, whole.facts(*names)), look, whole.terms.margin)
-            self.judged[names] = found
+            self.judged[names] = replace(found, replicates=restricted.replicates)
             if found.outcome == "open" and look.seeds < look.last:
                 still.append(names)
         self.open = still
@@ -209,3 +215,78 @@ def _judge(compared: PairwiseComparison, look: Look, margin: float | None) -> Lo
         own = estimate.budget
         examples = examples_to_decide(look, effect, seed=own.seed, example=own.example, residual=own.residual)
     return LookResult(compared, look, outcome, chance, examples)
+
+
+# --- as results ----------------------------------------------------------------------------------------------------------
+
+
+def pairs_of(family: Family, prepared: PreparedGroup, *, thorough: bool = True) -> list[Pair]:
+    """The pairs of a family, each as its last look judged it; before the first look with their differences only. thorough: with
+    checks and limits."""
+    terms, early = prepared.terms, [names for names in family.pairs if names not in family.judged]
+    first = first_seeds(prepared, prepared.experiment.declared.looks[0]) if early else prepared
+    found, compared = list[Pair](), list[PairwiseComparison]()
+    for names in family.pairs:
+        if (judged := family.judged.get(names)) is not None:
+            found.append(_pair(judged, prepared))
+            compared.append(judged.compared)
+        elif all(name in first.sides for name in names):
+            one = first.measures.compare(*names, prepared.facts(*names))
+            m = family.looks[0].comparisons if family.looks else len(family.pairs)
+            found.append(pair_at_look(one, terms, m, outcome="open", p=None, equivalence_p=None, look=None))
+            compared.append(one)
+    if not thorough:
+        return found
+    drawn = {names: judged.replicates for names, judged in family.judged.items()}
+    return [detailed(pair, one, terms, drawn.get((pair.first, pair.second))) for pair, one in zip(found, compared, strict=True)]
+
+
+def _pair(judged: LookResult, prepared: PreparedGroup) -> Pair:
+    terms, look, declared = prepared.terms, judged.look, prepared.experiment.declared.looks
+    at = AtLook(
+        number=declared.index(look.seeds) + 1,
+        looks=len(declared),
+        seeds=look.seeds,
+        last=look.last,
+        level=look.confidence,
+        chance=judged.chance,
+        examples=judged.examples,
+    )
+    return pair_at_look(
+        judged.compared,
+        terms,
+        look.comparisons,
+        outcome="inconclusive" if judged.outcome == "open" and look.seeds == look.last else judged.outcome,
+        p=judged.p,
+        equivalence_p=judged.equivalence_p(terms.margin),
+        look=at,
+    )
+
+
+def summary_of(course: Course, prepared: PreparedGroup, to_baseline: Sequence[Pair], all_pairs: Sequence[Pair]) -> Looks:
+    """What was decided at which look, and what it saved."""
+    declared = prepared.experiment.declared
+    levels = {look.seeds: look.confidence for look in course.to_baseline.looks}
+    waiting = course.waiting
+    return Looks(
+        declared=declared.looks,
+        ranks=declared.ranks,
+        taken=[
+            TakenLook(
+                number=number,
+                seeds=seeds,
+                level=levels[seeds],
+                decided=grouped((pair.finding, pair.first) for pair in to_baseline if _decided_at(pair, seeds)),
+                pairs_decided=sum(_decided_at(pair, seeds) for pair in all_pairs),
+            )
+            for number, seeds in enumerate(course.taken, 1)
+        ],
+        open=[pair.first for pair in to_baseline if pair.finding == "open"],
+        waiting=waiting.seeds if waiting else {},
+        runs=sum(course.stopped.values()),
+        most=len(prepared.layout.rows) * declared.looks[-1],
+    )
+
+
+def _decided_at(pair: Pair, seeds: int) -> bool:
+    return pair.look is not None and pair.look.seeds == seeds and pair.finding != "open"

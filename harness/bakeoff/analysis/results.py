@@ -94,7 +94,7 @@ class Row(Part):
     process_notes: list[SeedNote]
     """How processes failed after their record was whole."""
     missing: list[int]
-    """Seeds that are declared and not (or not readably) recorded."""
+    """Seeds that are declared and not (or not readably) recorded; with declared looks, of the look that the row is at."""
     owns: list[str]
     """What the trainer decides by itself instead of following the harness."""
     heads: list[HeadOrigin]
@@ -143,11 +143,12 @@ class Row(Part):
         return self.scores.get(split, {}).get(metric)
 
 
-Finding = Literal["identical", "better", "worse", "equivalent", "inconclusive", "withheld"]
-"""`withheld`: seeds or looks were changed when results were known, so that no p-value holds."""
+Finding = Literal["identical", "better", "worse", "equivalent", "futile", "inconclusive", "open", "withheld"]
+"""`futile` and `open` are of experiments with declared looks: less than one chance in ten of a decision by the last look; to be
+judged again at the next one. `withheld`: seeds or looks were changed when results were known, so that no p-value holds."""
 
 
-Verdict = Literal["identical", "better", "worse", "equivalent", "inconclusive", "confounded", "withheld"]
+Verdict = Literal["identical", "better", "worse", "equivalent", "futile", "inconclusive", "open", "confounded", "withheld"]
 
 
 class Fact(Part):
@@ -195,6 +196,25 @@ class Checks(Part):
     """How often a run of the first is better than one of the second, ties counting half; needs two runs a side."""
 
 
+class AtLook(Part):
+    """The declared look at which a pair was judged last."""
+
+    number: int
+    """From 1."""
+    looks: int
+    """How many there are."""
+    seeds: int
+    """Of each side, failed runs included."""
+    last: int
+    """Seeds at the last look."""
+    level: float
+    """Confidence of the pair's interval: 1 - the look's share of the error rate / comparisons."""
+    chance: float | None
+    """Of a decision by the last look, given what this one has seen; None at the last look, and where nothing was tested."""
+    examples: int | None
+    """So many examples would decide with the seeds of the last look; None where no number is enough, or it is not known."""
+
+
 class Pair(Part):
     """Two rows of a comparison group: `first` minus `second`."""
 
@@ -211,18 +231,18 @@ class Pair(Part):
     difference: float
     low: float | None
     high: float | None
-    """The 95 % interval, not adjusted."""
+    """The 95 % interval, not adjusted; with declared looks at the level of `look`."""
     wide_low: float | None
     wide_high: float | None
     """The interval at the level of Bonferroni over the family."""
     p: float | None
     p_adjusted: float | None
-    """By Holm over the family."""
+    """By Holm over the family; with declared looks scaled so that 0.05 is the level of `look`."""
     comparisons: int
     """How many tests the family has: pairs of rows, of which those with identical predictions count once."""
     margin: float | None
     equivalence_p: float | None
-    """Of TOST, adjusted by Holm over the family."""
+    """Of TOST, adjusted likewise."""
     detectable: float | None
     """The difference that this design finds with 80 % power at a two-sided 5 %."""
     detectable_with_all_seeds: float | None = None
@@ -240,6 +260,8 @@ class Pair(Part):
     """What may be said: `confounded` where an undeclared difference forbids `finding`."""
     question_changed: list[str] = Field(default_factory=list)
     """What of the question was changed when results were known: `margin`, `baseline`, `strategies`, ..."""
+    look: AtLook | None = None
+    """None where the number of seeds is fixed, and before the first look, when nothing is tested."""
     advice: str = ""
     """What it would take to know more; empty where the verdict settles it."""
     note: str = ""

@@ -2,7 +2,8 @@
 
 The order is fixed: identical (a fact, before any statistic); equivalent (TOST within the margin that was named before the
 runs); better or worse (adjusted p below 5 %); else inconclusive, with what the design could have seen. A pair that differs in
-something undeclared is confounded, whatever its numbers say.
+something undeclared is confounded, whatever its numbers say. With declared looks `looks.py` decides, and a pair that is not
+decided is open or futile until the last look.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from typing import Literal
 
 from bakeoff.analysis.pair_checks import check
 from bakeoff.analysis.pairs import PairwiseComparison, possible
-from bakeoff.analysis.results import Budget, Finding, Pair
+from bakeoff.analysis.results import AtLook, Budget, Finding, Pair
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.statistics.twoway import ALIKE_SEEDS, TwoWay
-from bakeoff.text.numbers import p_equals
+from bakeoff.text.numbers import confidence, p_equals, per_cent
 from bakeoff.text.values import listed
 
 ALPHA = 0.05
@@ -55,7 +56,7 @@ def judge(
     pairs = [_pair(*given, terms, family) for given in zip(compared, adjusted, equivalence, strict=True)]
     if not thorough:
         return pairs
-    return [_detailed(pair, one, terms, replicates) for pair, one in zip(pairs, compared, strict=True)]
+    return [detailed(pair, one, terms, replicates) for pair, one in zip(pairs, compared, strict=True)]
 
 
 def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) -> list[float | None]:
@@ -72,7 +73,28 @@ def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) 
     return [None if one is None else float(adjusted[test]) for test, one in zip(tests, p, strict=True)]
 
 
-def _detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
+def pair_at_look(
+    compared: PairwiseComparison,
+    terms: Terms,
+    family: int,
+    *,
+    outcome: Literal["identical", "equivalent", "different", "futile", "inconclusive", "open"],
+    p: float | None,
+    equivalence_p: float | None,
+    look: AtLook | None,
+) -> Pair:
+    """A pair as a declared look judged it; before the first one look is None, and nothing is tested.
+
+    p, equivalence_p: scaled so that 0.05 is the look's level.
+    """
+    finding: Finding = _way(compared, terms.higher_is_better) if outcome == "different" else outcome
+    return _pair(
+        compared, p, equivalence_p, terms, family, finding_of_look=finding, level=look.level if look else None, look=look
+    )
+
+
+def detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
+    """With checks, limits and advice."""
     advice = _advice(compared, terms) if pair.verdict == "inconclusive" else ""
     limit = None if compared.identical else _limit(compared.estimate)
     checks = check(compared, replicates, higher_is_better=terms.higher_is_better)
@@ -80,12 +102,21 @@ def _detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates
 
 
 def _pair(
-    compared: PairwiseComparison, p_adjusted: float | None, equivalence_p: float | None, terms: Terms, family: int
+    compared: PairwiseComparison,
+    p_adjusted: float | None,
+    equivalence_p: float | None,
+    terms: Terms,
+    family: int,
+    *,
+    finding_of_look: Finding | None = None,
+    level: float | None = 1 - ALPHA,
+    look: AtLook | None = None,
 ) -> Pair:
-    finding = _finding(compared, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
+    """level: of the interval; None for none, before the first look."""
+    finding = finding_of_look or _finding(compared, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
     confounders = [fact for fact in compared.facts if not fact.declared]
-    low, high = compared.interval(1 - ALPHA)
-    wide_low, wide_high = compared.interval(1 - ALPHA / max(1, family))
+    low, high = compared.interval(level) if level else (None, None)
+    wide_low, wide_high = (low, high) if finding_of_look else compared.interval(1 - ALPHA / max(1, family))
     pair = Pair(
         first=compared.first.name,
         second=compared.second.name,
@@ -99,15 +130,16 @@ def _pair(
         high=high,
         wide_low=wide_low,
         wide_high=wide_high,
-        p=compared.p,
+        p=compared.p if level else None,
         p_adjusted=p_adjusted,
         comparisons=family,
         margin=terms.margin,
         equivalence_p=equivalence_p,
-        detectable=compared.detectable,
+        detectable=compared.detectable if level else None,
         budget=_budget(compared.estimate),
         studied=[fact for fact in compared.facts if fact.declared],
         confounders=confounders,
+        look=look,
         finding=finding,
         verdict="confounded" if confounders and finding != "identical" else finding,
     )
@@ -138,8 +170,12 @@ def _finding(
     if equivalence_p is not None and equivalence_p < ALPHA:
         return "equivalent"
     if p_adjusted < ALPHA:
-        return "better" if (compared.difference > 0) == higher_is_better else "worse"
+        return _way(compared, higher_is_better)
     return "inconclusive"
+
+
+def _way(compared: PairwiseComparison, higher_is_better: bool) -> Finding:
+    return "better" if (compared.difference > 0) == higher_is_better else "worse"
 
 
 def _limit(estimate: Estimate | None) -> float | None:
@@ -201,17 +237,22 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     way = "higher" if pair.difference > 0 else "lower"
     told = f"{amount} {way}" if pair.difference else f"the same mean {metric}"
     if pair.low is not None and pair.high is not None:
-        told += f" (95 % interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
+        level = confidence(pair.look.level) if pair.look else "95 %"
+        told += f" ({level} interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
     if pair.verdict == "confounded":
         what = listed([fact.subject for fact in pair.confounders])
         return f"{names} is confounded by {what}: {told}, and what made it cannot be told."
     family = f" over {pair.comparisons} comparisons" if pair.comparisons > 1 else ""
+    at = f", at look {pair.look.number} of {pair.look.looks} ({pair.look.seeds} seeds)" if pair.look else ""
+    if pair.verdict in ("open", "futile"):
+        return f"{names} is {_undecided(pair, terms, told)}"
     if pair.verdict in ("better", "worse"):
-        return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {p_equals(pair.p_adjusted)}{family}."
+        return f"{pair.first} is {pair.verdict} than {pair.second}: {told}, {p_equals(pair.p_adjusted)}{family}{at}."
     if pair.verdict == "equivalent":
         assert pair.margin is not None
         return (
-            f"{pair.first} and {pair.second} are equivalent within {figures.amount_as_declared(pair.margin, metric)}: {told}."
+            f"{pair.first} and {pair.second} are equivalent within {figures.amount_as_declared(pair.margin, metric)}: "
+            f"{told}{at}."
         )
     if min(pair.seeds) < LEAST_SEEDS:
         few = sorted(set(pair.seeds))
@@ -221,4 +262,20 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     if pair.detectable:
         seen = figures.amount(pair.detectable, metric)
         reach = f"; {min(pair.seeds)} seeds and {pair.examples:,} examples find {seen} in four of five experiments"
-    return f"{names} is inconclusive: {told}{reach}."
+    return f"{names} is inconclusive{at.replace(',', '')}: {told}{reach}."
+
+
+def _undecided(pair: Pair, terms: Terms, told: str) -> str:
+    """The end of a sentence on a pair that a look left open, or has no chance to be decided."""
+    look = pair.look
+    if look is None:
+        return f"open: {told}. Nothing is tested before the first look."
+    where = f"look {look.number} of {look.looks} ({look.seeds} seeds)"
+    if pair.verdict == "open":
+        chance = "" if look.chance is None else f"; the chance of a decision by the last look is {per_cent(look.chance)}"
+        return f"open after {where}: {told}{chance}."
+    assert look.chance is not None
+    small = f"{look.last} seeds decide it on these {pair.examples:,} examples with a chance of {per_cent(look.chance)}"
+    if look.examples is None:
+        return f"inconclusive, futile at {where}: {told}; {small}, and no number of examples makes up for so few seeds."
+    return f"inconclusive, futile at {where}: {told}; {small}, and it would need about {look.examples:,} examples."

@@ -16,6 +16,11 @@ TERMS: Final[dict[str, str]] = {
     "equivalent": "Verdict: two one-sided tests (TOST) show the difference to lie within the margin declared before the runs.",
     "identical": "Verdict: every prediction of the two rows is equal at every common seed. A fact, not a test.",
     "inconclusive": "Verdict: neither a difference nor equivalence is shown. It does not mean that there is no difference.",
+    "futile": "Verdict of declared looks: inconclusive, and even all seeds up to the last look would decide it with less than "
+    "one chance in ten, so that it gets no more. The sentence beside it says how many examples it would take.",
+    "open": "Verdict of declared looks: not decided at the last look taken, and judged again at the next one.",
+    "look": "Which of the declared looks judged the row last. It is judged on the seeds of that look alone.",
+    "level": "Confidence of the interval of a difference: 1 minus the look's share of the error rate over the comparisons.",
     "confounded": "Verdict: the rows also differ in something not under test, so neither may be called better (†).",
     "withheld": "Verdict: seeds or looks were changed when results were known, so no p-value holds, and none is given.",
     "baseline": "The row that all others are compared with (◂).",

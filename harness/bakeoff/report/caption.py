@@ -42,6 +42,10 @@ def _of_scores(group: ComparisonGroup) -> list[str]:
         "worst that the verdicts over all pairs leave open."
         if group.compared
         else "",
+        "Of differences, the interval has the level of the look that judged the pair last, and p is scaled so that 0.05 is "
+        "what that look asks for."
+        if group.looks
+        else "",
         "Detectable: the difference that this design finds in four of five experiments (80 % power). docs/statistics.md has "
         "the methods."
         if group.to_baseline

@@ -47,6 +47,11 @@ def per_cent(share: float | None, places: int = 0, *, signed: bool = False) -> s
     return f"{with_decimals(100 * share, places, signed=signed).removesuffix('.0')} %"
 
 
+def confidence(level: float) -> str:
+    """A level of confidence with two digits of what it leaves: `95 %`, `99.89 %`, `99.97 %`."""
+    return f"{1 - float(f'{1 - level:.2g}'):.10%}".removesuffix("%").rstrip("0").rstrip(".") + " %"
+
+
 def ratio(value: float | None, low: float | None = None, high: float | None = None) -> str:
     """A ratio of costs with its interval: `× 0.84 [0.80, 0.89]`; a dash for None."""
     if value is None:

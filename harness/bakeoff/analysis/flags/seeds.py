@@ -47,7 +47,8 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
             f"An anecdote: {which}. How much the score depends on the seed is not known; no rank is given.",
             more,
         )
-    few = grouped_by({row: n for row, n in counts.items() if ANECDOTE <= n < enough and row not in settled})
+    looks = judged.experiment.declared.looks  # they stop where few seeds decide, by tests of their own
+    few = grouped_by({row: n for row, n in counts.items() if ANECDOTE <= n < enough and row not in settled and not looks})
     if few:
         smallest = named(
             f"with {n} seeds ({named(rows)}) not below "
@@ -140,15 +141,13 @@ def _change(before: list[int], after: list[int]) -> str:
 
 def missing_runs(judged: Judged) -> Iterator[Found]:
     """missing-runs: declared runs without a record."""
-    there = {record.id for record in judged.experiment.records}
-    place = judged.group.task, judged.group.model
-    declared = [run for run in judged.experiment.declared.runs if (run.task, run.model) == place]
-    missing = grouped((run.strategy, run.seed) for run in declared if run.id not in there)
+    missing = {row.strategy: row.missing for row in judged.group.rows if row.missing}
+    declared = sum(len(row.seeds) for row in judged.group.rows)
     if missing:
         n = sum(map(len, missing.values()))
         yield Found(
             missing,
-            f"{n:,} of {count(len(declared), 'declared run')} {'has' if n == 1 else 'have'} no record that can be used: "
+            f"{n:,} of {count(declared, 'declared run')} {'has' if n == 1 else 'have'} no record that can be used: "
             f"{named(and_seeds(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there mislead.",
             f"{judged.run_again()} goes on with them.",
         )

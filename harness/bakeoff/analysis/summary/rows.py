@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import fmean, stdev
@@ -200,7 +200,7 @@ def _row(
             if record.kept is not None and record.kept.reason is not None
         ],
         process_notes=[SeedNote(seed=record.requested.seed, note=note) for record in records for note in record.process_notes],
-        missing=[seed for seed in layout.seeds[name] if seed not in recorded],
+        missing=[seed for seed in asked_for(layout.seeds[name], recorded, experiment.declared.looks) if seed not in recorded],
         owns=sorted({what for record in records for what in record.trainer_owns}),
         heads=sorted({record.weights.head for record in succeeded if record.weights and record.weights.head}),
         notes=list(dict.fromkeys(note for record in records for note in record.trainer_notes)),
@@ -217,6 +217,12 @@ def _row(
         final_sha256={record.requested.seed: record.weights.final_sha256 for record in succeeded if record.weights},
         work=work_of(succeeded, experiment.controls),
     )
+
+
+def asked_for(seeds: Sequence[int], recorded: Collection[int], looks: Sequence[int]) -> Sequence[int]:
+    """The declared seeds that a row must have: all, or with declared looks those of the first look that holds all recorded."""
+    reached = max((number for number, seed in enumerate(seeds, 1) if seed in recorded), default=0)
+    return seeds[: next((look for look in looks if look >= reached), len(seeds))]
 
 
 def _spread(recorded: Sequence[float | None]) -> Spread | None:

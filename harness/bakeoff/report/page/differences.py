@@ -20,6 +20,8 @@ SIGNS = {
     "worse": "▼",
     "equivalent": "≈",
     "inconclusive": "?",
+    "futile": "∅",
+    "open": "…",
     "confounded": "†",
     "withheld": "⊘",
 }

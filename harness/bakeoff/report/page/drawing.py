@@ -120,6 +120,8 @@ _SHAPES = {
     "inconclusive": '<circle class="dot open" cx="{x:.1f}" cy="{y:g}" r="4.2"/>',
     "identical": '<path class="dot" d="M{x:.1f},{y:g}m0,-6l6,6l-6,6l-6,-6z"/>',
     "confounded": '<path class="dot open" d="M{x:.1f},{y:g}m-4.5,-4.5l9,9m0,-9l-9,9"/>',
+    "futile": '<circle class="dot open" cx="{x:.1f}" cy="{y:g}" r="4.2"/><path class="dot" d="M{x:.1f},{y:g}m-4,4l8,-8"/>',
+    "open": '<path class="dot open" d="M{x:.1f},{y:g}m-4.5,-4.5h9v9h-9z"/>',
     "withheld": '<path class="dot open" d="M{x:.1f},{y:g}m-5,0h10"/>',
     "majority": '<path class="dot" d="M{x:.1f},{y:g}m0,-7v14"/>',
     "imported": '<circle class="dot open" cx="{x:.1f}" cy="{y:g}" r="4.2"/>',

@@ -22,6 +22,8 @@ from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.records.schema import Declared, Record
 from bakeoff.report import TEMPLATES, cells
 from bakeoff.report.caption import caption, tuning_cost
+from bakeoff.report.looks import TITLES as LOOK_TITLES
+from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import sentences
 from bakeoff.report.page import differences, drawing, views
 from bakeoff.report.page import leaderboard as ranks
@@ -38,6 +40,7 @@ MOST_RECORDS = 1000
 WRITERS: tuple[Callable[..., Any], ...] = (
     *(numbers.mebibytes, numbers.p_value, numbers.per_cent, numbers.significant, numbers.with_decimals),
     *(cells.rank, cells.ratio_cell, cells.seconds, cells.time_cell, drawing.interval, drawing.scale_line),
+    *(level_cell, look_cell),
     *(differences.detectable, differences.other_tests, ranks.degenerate_note, ranks.warning_of, views.best_of),
     *(search_cells, search_titles, tuning_cost),
 )
@@ -78,6 +81,7 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
         signs=differences.SIGNS,
         across=across(comparison),
         across_titles=TITLES,
+        look_titles=LOOK_TITLES,
     )
     return _squeezed(page)
 
@@ -162,7 +166,12 @@ def _section(
         "slices": differences.slices(group),
         "recipes": views.recipes(group),
         "caption": [(label, ", ".join(parts)) for label, parts in caption(group, comparison.declared)],
-        "notes": [*group.notes, *sentences(group, comparison.commands)],
+        "looks": look_rows(group.looks) if group.looks else [],
+        "notes": [
+            *group.notes,
+            *look_sentences(group, comparison.commands),
+            *sentences(group, comparison.commands),
+        ],
     }
 
 

@@ -11,6 +11,8 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `difference, difference_low, difference_high, p, p_adjusted, verdict, question_changed, confounded_by, detectable`: of the
   primary metric on the split that is reported on, the row minus the baseline; `p_adjusted` by Holm; `question_changed` names
   what of the question was changed when results were known
+- `difference_level, look, looks`: the confidence of `difference_low` to `difference_high`, and with declared looks which of how
+  many judged the row last; `p_adjusted` is then scaled so that 0.05 is what that look asks for
 - `train_seconds, evaluate_seconds, train_samples_per_second, evaluate_samples_per_second, energy_joules`, each as
   `<name>_mean, <name>_sd`
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
@@ -52,7 +54,7 @@ NUMBERS = ("mean", "sd", "low", "high")
 VERDICT = (
     *("rank_low", "rank_high"),
     *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict"),
-    *("question_changed", "confounded_by", "detectable"),
+    *("question_changed", "confounded_by", "detectable", "difference_level", "look", "looks"),
 )
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
@@ -152,6 +154,8 @@ def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, 
 
 def _difference(pair: Pair) -> dict[str, Any]:
     return {
+        "difference_level": None if pair.low is None else pair.look.level if pair.look else 0.95,
+        **({"look": pair.look.number, "looks": pair.look.looks} if pair.look else {}),
         "difference": pair.difference,
         "difference_low": pair.low,
         "difference_high": pair.high,

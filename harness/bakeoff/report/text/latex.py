@@ -11,6 +11,7 @@ from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.results import Row
 from bakeoff.report import TEMPLATES
 from bakeoff.report.cells import MAJORITY, seconds
+from bakeoff.text.numbers import confidence
 from bakeoff.text.values import listed, seeds_spelt
 
 ACCENTS = {"\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u030c", "\u0327"}
@@ -84,7 +85,7 @@ def _cells(row: Row, group: ComparisonGroup) -> list[str]:
         figures.number(score.mean if score else None),
         figures.range(score.low, score.high) if score else "",
         difference,
-        pair.marked_verdict if pair else "",
+        (pair.marked_verdict + (f" (look {pair.look.number})" if pair.look else "")) if pair else "",
         f"({took})" if row.train_seconds and group.times_differ[row.strategy] else took,
     ]
 
@@ -101,12 +102,21 @@ def _caption(group: ComparisonGroup) -> str:
         parts.append(f"The 95 % intervals cover {listed(methods)}.")
     tested = [pair for pair in group.to_baseline if pair.p_adjusted is not None]
     if tested:
+        how = (
+            "by Holm" if group.looks is None else f"by looks at {listed([str(seeds) for seeds in group.looks.declared])} seeds"
+        )
+        levels = dict.fromkeys(f"{confidence(pair.look.level)} at look {pair.look.number}" for pair in tested if pair.look)
+        parts += [f"Intervals of differences are at {listed(sorted(levels, key=_look))}."] if levels else []
         parts.append(
-            f"Verdicts on the difference to {group.baseline} are by Holm over {tested[0].comparisons} "
+            f"Verdicts on the difference to {group.baseline} are {how} over {tested[0].comparisons} "
             f"comparison{'s' if tested[0].comparisons > 1 else ''}"
             + ("." if group.margin is None else f"; equivalent is within {group.figures.as_declared(group.margin)}.")
         )
     return " ".join(parts)
+
+
+def _look(words: str) -> int:
+    return int(words.rpartition(" ")[2])
 
 
 def _confounders(group: ComparisonGroup) -> str:

@@ -10,6 +10,8 @@ from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
 from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, rank, score_cell, time_cell
+from bakeoff.report.looks import TITLES as LOOK_TITLES
+from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import owned, sentences
 from bakeoff.report.text.across import across_markdown
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph, prose
@@ -27,10 +29,11 @@ def write_page(comparison: Comparison) -> str:
         lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
     for group in comparison.every_group:
         warnings = [warning for warning in comparison.warnings if warning.group == group.title]
-        blocks = [_scores(group), _differences(group), _costs(group), _work(group), _searches(group)]
+        blocks = [_scores(group), _differences(group), _looks(group), _costs(group), _work(group), _searches(group)]
         lines += ["", f"## {as_markdown(group.title)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
-        for sentence in [*_verdicts(group, comparison.answer, warnings), *sentences(group, comparison.commands)]:
+        verdicts, looks = _verdicts(group, comparison.answer, warnings), look_sentences(group, comparison.commands)
+        for sentence in [*verdicts, *looks, *sentences(group, comparison.commands)]:
             lines += item(prose(sentence))
         for sentence in _published(group):
             lines += item(as_markdown(sentence))
@@ -104,12 +107,24 @@ def _differences(group: ComparisonGroup) -> list[str]:
         Column(
             as_markdown(f"{group.split} {group.metric} − {group.baseline}"), [figures.signed(pair.difference) for pair in pairs]
         ),
-        Column("95 % interval", ranges),
-        Column("p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
+        Column("interval" if group.looks else "95 % interval", ranges),
+        *([Column("level", [level_cell(pair) for pair in pairs])] if group.looks else []),
+        Column("p (of the look)" if group.looks else "p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
         Column("verdict", [pair.marked_verdict for pair in pairs], "left"),
+        *([Column("look", [look_cell(pair) for pair in pairs])] if group.looks else []),
         Column("detectable", [figures.number(pair.detectable or None) for pair in pairs]),
     ]
     return grid(columns)
+
+
+def _looks(group: ComparisonGroup) -> list[str]:
+    """What was decided at which declared look; empty before the first one."""
+    rows = look_rows(group.looks) if group.looks else []
+    columns = [
+        Column(title, [as_markdown(row[number]) for row in rows], "left" if title == LOOK_TITLES[-1] else "right")
+        for number, title in enumerate(LOOK_TITLES)
+    ]
+    return grid(columns) if rows else []
 
 
 COSTS: dict[str, Callable[[Row], Spread | None]] = {
