@@ -22,10 +22,11 @@ from builders import (
 )
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Pair
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
-from bakeoff.statistics.twoway import two_way_unpaired
+from bakeoff.statistics.twoway import run_table, shrunk_upwards, two_way_unpaired
 
 
 def verdict(made: Experiment) -> Pair:
@@ -173,6 +174,72 @@ def test_many_comparisons_are_adjusted_together() -> None:
         assert pair.wide_low is not None
         assert pair.low is not None
         assert pair.wide_low < pair.low
+
+
+def family(rows: dict[str, np.ndarray], **keywords: object) -> ComparisonGroup:
+    (group,) = compare(make_experiment(rows, LABELS, under_test=["trainer"], **keywords)).groups  # type: ignore[arg-type]
+    return group
+
+
+def test_rows_with_identical_predictions_count_once_in_the_family() -> None:
+    rows = {"base": clean_answers(accuracy=0.8, seed=0)}
+    rows |= {f"row-{number}": clean_answers(accuracy=0.83, seed=number) for number in range(1, 4)}
+    alone, twins = family(rows), family({**rows, "twin": rows["row-1"]})
+    assert [pair.comparisons for pair in twins.to_baseline] == [3] * 4
+    by_name = twins.pairs
+    assert by_name["twin"].p_adjusted == by_name["row-1"].p_adjusted
+    for name, pair in alone.pairs.items():
+        found = by_name[name]
+        assert (found.p, found.p_adjusted, found.equivalence_p) == (pair.p, pair.p_adjusted, pair.equivalence_p)
+    assert {pair.comparisons for pair in twins.all_pairs} == {6}
+    assert [pair.verdict for pair in twins.all_pairs].count("identical") == 1
+
+
+@pytest.mark.parametrize(("seeds", "rows", "shrunk"), [(3, 4, True), (4, 4, True), (5, 4, False), (3, 3, False)])
+def test_small_variances_are_lifted_at_three_and_four_seeds_of_four_rows(seeds: int, rows: int, shrunk: bool) -> None:
+    answers = {f"row-{n}": clean_answers(accuracy=0.8, seeds=seeds, seed=n) for n in range(rows - 1)}
+    answers["alike"] = right_by_pattern(LABELS, np.arange(len(LABELS)) >= 80 + np.zeros((seeds, 1)))
+    values = {name: (given == LABELS).astype(float) for name, given in answers.items()}
+    tables = [run_table(one) for one in values.values()]
+    lifted = shrunk_upwards([one.s2 for one in tables], [seeds] * rows) if shrunk else [one.variance for one in tables]
+    expected = dict(zip(values, lifted, strict=True))
+    for pair in family(answers).all_pairs:
+        pairs = pair.first, pair.second
+        estimate = two_way_unpaired(*(values[name] for name in pairs), variances=tuple(expected[name] for name in pairs))
+        assert (pair.low, pair.high, pair.p) == pytest.approx((*estimate.interval(), estimate.p))
+
+
+def test_identical_rows_are_one_when_variances_are_shrunk() -> None:
+    answers = {f"row-{n}": clean_answers(accuracy=0.8, seeds=3, seed=n) for n in range(3)}
+    alone, twins = family(answers), family({**answers, "twin": answers["row-1"]})
+    assert [pair.p for pair in twins.to_baseline][:2] == [pair.p for pair in alone.to_baseline]
+
+
+def test_equivalence_counts_two_examples_more_that_differ() -> None:
+    """All answers are right on both sides but one that differs each seed: without them a margin of one point is met."""
+    labels = LABELS[:71]
+    right = np.ones((5, 71), dtype=bool)
+    less = right.copy()
+    less[np.arange(5), np.arange(5)] = False
+    sides = [right_by_pattern(labels, one) for one in (less, right)]
+    pair = verdict(make_experiment({"base": sides[1], "row": sides[0]}, labels, under_test=["trainer"], margin={"points": 2.5}))
+    values = [np.hstack([one.astype(float), np.tile(more, (5, 1))]) for one, more in ((less, [1, 0]), (right, [0, 1]))]
+    assert pair.equivalence_p == pytest.approx(two_way_unpaired(*values).equivalence_p(0.025))
+    assert pair.equivalence_p > 0.05
+    assert two_way_unpaired(less.astype(float), right.astype(float)).equivalence_p(0.025) < 0.05
+    assert pair.verdict == "inconclusive"
+
+
+def test_a_verdict_of_three_seeds_that_are_alike_by_luck_says_so() -> None:
+    base = clean_answers(accuracy=0.8, seeds=3, seed=1)
+    right = np.tile(np.arange(len(LABELS)) >= 40, (3, 1))
+    right[[0, 1, 2], [100, 101, 102]] = False  # three runs with the same score that err on other examples
+    pair = duel(right_by_pattern(LABELS, right), base)
+    assert pair.verdict == "better"
+    assert pair.note.startswith("By luck: at 3 seeds row scored closer together than chance")
+    assert pair.sentence.endswith(pair.note)
+    four = np.vstack([right, right[:1]])
+    assert duel(right_by_pattern(LABELS, four), clean_answers(accuracy=0.8, seeds=4, seed=1)).note == ""
 
 
 def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
