@@ -127,3 +127,31 @@ def test_where_all_diverge_that_row_is_not_run_the_rest_is_and_the_exit_code_say
     assert answer.returncode == 1
     assert "loop: no configuration" in answer.stderr
     assert set(reported_rates(tmp_path)) == {"fixed"}
+
+
+@pytest.mark.slow
+def test_repeated_searches_are_made_look_by_look_and_each_seed_runs_its_own_choice(tmp_path: Path) -> None:
+    """Killed among the trials of a later look, it goes on to the same."""
+    rows = {"loop": ROWS["loop"], "fixed": {"trainer": "torch-loop", "method": "head-only", "search": "none"}}
+    search = {"learning_rate": [1e-3, 3e-3], "seeds": 1, "repeat": 4}
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        write_spec(folder, rows, seeds={"looks": [3, 4]}, margin=50, search=search, baseline="fixed")
+    answer = call("run", whole / "spec.yaml", folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    declared = Store(whole).declared()
+    done = records(whole)
+    made = {int(name.partition("/")[2]) for name in done if name.startswith("loop/")}
+    assert {1000, 1001, 1002} <= made, "a search of its own for each of the three seeds"
+    assert (1003 in made) == (3 in made), "a fourth search only where the second look is needed"
+    chosen = {choice.search: choice.values["learning_rate"] for choice in declared.searches["loop"].chosen}
+    rates = {seed: done[f"loop/{seed}"]["requested"]["recipe"]["learning_rate"] for seed in made if seed < 1000}
+    assert rates == chosen
+    assert declared.history == []
+    process = start("run", cut / "spec.yaml", folder=tmp_path, start_new_session=True)
+    wait_until(lambda: len(list((cut / "records").glob("r1-*"))) >= 4)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert call("run", cut / "spec.yaml", folder=tmp_path).returncode == 0
+    assert records(cut).keys() == done.keys()
+    assert Store(cut).declared().searches == declared.searches

@@ -75,7 +75,8 @@ class PreparedGroup:
             margin /= unit.scale
         elif unit.in_points:
             margin = max(DEFAULT_MARGIN / unit.scale, self.one_example or 0.0)
-        return Terms(facts.name, facts.higher_is_better, margin, self.group.figures)
+        chosen_once = frozenset(name for name, found in self.group.searches.items() if found.repeat == 1)
+        return Terms(facts.name, facts.higher_is_better, margin, self.group.figures, chosen_once)
 
     @cached_property
     def one_example(self) -> float | None:

@@ -40,6 +40,8 @@ class Terms:
     """In the metric's own unit, named before the runs; None where nobody named one: then nothing is equivalent."""
     figures: Figures
     """The metric's unit and range, and how its figures are written."""
+    chosen_once: frozenset[str] = frozenset()
+    """Strategies whose configuration one search chose: what is found holds for that configuration, not for any search."""
 
 
 def judge(
@@ -144,7 +146,8 @@ def _pair(
         verdict="confounded" if confounders and finding != "identical" else finding,
     )
     note = _note(compared) if pair.verdict in ("better", "worse", "equivalent") else ""
-    return pair.model_copy(update={"note": note, "sentence": f"{_sentence(pair, terms)} {note}".rstrip()})
+    parts = [_sentence(pair, terms), _about_one_configuration(pair, terms), note]
+    return pair.model_copy(update={"note": note, "sentence": " ".join(filter(None, parts))})
 
 
 def _note(compared: PairwiseComparison) -> str:
@@ -225,6 +228,15 @@ def _advice(compared: PairwiseComparison, terms: Terms) -> str:
 def _open(limit: float, terms: Terms) -> str:
     """Differences up to this one are left open; no two scores differ by more than their metric's range."""
     return "all" if possible(limit, terms.figures.unit.span) is None else terms.figures.alone(limit)
+
+
+def _about_one_configuration(pair: Pair, terms: Terms) -> str:
+    """What a verdict on searched strategies is not about; empty where nothing was searched, or each seed had a search."""
+    names = [name for name in (pair.first, pair.second) if name in terms.chosen_once]
+    if not names or pair.verdict == "identical":
+        return ""
+    which = "the configuration" if len(names) == 1 else "the configurations"
+    return f"This is about {which} that one search chose for {listed(names)}, not about what another search would choose."
 
 
 def _sentence(pair: Pair, terms: Terms) -> str:

@@ -100,19 +100,22 @@ def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outloo
     seeds = plan.spec.seeds
     if not seeds.looks or all(outlook.state != "to do" for outlook in outlooks):
         return outlooks
-    first = set(seeds.numbers[: seeds.looks[0]])
-    wanted = {run.id for run in plan.runs if run.seed in first}
+    wanted = {run.id for run in (*plan.first_trials, *plan.runs) if run.is_trial or run.seed in plan.first_seeds}
     waiting = {(run.task.label, run.model.label) for run in plan.runs}
     declared = store.plan_file.is_file() and store.declared().looks == list(seeds.looks)
-    if declared and not plan.waiting and all(outlook.state != "to do" for outlook in outlooks if outlook.run.id in wanted):
+    if (
+        declared
+        and not plan.waiting_among(plan.first_seeds)
+        and all(outlook.state != "to do" for outlook in outlooks if outlook.run.id in wanted)
+    ):
         from bakeoff.runner.looks import stage_of  # scipy and pandas: a plan without records needs neither
 
         stage = stage_of(plan, store)
-        wanted = {run.id for run in stage.runs}
-        waiting = {(run.task.label, run.model.label) for run in stage.runs}
+        wanted = {run.id for run in (*stage.trials, *stage.runs)}
+        waiting = {(run.task.label, run.model.label) for run in (*stage.trials, *stage.runs)}
 
     def state_of(outlook: Outlook) -> State:
-        if outlook.state != "to do" or outlook.run.is_trial or outlook.run.id in wanted:
+        if outlook.state != "to do" or outlook.run.id in wanted:
             return outlook.state
         return "if open" if (outlook.run.task.label, outlook.run.model.label) in waiting else "not needed"
 
@@ -143,10 +146,11 @@ def search_lines(plan: Plan) -> list[str]:
     """What the searches have chosen, and how many runs wait for their choice."""
     tuned = {strategy.name: strategy.tuning for strategy in plan.strategies if strategy.tuning}
     lines = []
-    for (name, task, model), number in plan.chosen.items():
+    for (name, task, model, search), number in plan.chosen.items():
         if (tuning := tuned.get(name)) is not None:
             values = options_in_words(dict(tuning.configurations[number].tried))
-            lines.append(f"{name}: {values}, chosen on dev ({task}, {model})")
+            which = f" by search {search + 1} of {tuning.space.repeat}" if tuning.space.repeat > 1 else ""
+            lines.append(f"{name}: {values}, chosen on dev{which} ({task}, {model})")
     if plan.waiting:
         lines.append(f"{count(plan.waiting, 'more run')} to report, with the configurations that the trials will choose")
     return lines

@@ -137,9 +137,8 @@ class _Resolver:
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath
     ) -> Iterator[tuple[KeyPath, str]]:
         """What cannot be searched for this strategy: seeds and keys that are given already, and unknown keys."""
-        reported = self.says("seeds")
-        if both := sorted(set(space.seeds) & set(reported.numbers if reported else ())):
-            yield (*path, "seeds"), f"seed {both[0]} is reported too; a search needs seeds of its own"
+        if reported := self.says("seeds"):
+            yield from (((*path, key), problem) for key, problem in rules.wrong_search_seeds(space, reported))
         parts = {"trainer": strategy.trainer, "method": strategy.method}
         options = {kind: [f"{kind}.{option}" for option in type(part.options).model_fields] for kind, part in parts.items()}
         for key in space.grid:

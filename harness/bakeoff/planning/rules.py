@@ -6,12 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.dev_split import SELECTION_SPLIT
+from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
 from bakeoff.spec.seeds import ReportedSeeds
+from bakeoff.spec.strategy import SearchSpace
 from bakeoff.spec.yaml_reader import KeyPath, dotted
 from bakeoff.text.tolerances import POINTS, Tolerance, quality_tolerances, tolerance_of, with_tolerance
 from bakeoff.text.values import spelt, yaml_value
@@ -134,6 +136,21 @@ def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
 def _trainer(strategy: ResolvedStrategy) -> Trainer:
     trainer: Trainer = strategy.trainer.registered.component
     return trainer
+
+
+# --- of searches ---------------------------------------------------------------------------------------------------------
+
+
+def wrong_search_seeds(space: SearchSpace, reported: ReportedSeeds) -> Iterator[tuple[str, str]]:
+    """(key of the search, problem): seeds that are reported too, or too large, and another number of searches than of seeds."""
+    trials = {seed for number in range(space.repeat) for seed in space.trial_seeds(number)}
+    if both := sorted(trials & set(reported.numbers)):
+        yield "seeds", f"seed {both[0]} is reported too; a search needs seeds of its own"
+    if max(trials) > LARGEST_SEED:
+        yield "seeds", f"the last of {space.repeat} searches would need seed {max(trials)}; the largest is {LARGEST_SEED}"
+    if space.repeat not in (1, many := len(reported.numbers)):
+        last = f"the last look, {many}" if reported.looks else f"the number of seeds, {many}"
+        yield "repeat", f"each reported seed has a search of its own: write {last}, or 1"
 
 
 # --- of margin and gate, in the units of the primary metrics --------------------------------------------------------------

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -109,6 +110,10 @@ class Tuning:
     """One for each combination of the searched values."""
 
 
+SearchKey = tuple[str, str, str, int]
+"""(searched strategy, task, model, which of its searches, from 0)."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One task x model x strategy x seed."""
@@ -121,6 +126,8 @@ class Run:
     select: str
     is_trial: bool = False
     """Whether the run only serves a search, and is not reported."""
+    search: int = 0
+    """Which of its strategy's searches it serves or follows, from 0."""
 
     @property
     def tried(self) -> tuple[tuple[str, Any], ...]:
@@ -152,7 +159,14 @@ class Run:
     def title(self) -> str:
         """What the run is called in messages: its strategy and seed."""
         tried = options_in_words(dict(self.tried))
-        return f"{self.strategy.name} seed {self.seed}{f' (trial: {tried})' if tried else ''}"
+        repeated = self.strategy.tuning is not None and self.strategy.tuning.space.repeat > 1
+        which = f" of search {self.search + 1}" if repeated else ""
+        return f"{self.strategy.name} seed {self.seed}{f' (trial{which}: {tried})' if tried else ''}"
+
+    @property
+    def search_key(self) -> SearchKey:
+        """Of a trial: the search that it serves."""
+        return self.strategy.name, self.task.label, self.model.label, self.search
 
 
 @dataclass(frozen=True)
@@ -168,8 +182,8 @@ class Plan:
     strategies: tuple[ResolvedStrategy, ...]
     imported: tuple[Imported, ...] = ()
     known_tasks: tuple[KnownTask, ...] = ()
-    chosen: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    """(searched strategy, task, model) -> the number of the chosen configuration."""
+    chosen: Mapping[SearchKey, int] = field(default_factory=dict)
+    """Search -> the number of the chosen configuration."""
 
     @cached_property
     def by_id(self) -> dict[str, Run]:
@@ -180,12 +194,13 @@ class Plan:
     def runs(self) -> tuple[Run, ...]:
         """The runs to report, except those whose configuration is not chosen yet."""
         return tuple(
-            Run(self.spec.name, task, model, settled, seed, self.spec.select)
+            Run(self.spec.name, task, model, settled, seed, self.spec.select, search=number)
             for task in self.tasks
             for model in self.models
-            for seed in self.spec.seeds.numbers
+            for position, seed in enumerate(self.spec.seeds.numbers)
             for strategy in self.strategies
-            if (settled := self.settled(strategy, task, model)) is not None
+            for number in [self.search_of(strategy, position)]
+            if (settled := self.settled(strategy, task, model, number)) is not None
         )
 
     @cached_property
@@ -193,13 +208,16 @@ class Plan:
         """The runs by which configurations are chosen."""
         searches = self.searches.values()
         longest = max((len(search.space.seeds) for search in searches), default=0)
+        often = max((search.space.repeat for search in searches), default=0)
         return tuple(
-            Run(self.spec.name, task, model, configuration, seed, self.spec.select, is_trial=True)
+            Run(self.spec.name, task, model, configuration, seed, self.spec.select, is_trial=True, search=number)
             for task in self.tasks
             for model in self.models
+            for number in range(often)
             for position in range(longest)
             for search in searches
-            for seed in search.space.seeds[position : position + 1]
+            if number < search.space.repeat
+            for seed in search.space.trial_seeds(number)[position : position + 1]
             for configuration in search.configurations
         )
 
@@ -223,7 +241,7 @@ class Plan:
     @property
     def waiting(self) -> int:
         """Runs to report whose configuration is not chosen yet."""
-        return self.run_range[1] - len(self.runs)
+        return self.waiting_among(self.spec.seeds.numbers)
 
     @property
     def run_range(self) -> tuple[int, int]:
@@ -232,11 +250,46 @@ class Plan:
         most = len(seeds.numbers)
         return rows * (seeds.looks[0] if seeds.looks else most), rows * most
 
-    def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured) -> ResolvedStrategy | None:
-        """The strategy with the configuration chosen for it; None if none is chosen yet."""
+    def waiting_among(self, seeds: Sequence[int]) -> int:
+        """The same, of these seeds alone."""
+        everything = len(self.tasks) * len(self.models) * len(seeds) * len(self.strategies)
+        return everything - sum(run.seed in seeds for run in self.runs)
+
+    @property
+    def first_seeds(self) -> tuple[int, ...]:
+        """Those that are run whatever the results: of the first look, or all."""
+        return self.spec.seeds.numbers[: self.spec.seeds.looks[0] if self.spec.seeds.looks else None]
+
+    def trials_for(self, searches: Collection[SearchKey]) -> tuple[Run, ...]:
+        """The trials of these searches that have not chosen yet."""
+        return tuple(run for run in self.trials if run.search_key in searches and run.search_key not in self.chosen)
+
+    def searches_for(self, wanted: Collection[tuple[str, str, str, int]]) -> set[SearchKey]:
+        """The searches that choose for these (task, model, strategy, reported seed)."""
+        by_name = {strategy.name: strategy for strategy in self.strategies if strategy.tuning}
+        positions = {seed: position for position, seed in enumerate(self.spec.seeds.numbers)}
+        return {
+            (strategy.tuning.owner, task, model, self.search_of(strategy, positions[seed]))
+            for task, model, name, seed in wanted
+            if (strategy := by_name.get(name)) is not None and strategy.tuning is not None and seed in positions
+        }
+
+    @property
+    def first_trials(self) -> tuple[Run, ...]:
+        """The trials of searches that choose for `first_seeds` and have not chosen yet."""
+        places = itertools.product(self.tasks, self.models, self.strategies, self.first_seeds)
+        wanted = {(task.label, model.label, strategy.name, seed) for task, model, strategy, seed in places}
+        return self.trials_for(self.searches_for(wanted))
+
+    def search_of(self, strategy: ResolvedStrategy, position: int) -> int:
+        """Which of the strategy's searches chooses for the reported seed at this position; 0 without a search."""
+        return position if strategy.tuning and strategy.tuning.space.repeat > 1 else 0
+
+    def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured, search: int) -> ResolvedStrategy | None:
+        """The strategy with the configuration that its search with this number chose; None if none is chosen yet."""
         if strategy.tuning is None:
             return strategy
-        number = self.chosen.get((strategy.tuning.owner, task.label, model.label))
+        number = self.chosen.get((strategy.tuning.owner, task.label, model.label, search))
         return None if number is None else strategy.tuning.configurations[number]
 
     @property

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bakeoff.contracts.dev_split import selection_split
-from bakeoff.planning.runs import Plan, Run, Tuning
+from bakeoff.planning.runs import Plan, Run, SearchKey, Tuning
 from bakeoff.records.schema import Chosen, Record, Search, TrialRun
+from bakeoff.text.values import grouped
 
 Read = Callable[[str], Record | None]
 """Run id -> its record; None if there is none that can be read."""
@@ -20,12 +21,9 @@ def settled(plan: Plan, read: Read) -> Plan:
     return replace(plan, chosen={key: number for key, number in best_of.items() if number is not None})
 
 
-def trials_of(plan: Plan) -> dict[tuple[str, str, str], list[Run]]:
-    """(searched strategy, task, model) -> the trials that decide there."""
-    found: dict[tuple[str, str, str], list[Run]] = {}
-    for run in plan.trials:
-        found.setdefault((run.strategy.name, run.task.label, run.model.label), []).append(run)
-    return found
+def trials_of(plan: Plan) -> dict[SearchKey, list[Run]]:
+    """Search -> the trials by which it chooses."""
+    return grouped((run.search_key, run) for run in plan.trials)
 
 
 def best(search: Tuning, trials: list[Run], read: Read) -> int | None:
@@ -59,7 +57,8 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
     return {
         strategy.name: Search(
             grid=tuning.space.grid,
-            seeds=tuning.space.seeds,
+            seeds=[seed for number in range(tuning.space.repeat) for seed in tuning.space.trial_seeds(number)],
+            reported=list(plan.spec.seeds.numbers) if tuning.space.repeat > 1 else [],
             choose=tuning.space.choose,
             trials=[
                 TrialRun(id=run.id, task=run.task.label, model=run.model.label, seed=run.seed, values=dict(run.tried))
@@ -67,8 +66,8 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
                 if run.strategy.name == tuning.owner
             ],
             chosen=[
-                Chosen(task=task, model=model, values=dict(tuning.configurations[number].tried))
-                for (owner, task, model), number in plan.chosen.items()
+                Chosen(task=task, model=model, search=search, values=dict(tuning.configurations[number].tried))
+                for (owner, task, model, search), number in plan.chosen.items()
                 if owner == tuning.owner
             ],
         )
@@ -77,10 +76,19 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
     }
 
 
-def undecided(plan: Plan, read: Read) -> list[str]:
-    """A sentence for each search whose trials are all recorded, but none of whose configurations can be reported."""
-    return [
-        f"{owner}: no configuration of its search succeeded at every seed ({task}, {model}); nothing of it is reported"
-        for (owner, task, model), trials in trials_of(plan).items()
-        if (owner, task, model) not in plan.chosen and all(read(run.id) is not None for run in trials)
-    ]
+def undecided(plan: Plan, read: Read) -> dict[SearchKey, int]:
+    """Searches whose trials are all recorded, but none of whose configurations can be reported -> runs that wait for them."""
+    return {
+        key: len(plan.spec.seeds.numbers)
+        // plan.searches[key[0]].space.repeat
+        * sum(strategy.tuning is not None and strategy.tuning.owner == key[0] for strategy in plan.strategies)
+        for key, trials in trials_of(plan).items()
+        if key not in plan.chosen and all(read(run.id) is not None for run in trials)
+    }
+
+
+def in_words(plan: Plan, search: SearchKey) -> str:
+    """Of an undecided search."""
+    owner, task, model, number = search
+    which = f"search {number + 1} of {repeat}" if (repeat := plan.searches[owner].space.repeat) > 1 else "its search"
+    return f"{owner}: no configuration of {which} succeeded at every seed ({task}, {model}); nothing of it is reported"

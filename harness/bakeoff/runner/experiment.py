@@ -14,6 +14,7 @@ from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import declared_searches, settled, undecided
+from bakeoff.planning.search import in_words as search_in_words
 from bakeoff.records.ownership import keep_spec, require_owner
 from bakeoff.records.provenance import MADE_FROM, Difference, Facts
 from bakeoff.records.schema import MODEL_FOLDER, Declared, DeclaredRun, Record
@@ -83,22 +84,31 @@ def run_experiment(
                 progress.note(f"{plan.spec.seeds.in_words}: {fewest:,} to {most:,} runs to report, as few as decide")
         progress.start(total=total, done=recorded)
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
-            done = scheduler.make(plan.trials)
-            if plan.waiting:
+
+            def choose(plan: Plan) -> Plan:
+                """The plan with what the trials that are recorded by now choose, also in `plan.json`."""
                 plan = settled(plan, scheduler.find)
                 store.declare(declaration(document, plan))
-                for sentence in undecided(plan, scheduler.find):
-                    progress.note(sentence)
+                return plan
+
+            done = scheduler.make(plan.first_trials)
+            if plan.waiting:
+                plan = choose(plan)
             if plan.spec.seeds.looks:
-                done += make_look_by_look(plan, store, scheduler, progress)
-                total = number_recorded(plan, scheduler) + plan.waiting
+                plan, made = make_look_by_look(plan, store, scheduler, progress, choose)
+                done += made
+                total = number_recorded(plan, scheduler)
             else:
                 done += scheduler.make(plan.runs)
+                total -= plan.waiting
+            without = undecided(plan, scheduler.find)
+            for search in without:
+                progress.note(search_in_words(plan, search))
     except OSError as error:
         places = [store.folder, settings.paths.cache]
         raise_machine_error(error, places)
         raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
-    return Outcome(total - plan.waiting, tuple(done), recorded, plan.waiting, len(plan.by_id))
+    return Outcome(total, tuple(done), recorded, sum(without.values()), len(plan.by_id) + plan.waiting)
 
 
 def number_recorded(plan: Plan, scheduler: Scheduler) -> int:
@@ -108,13 +118,12 @@ def number_recorded(plan: Plan, scheduler: Scheduler) -> int:
 
 def number_due(plan: Plan, scheduler: Scheduler) -> int:
     """Runs that are known to be needed and are not recorded; with looks those of the look that is next."""
-    trials = sum(scheduler.is_due(run) for run in plan.trials)
-    seeds = plan.spec.seeds
-    if seeds.looks and not plan.waiting:
-        return trials + len(stage_of(plan, scheduler.store, scheduler.to_replace).runs)
-    first = set(seeds.numbers[: seeds.looks[0]] if seeds.looks else seeds.numbers)
-    reported = sum(scheduler.is_due(run) for run in plan.runs if run.seed in first)
-    return trials + reported + plan.waiting * len(first) // len(seeds.numbers)
+    first, waiting = plan.first_seeds, plan.waiting_among(plan.first_seeds)
+    if plan.spec.seeds.looks and not waiting:
+        stage = stage_of(plan, scheduler.store, scheduler.to_replace)
+        return sum(scheduler.is_due(run) for run in stage.trials) + len(stage.runs)
+    trials = sum(scheduler.is_due(run) for run in (plan.first_trials if plan.spec.seeds.looks else plan.trials))
+    return trials + sum(scheduler.is_due(run) for run in plan.runs if run.seed in first) + waiting
 
 
 def declaration(document: Document, plan: Plan) -> Declared:

@@ -5,7 +5,7 @@ What is due follows from the records alone, so that a command that was killed go
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from bakeoff.analysis.looks import next_runs
@@ -26,7 +26,9 @@ class Stage:
     numbers: tuple[int, ...]
     """Of the looks that wait for runs, from 1, each once: several where tasks or models are at different ones."""
     runs: tuple[Run, ...]
-    """Those that they wait for, in the plan's order; empty where nothing is left to decide."""
+    """Those that they wait for, in the plan's order, as far as their configurations are chosen."""
+    trials: tuple[Run, ...]
+    """Of the searches that choose the configurations of the others. Both are empty where nothing is left to decide."""
 
 
 def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
@@ -36,28 +38,42 @@ def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
     wanted = {(look.task, look.model, name, seed) for look in waiting for name, seeds in look.seeds.items() for seed in seeds}
     # by id, since labels differ from the plan's where data or models differ
     ids = {run.id for run in experiment.declared.runs if (run.task, run.model, run.strategy, run.seed) in wanted}
-    return Stage(tuple(sorted({look.number for look in waiting})), tuple(run for run in plan.runs if run.id in ids))
+    return Stage(
+        tuple(sorted({look.number for look in waiting})),
+        tuple(run for run in plan.runs if run.id in ids),
+        plan.trials_for(plan.searches_for(wanted)),
+    )
 
 
-def make_look_by_look(plan: Plan, store: Store, scheduler: Scheduler, progress: Progress) -> list[Record]:
-    """Makes the runs of each look that is needed, and returns the records that this process made."""
+def make_look_by_look(
+    plan: Plan, store: Store, scheduler: Scheduler, progress: Progress, choose: Callable[[Plan], Plan]
+) -> tuple[Plan, list[Record]]:
+    """Makes the runs of each look that is needed, the trials of its searches first.
+
+    choose: gives the plan with what recorded trials choose. Returns the plan with all choices, and the records that were made.
+    """
     done: list[Record] = []
     before: Stage | None = None
-    while (stage := stage_of(plan, store, scheduler.to_replace)).runs and stage != before:
+    while (stage := stage_of(plan, store, scheduler.to_replace)) != before and (stage.trials or stage.runs):
         progress.note(in_words(plan, stage))
         recorded = sum(not scheduler.is_due(run) for run in (*plan.trials, *plan.runs))
-        progress.start(total=recorded + len(stage.runs), done=recorded)
-        done += scheduler.make(stage.runs)
+        due = [run for run in stage.trials if scheduler.is_due(run)]
+        progress.start(total=recorded + len(due) + len(stage.runs), done=recorded)
+        if stage.trials:
+            done += scheduler.make(stage.trials)
+            plan = choose(plan)
+        else:
+            done += scheduler.make(stage.runs)
         before = stage
     if stage.runs:
         n = count(len(stage.runs), "record")
         progress.note(f"the next look has to wait: {n} of its runs cannot be used; the same command makes these runs again")
-    return done
+    return plan, done
 
 
 def in_words(plan: Plan, stage: Stage) -> str:
     """Which runs the next looks need: `look 2 of 5, at 5 seeds: 6 runs of full, lora and bitfit`."""
     looks = plan.spec.seeds.looks
     which = listed([f"{number} of {len(looks)}, at {looks[number - 1]} seeds" for number in stage.numbers])
-    names = listed(dict.fromkeys(run.strategy.name for run in stage.runs))
-    return f"look {which}: {count(len(stage.runs), 'run')} of {names}"
+    made, what = (stage.trials, "trial") if stage.trials else (stage.runs, "run")
+    return f"look {which}: {count(len(made), what)} of {listed(dict.fromkeys(run.strategy.name for run in made))}"

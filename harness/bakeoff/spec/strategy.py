@@ -27,7 +27,7 @@ from pydantic import (
 from pydantic_core import PydanticKnownError
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.fields import LARGEST_SEED, MOST_TRIALS
+from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
 from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
@@ -107,6 +107,12 @@ class SearchSpace(BaseModel):
         "best mean on dev",
         description="The configuration with the best mean of the primary metric on dev is reported; of equals the first.",
     )
+    repeat: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(
+        1,
+        description="How often the search is made, each time with trial seeds of its own: 1, or once for each reported seed, "
+        "which then runs what its own search chose. So verdicts are about the strategy with its search; with one search they "
+        "are about the one configuration that it chose.",
+    )
 
     @model_validator(mode="after")
     def _some_grid(self) -> Self:
@@ -124,6 +130,11 @@ class SearchSpace(BaseModel):
     @property
     def grid(self) -> dict[str, list[Any]]:
         return dict(self.model_extra or {})
+
+    def trial_seeds(self, number: int) -> list[int]:
+        """Of the search with this number, from 0: the first has `seeds`, the others those that follow them."""
+        width = max(self.seeds) - min(self.seeds) + 1
+        return [seed + number * width for seed in self.seeds]
 
 
 SearchChoice = Annotated[

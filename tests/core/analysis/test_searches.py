@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from builders import declare, failed, make_declaration, make_folder_of, make_record
+from builders import (
+    declare,
+    drawn_answers,
+    failed,
+    make_declaration,
+    make_experiment,
+    make_folder_of,
+    make_record,
+)
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import ComparisonGroup
@@ -187,3 +196,59 @@ def test_where_models_are_rows_each_has_the_trials_of_its_own(tmp_path: Path) ->
     (table,) = described(made)
     found = {name: [(one.score, one.chosen) for one in search.configurations] for name, search in table.searches.items()}
     assert found == {"a · minilm": [(0.4, False), (0.5, True)], "a · other": [(0.6, False), (0.7, True)]}
+
+
+# --- repeated searches, and what a verdict on searched rows is about -------------------------------------------------------
+
+
+def two_rows(**declared: Any) -> list[Record]:
+    return [run(strategy, seed) for strategy in ("a", "b") for seed in range(3)]
+
+
+def test_a_choice_of_repeated_searches_is_counted(tmp_path: Path) -> None:
+    records = two_rows()
+    trials = [trial("a", number, 0.4 + number / 100) for number in range(6)]  # two of each search
+    once = search(trials)
+    chosen = [
+        once.chosen[0].model_copy(update={"search": number, "values": {"learning_rate": rate}})
+        for number, rate in enumerate((1e-3, 1e-2, 1e-3))
+    ]
+    repeated = once.model_copy(update={"reported": [0, 1, 2], "chosen": chosen})
+    made = load_experiment([searched_folder(tmp_path / "e", records, trials, repeated)])
+    (group,) = compare(made).groups
+    found = group.searches["a"]
+    assert found.repeat == 3
+    assert {tried.values["learning_rate"]: tried.chosen for tried in found.configurations} == {1e-3: 2, 1e-2: 1}
+    assert "best of 2, 3 of 3 searches" in write_page(compare(made))
+
+
+@pytest.mark.parametrize("repeat", [1, 4])
+def test_with_one_search_the_sentence_is_about_the_chosen_configuration(repeat: int) -> None:
+    labels = np.arange(200) % 2
+    answers = {name: drawn_answers(labels, seeds=4, accuracy=0.8, seed=seed) for seed, name in enumerate("ab")}
+    chosen = Search(
+        grid={"learning_rate": list(RATES)},
+        seeds=list(range(1000, 1000 + repeat)),
+        reported=list(range(repeat)) if repeat > 1 else [],
+        choose="best mean on dev",
+        trials=[],
+        chosen=[],
+    )
+    made = make_experiment(answers, labels, searches={"a": chosen}, baseline="b", under_test=["trainer"])
+    (pair,) = compare(made).groups[0].to_baseline
+    assert pair.seeds == (4, 4)
+    assert ("one search chose for a" in pair.sentence) == (repeat == 1)
+
+
+@pytest.mark.parametrize(("split", "raised"), [("dev", True), ("test", False)])
+def test_a_search_on_the_reported_split_is_selection(tmp_path: Path, split: str, raised: bool) -> None:
+    trials = [trial("a", number, 0.4 + number / 100) for number in range(2)]
+    folder = searched_folder(tmp_path / "e", two_rows(), trials, search(trials), report_on=split)
+    warnings = [one for one in compare(load_experiment([folder])).warnings if one.name == "selection-bias"]
+    assert [one.rows for one in warnings] == ([["a"]] if raised else [])
+
+
+def searched_folder(folder: Path, records: list[Record], trials: list[Record], chosen: Search, **declared: Any) -> Path:
+    make_folder_of(folder, [*records, *trials])
+    declare(folder, records, searches={"a": chosen}, name=folder.name, baseline="b", **declared)
+    return folder

@@ -11,7 +11,7 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
-from bakeoff.planning.search import settled, undecided
+from bakeoff.planning.search import in_words, settled, undecided
 from bakeoff.records.schema import Record
 from bakeoff.runner.experiment import declaration
 from bakeoff.spec.document import parse_document
@@ -106,9 +106,74 @@ def test_where_every_configuration_fails_nothing_is_reported_and_that_is_said() 
     records = found(plan, {1e-4: [0.5, None], 1e-3: None})
     after = settled(plan, records.get)
     assert after.runs == ()
-    first, second = undecided(after, records.get)
-    assert first.startswith("full: no configuration of its search succeeded at every seed")
-    assert second.startswith("lora: ")
+    without = undecided(after, records.get)
+    assert without == {(name, plan.tasks[0].label, "tiny-bert", 0): 2 for name in ("full", "lora")}
+    assert [in_words(after, search).partition(":")[0] for search in without] == ["full", "lora"]
+
+
+# --- repeated searches ---------------------------------------------------------------------------------------------------
+
+REPEATED = "search: {learning_rate: [1e-4, 1e-3], seeds: 2, repeat: 3}\n"
+THREE = HEAD.replace("seeds: 2", "seeds: 3")
+
+
+def by_search(plan: Plan, better: dict[int, float]) -> dict[str, Record]:
+    """A record for each trial, of which those of this learning rate are the better ones in the search with this number."""
+    made = {}
+    for run in plan.trials:
+        value = 0.9 if dict(run.tried)["learning_rate"] == better[run.search] else 0.1
+        record = make_record(run.strategy.name, run.seed)
+        made[run.id] = record.model_copy(update={"id": run.id, "scores": {"dev": {"accuracy": value}}})
+    return made
+
+
+def test_repeated_searches_have_trial_seeds_of_their_own() -> None:
+    plan = plan_of(THREE + REPEATED + ROWS)
+    seeds = {number: {run.seed for run in plan.trials if run.search == number} for number in range(3)}
+    assert seeds == {0: {1000, 1001}, 1: {1002, 1003}, 2: {1004, 1005}}
+    assert len(plan.trials) == 3 * 2 * 2 * 2
+    assert (plan.runs, plan.waiting) == ((), 6)
+
+
+def test_each_reported_seed_runs_what_its_own_search_chose() -> None:
+    plan = plan_of(THREE + REPEATED + ROWS)
+    better = {0: 1e-3, 1: 1e-4, 2: 1e-3}
+    records = by_search(plan, better)
+    after = settled(plan, records.get)
+    assert {(run.strategy.name, run.seed, run.strategy.recipe.learning_rate) for run in after.runs} == {
+        (name, seed, better[seed]) for name in ("full", "lora") for seed in range(3)
+    }
+    last = [run.id for run in plan.trials if run.search == 2]
+    early = settled(plan, {run_id: record for run_id, record in records.items() if run_id not in last}.get)
+    assert ({run.seed for run in early.runs}, early.waiting) == ({0, 1}, 2)
+    assert {run.id for run in early.first_trials} == set(last)
+
+
+def test_the_first_of_repeated_searches_is_the_search_that_is_made_once() -> None:
+    """So an experiment may be made again with repeats: what is recorded stays of use."""
+    once, often = plan_of(HEAD + SEARCH + ROWS), plan_of(THREE + REPEATED + ROWS)
+    assert {run.id for run in once.trials} == {run.id for run in often.trials if run.search == 0}
+
+
+def test_the_declaration_tells_searches_and_seeds_apart_before_all_have_chosen() -> None:
+    document = parse_document(THREE + REPEATED + ROWS, "spec.yaml")
+    plan = resolve(document, INSTALLED)
+    before = declaration(document, plan)
+    assert (before.searches["full"].repeat, before.searches["full"].reported) == (3, [0, 1, 2])
+    assert before.seeds == {"full": [0, 1, 2], "lora": [0, 1, 2]}
+    after = declaration(document, settled(plan, by_search(plan, {0: 1e-3, 1: 1e-4, 2: 1e-3}).get))
+    chosen = after.searches["lora"].chosen
+    assert [(one.search, one.values["learning_rate"]) for one in chosen] == [(0, 1e-3), (1, 1e-4), (2, 1e-3)]
+    assert after.seeds == before.seeds
+
+
+def test_with_looks_only_the_searches_of_the_first_look_come_first() -> None:
+    looks = HEAD.replace("seeds: 2", "seeds: {looks: [3, 5]}")
+    plan = plan_of(looks + REPEATED.replace("repeat: 3", "repeat: 5") + ROWS)
+    assert {run.search for run in plan.first_trials} == {0, 1, 2}
+    task = plan.tasks[0].label
+    searches = plan.searches_for({(task, "tiny-bert", "lora", seed) for seed in (3, 4)})
+    assert {(run.strategy.name, run.search) for run in plan.trials_for(searches)} == {("lora", 3), ("lora", 4)}
 
 
 def test_several_keys_make_all_combinations_of_recipe_and_options() -> None:
@@ -156,6 +221,9 @@ def test_the_declaration_says_what_was_searched_and_chosen() -> None:
     [
         ("{seeds: 2}", "spec.yaml:6:1: search: a search needs a key with values to try"),
         ("{learning_rate: []}", "search: 'learning_rate' needs a list of values to try"),
+        ("{learning_rate: [1e-4], repeat: 3}", "search.repeat: each reported seed has a search of its own: write the number"),
+        ("{learning_rate: [1e-4], repeat: 0}", "search.repeat: "),
+        ("{learning_rate: [1e-4], seeds: [2147483647], repeat: 2}", "search.seeds: the last of 2 searches would need seed"),
         ("{learning_rate: 1e-4}", "search: 'learning_rate' needs a list of values to try"),
         ("{learning_rate: [1e-4, 1e-4]}", "search: 'learning_rate' has a value twice; give each once"),
         ("{learning_rate: [1e-4, -1.0]}", "spec.yaml:6:32: search.learning_rate[1]: must be greater than 0; got -1.0"),

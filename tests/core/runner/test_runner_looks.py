@@ -96,7 +96,8 @@ def recorded(store: Store) -> set[tuple[str, int]]:
 
 
 def run_all(store: Store, maker: Maker, lines: Lines | None = None) -> list[Record]:
-    return make_look_by_look(documented()[1], store, maker, lines if lines is not None else Lines())  # type: ignore[arg-type]
+    lines = lines if lines is not None else Lines()
+    return make_look_by_look(documented()[1], store, maker, lines, lambda plan: plan)[1]  # type: ignore[arg-type]
 
 
 def test_the_plan_says_all_runs_of_all_looks_before_the_first(store: Store) -> None:

@@ -93,7 +93,7 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "selection-bias": Entry(
         "caution",
-        "The best of several states of the model was picked on the very split that is reported.",
+        "The best of several states of the model, or of several configurations, was picked on the very split that is reported.",
         "The maximum of several noisy scores is too high by luck alone; the warning says by how much.",
         "Report another split, or use 'select: last-epoch'. " + AFRESH,
         "S2",

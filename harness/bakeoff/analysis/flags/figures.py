@@ -45,6 +45,26 @@ def selection_bias(judged: Judged) -> Iterator[Found]:
         )
 
 
+def searched_split(judged: Judged) -> Iterator[Found]:
+    """selection-bias: the configuration was chosen by its scores on the split that is reported."""
+    group = judged.group
+    found = {
+        name: len(one.configurations)
+        for name, one in group.searches.items()
+        if one.split == group.split and len(one.configurations) > 1
+    }
+    if found:
+        which = clauses(f"{named(rows)}: the best of {many}" for many, rows in grouped_by(found).items())
+        others = sorted(split for split in group.splits if split != group.split)
+        instead = f"'report_on: {others[0]}'" if others else "a split of its own for the search, or 'search: none'"
+        yield Found(
+            found,
+            f"Their configurations were chosen on {group.split}, the split that is reported: {which}. The choice fits the luck "
+            "of these examples, whatever the seeds.",
+            f"{instead} in {judged.experiment.spec}, and run it {judged.in_new_folder}.",
+        )
+
+
 def _luck(judged: Judged, picked: Sequence[Selection]) -> float | None:
     """What picking the best state adds by chance, in the mean over runs, in the metric's unit; None where nothing tells.
 

@@ -64,7 +64,11 @@ def layouts(experiment: Experiment) -> list[Layout]:
     declared = experiment.declared
     by_id = {record.id: record for record in experiment.records}
     places = grouped(((run.task, run.model), run) for run in declared.runs)
-    seeds = {place: grouped((run.strategy, run.seed) for run in runs) for place, runs in places.items()}
+    repeated = {name: search.reported for name, search in declared.searches.items()}
+    seeds = {
+        place: {name: repeated.get(name) or own for name, own in grouped((run.strategy, run.seed) for run in runs).items()}
+        for place, runs in places.items()
+    }
     rows = {
         place: {
             strategy: [by_id[run.id] for run in sorted(own, key=lambda run: run.seed) if run.id in by_id]

@@ -26,7 +26,8 @@ class Tried(Part):
     ended: int
     failed: int
     asked: int
-    chosen: bool
+    chosen: int
+    """How many of the searches chose it."""
 
 
 class Searched(Part):
@@ -37,6 +38,8 @@ class Searched(Part):
     configurations: list[Tried]
     seconds: float
     """Of all its recorded trials, from the start of their processes to their ends."""
+    repeat: int
+    """How often the search was to be made."""
     shared: bool
     """Whether another row, which this one repeats, has the same search."""
     elsewhere: list[str]
@@ -88,7 +91,7 @@ def _searched(
                 ended=len(scores),
                 failed=len(records) - len(scores),
                 asked=len(runs),
-                chosen=runs[0].values in chosen,
+                chosen=chosen.count(runs[0].values),
             )
         )
     scored = next((record.scores for record in trials.values() if record.status == "ok"), {})
@@ -96,6 +99,7 @@ def _searched(
         split=selection_split(scored),
         configurations=configurations,
         seconds=sum(record.cost.total_seconds for record in trials.values() if record.cost),
+        repeat=search.repeat,
         shared=shared,
         elsewhere=elsewhere,
     )
@@ -116,10 +120,12 @@ def tuning(found: Searched | None) -> str:
     """How a row came to its configuration, for its line."""
     if found is None:
         return UNTUNED
-    many = len(found.configurations)
+    many, chosen = len(found.configurations), sum(tried.chosen for tried in found.configurations)
     if found.gone:
         return f"best of {many}, trials gone"
-    return f"best of {many}" if any(tried.chosen for tried in found.configurations) else f"{many} to try"
+    if found.repeat > 1:
+        return f"best of {many}, {chosen} of {found.repeat} searches"
+    return f"best of {many}" if chosen else f"{many} to try"
 
 
 def search_cells(rows: Mapping[str, Searched], figures: Figures) -> list[tuple[str, list[str]]]:
@@ -130,7 +136,8 @@ def search_cells(rows: Mapping[str, Searched], figures: Figures) -> list[tuple[s
             told = options_in_words(tried.values)
             score = figures.number(tried.score)
             runs = f"{tried.ended} of {tried.asked}" if tried.ended != tried.asked else str(tried.ended)
-            note = f"{tried.failed} failed" if tried.failed else "chosen" if tried.chosen else ""
+            times = f" {tried.chosen} of {found.repeat} times" if found.repeat > 1 else ""
+            note = f"{tried.failed} failed" if tried.failed else f"chosen{times}" if tried.chosen else ""
             lines.append((name, [told, score, runs, note]))
     return lines
 
@@ -153,6 +160,8 @@ def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
     for what, names in gone.items():
         others = f"those in the folder were made under other conditions ({what})"
         parts.append(f"The trials that chose for {listed(names)} are gone: {others}.")
+    if several := {found.repeat for found in rows.values() if found.repeat > 1}:
+        parts.append(f"Each of {max(several)} searches has trial seeds of its own, and one reported seed runs what it chose.")
     if untuned:
         parts.append(f"{', '.join(untuned)} {'is' if len(untuned) == 1 else 'are'} untuned.")
     return " ".join(parts)

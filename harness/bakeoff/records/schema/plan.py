@@ -109,6 +109,8 @@ class Chosen(Part):
 
     task: Text
     model: Text
+    search: Count = 0
+    """Which of repeated searches, from 0."""
     values: PlainDict
 
 
@@ -117,7 +119,10 @@ class Search(Part):
 
     grid: dict[Name, Annotated[list[Plain], Field(min_length=1)]]
     """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried, all combinations."""
-    seeds: Annotated[list[Seed], Field(min_length=1, max_length=MOST_SEEDS)]
+    seeds: Annotated[list[Seed], Field(min_length=1)]
+    """Of the trials; of repeated searches one after the other, as many for each."""
+    reported: list[Seed] = Field(default_factory=list)
+    """For each of repeated searches, the reported seed that runs its choice; empty for a single search."""
     choose: Name
     trials: list[TrialRun]
     chosen: list[Chosen]
@@ -133,8 +138,21 @@ class Search(Part):
         require_unique("trials", tried)
         _require_one_place(self.trials)
         require_known("trials: seed", [trial.seed for trial in self.trials], self.seeds)
-        require_unique("chosen", [(choice.task, choice.model) for choice in self.chosen])
+        require_unique("chosen", [(choice.task, choice.model, choice.search) for choice in self.chosen])
+        if len(self.seeds) % self.repeat or any(choice.search >= self.repeat for choice in self.chosen):
+            raise ValueError(f"seeds and chosen must be those of {self.repeat} searches")
         return self
+
+    @property
+    def repeat(self) -> int:
+        """How often the search is made."""
+        return max(1, len(self.reported))
+
+    @property
+    def chosen_by(self) -> dict[int, int]:
+        """Seed of a trial -> which of the searches it belongs to, from 0."""
+        each = len(self.seeds) // self.repeat
+        return {seed: position // each for position, seed in enumerate(self.seeds)}
 
 
 GATED: Final = ("quality", "train_seconds", "evaluate_seconds", "total_seconds", "peak_memory")
@@ -212,8 +230,8 @@ class Declared(Part):
 
     @property
     def seeds(self) -> dict[str, list[int]]:
-        """strategy -> its seeds, without duplicates, in order."""
-        found: dict[str, set[int]] = {}
+        """strategy -> its seeds, without duplicates, in order; with those for which a repeated search has not chosen yet."""
+        found = {name: set(search.reported) for name, search in self.searches.items() if search.reported}
         for run in self.runs:
             found.setdefault(run.strategy, set()).add(run.seed)
         return {strategy: sorted(seeds) for strategy, seeds in sorted(found.items())}
