@@ -4,7 +4,7 @@ SEED ?= 1
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow test-long bench reports official-scripts speed speed-cuda stress lint clean
+.PHONY: quickstart test test-slow test-long bench reports official-scripts speed speed-cuda calibration stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -52,6 +52,10 @@ speed: $(READY)
 # Some of it on the first CUDA device: two minutes.
 speed-cuda: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed-cuda cuda
+
+# How often the primary rule errs, and decides, in every simulated world: two hours on one core.
+calibration: $(READY)
+	@cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m simulations.table ../results/calibration
 
 lint: $(READY)
 	$(BIN)/ruff check .
