@@ -159,14 +159,12 @@ def welch(of: Tables, pairs: Pairs, *, shrunk: bool = False) -> Estimates:
 def paired(of: Tables, pairs: Pairs) -> Estimates:
     """The two-way test of the table of differences, where seeds share their random streams.
 
-    In the degrees of freedom the seeds' variance counts double: one estimate from 2 degrees of freedom is often small by luck.
+    One variance over few seeds is often small by luck: the examples' part lends no degrees of freedom.
     """
     d, seed, between, residual, seeds = _squares(of, pairs)
-    n = of.examples
-    example = _positive(between - residual / seeds, between) / n
-    first = seed / seeds
-    known = (2 * first + example) ** 2, (2 * first) ** 2 / (seeds - 1) + example**2 / (n - 1)
-    return _with_no_variance_of_0(d, first + example, *known, seeds - 1, n)
+    example = _positive(between - residual / seeds, between) / of.examples
+    total = seed / seeds + example
+    return _with_no_variance_of_0(d, total, total**2, total**2 / (seeds - 1), seeds - 1, of.examples)
 
 
 def capped(of: Tables, pairs: Pairs, *, times: int) -> Estimates:

@@ -30,7 +30,7 @@ def render(found: Mapping[Cell, Measured], experiments: int) -> str:
     lines = [
         "# How often the primary rule errs, and decides",
         "",
-        f"Shares of {experiments:,} simulated experiments, and ratios of such shares, with their Monte-Carlo standard errors, by",
+        f"Shares of {experiments:,} simulated experiments, and ratios of them, with their Monte-Carlo standard errors, made by",
         "`make calibration`. The worlds are described in `tests/worlds.py`, the questions in `tests/simulations/cells.py`.",
         "A figure beyond its bound is bold.",
     ]

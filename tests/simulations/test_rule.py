@@ -26,7 +26,7 @@ from bakeoff.statistics.twoway import (
     TwoWay,
     run_table,
     shrunk_upwards,
-    two_way,
+    two_way_paired,
     two_way_unpaired,
     with_two_examples,
 )
@@ -55,7 +55,7 @@ def test_it_is_the_rule_of_the_package(world: World, k: int, n: int) -> None:
     answers, of, pairs = right.astype(np.float64), tables(right, paired=True), to_baseline(4)
     sides = [[(one[pair], one[0]) for pair in (1, 2, 3)] for one in answers]
     assert_equal(welch(of, pairs), [[two_way_unpaired(a, b) for a, b in row] for row in sides])
-    assert_equal(paired(of, pairs), [[two_way(a - b) for a, b in row] for row in sides])
+    assert_equal(paired(of, pairs), [[two_way_paired(a, b) for a, b in row] for row in sides])
     lifted = [shrunk_upwards([run_table(side).s2 for side in one], [k] * 4) for one in answers]
     assert_equal(
         welch(of, pairs, shrunk=True),
@@ -75,7 +75,7 @@ def test_two_more_examples_are_two_more_columns(world: World, k: int, n: int) ->
     longer = np.concatenate([right, more], axis=3).astype(np.float64)
     of = tables(right, paired=True).with_two_examples()
     assert_equal(welch(of, to_baseline(2)), [[two_way_unpaired(b, a)] for a, b in longer])
-    assert_equal(paired(of, to_baseline(2)), [[two_way(b - a)] for a, b in longer])
+    assert_equal(paired(of, to_baseline(2)), [[two_way_paired(b, a)] for a, b in longer])
     p = welch(of, to_baseline(2)).equivalence_p(0.03)[:, 0]
     assert p == pytest.approx([two_way_unpaired(b, a).equivalence_p(0.03) for a, b in longer], rel=1e-9)
 
