@@ -28,7 +28,7 @@ ONE = torch.tensor(1.0, dtype=torch.bfloat16).view(torch.int16).item()
 
 @dataclass(frozen=True)
 class Mask:
-    """A dropout mask: 1 where a value is kept, else 0. Kept values are to be multiplied by `scale`."""
+    """A dropout mask: 1 where a value is kept, else 0. KeptModel values are to be multiplied by `scale`."""
 
     keep: Tensor
     scale: float

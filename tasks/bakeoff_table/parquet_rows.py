@@ -31,11 +31,11 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         opened = pq.ParquetFile(contents.copy)
         require_columns(opened.schema_arrow.names, wanted, file)
         columns = {name: opened.schema_arrow.field(name).type for name in wanted}
-        Room(contents).take(opened.metadata.num_rows * len(columns) * LEAST_BYTES)  # before any value is read
-        room = Room(contents)
+        ByteBudget(contents).take(opened.metadata.num_rows * len(columns) * LEAST_BYTES)  # before any value is read
+        budget = ByteBudget(contents)
         opened = pq.ParquetFile(contents.copy, read_dictionary=[name for name, kind in columns.items() if is_text(kind)])
         for batch in opened.iter_batches(batch_size=rows_at_once(opened.metadata, columns.values()), columns=list(columns)):
-            room.take(sum(map(size_of, batch.columns)))
+            budget.take(sum(map(size_of, batch.columns)))
             for found in with_texts(batch).to_pylist():
                 row += 1
                 yield row, 1, 0, found
@@ -43,7 +43,7 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         raise DataError(f"{file.shown}: not a readable Parquet file: {quoted(error)}") from None
 
 
-class Room:
+class ByteBudget:
     """How many more bytes a file may unpack to."""
 
     def __init__(self, contents: Contents) -> None:

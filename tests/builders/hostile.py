@@ -19,7 +19,7 @@ from bakeoff.records.schema import (
     Chosen,
     Declared,
     EarlierDeclaration,
-    Kept,
+    KeptModel,
     Record,
     Search,
     TrialRun,
@@ -149,7 +149,7 @@ def fuller(record: Record) -> Record:
         ]
         more["data"] = record.data.model_copy(update={"metrics": units})
     if record.status == "ok":
-        more |= {"observed": make_observed(), "kept": Kept(reason="no room", difference=None)}
+        more |= {"observed": make_observed(), "kept": KeptModel(reason="no room", difference=None)}
         more["selection"] = make_selection("test", evaluations=1)
     return record.model_copy(update=more)
 

@@ -205,7 +205,7 @@ def in_words(resolution: Resolution) -> list[str]:
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
         differences = _shown(need.detectable, question), _at_best(need, question)
         rows.append([*place, need.strategy, seeds, in_family, *differences, origin])
-    return [begin, "", *aligned(rows), "", *_cost(resolution), *_remarks(resolution)]
+    return [begin, "", *aligned(rows), "", *_cost(resolution), *_notes(resolution)]
 
 
 def _seeds(need: Needs, seeds: int | None, why_none: str) -> str:
@@ -252,7 +252,7 @@ def _cost(resolution: Resolution) -> list[str]:
     return [f"{price.seeds} seeds: {count(price.runs, 'run')}, {price.left} left to do, {' and '.join([*known, *rest])}"]
 
 
-def _remarks(resolution: Resolution) -> list[str]:
+def _notes(resolution: Resolution) -> list[str]:
     question, lines = resolution.question, []
     for need in resolution.needs:
         if need.identical:

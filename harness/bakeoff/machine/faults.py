@@ -25,8 +25,8 @@ FAULTS: Final = {
     errno.ESTALE,
     getattr(errno, "EREMOTEIO", errno.EIO),
 }
-NO_ROOM: Final = {errno.ENOSPC, errno.EDQUOT}
-LEAST_ROOM: Final = 2**14
+NO_SPACE: Final = {errno.ENOSPC, errno.EDQUOT}
+FULL_BELOW: Final = 2**14
 """A disk with fewer free bytes counts as full."""
 
 MUCH: Final = 2**33
@@ -83,7 +83,7 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
     if code == errno.EROFS:
         suspects = [place for place in free if _is_read_only(place)]
     else:
-        suspects = [place for place in free if not _is_read_only(place) and (code not in NO_ROOM or free[place] < MUCH)]
+        suspects = [place for place in free if not _is_read_only(place) and (code not in NO_SPACE or free[place] < MUCH)]
     if not suspects:
         return MachineError(
             f"{escaped(os.strerror(code))}, on an unnamed disk; correct that and repeat the command, which continues"
@@ -109,7 +109,7 @@ def full_disk(places: Iterable[Path]) -> MachineError | None:
     """An error for the first of these folders whose disk is full, which may be why a process died without a message."""
     for place in places:
         free = free_bytes(place)
-        if free is not None and not _is_read_only(place) and (free < LEAST_ROOM or _has_no_inode(place)):
+        if free is not None and not _is_read_only(place) and (free < FULL_BELOW or _has_no_inode(place)):
             return MachineError(sentence(errno.ENOSPC, place))
     return None
 
@@ -117,7 +117,7 @@ def full_disk(places: Iterable[Path]) -> MachineError | None:
 def sentence(code: int, path: Path, needed: int | None = None) -> str:
     """What is wrong with the disk of a path, for a command that resumes when called again. needed: how many bytes were to be
     written."""
-    remedy = "make room" if code in NO_ROOM else "mend that"
+    remedy = "free some space" if code in NO_SPACE else "correct that"
     return f"{shown_path(path)}: {in_words(code, path, needed)}; {remedy} and repeat the command, which continues from here"
 
 
@@ -126,7 +126,7 @@ def in_words(code: int, path: Path, needed: int | None = None) -> str:
     words = escaped(os.strerror(code))
     if code == errno.EFBIG and (limit := _limit_of_files()):
         return f"{words} ({limit})"
-    if code not in NO_ROOM:
+    if code not in NO_SPACE:
         return words
     free = free_bytes(path)
     amounts = [f"{needed:,} bytes are needed"] if needed is not None else []

@@ -92,7 +92,7 @@ def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
     """A file of a repository at a commit or branch, downloaded if it is not cached. Raises DataError."""
     from huggingface_hub import hf_hub_download
 
-    with _in_our_words(f"{name} of {repo_id}"):
+    with _as_data_error(f"{name} of {repo_id}"):
         return Path(hf_hub_download(repo_id, name, repo_type=repo_type, revision=revision))
 
 
@@ -100,13 +100,13 @@ def hub_listing(repo_id: str, *, revision: str | None) -> tuple[str, list[str]]:
     """The commit that a model's revision (default: main) stands for, and the names of its files. Raises DataError."""
     from huggingface_hub import HfApi
 
-    with _in_our_words(f"the list of files of {repo_id}"):
+    with _as_data_error(f"the list of files of {repo_id}"):
         found = HfApi().model_info(repo_id, revision=revision)
         return str(found.sha), sorted(one.rfilename for one in found.siblings or ())
 
 
 @contextmanager
-def _in_our_words(what: str) -> Iterator[None]:
+def _as_data_error(what: str) -> Iterator[None]:
     from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # theirs, from httpx
 
     try:

@@ -172,7 +172,7 @@ class Worker:
         """Whether the process calls the function itself, without a guard, as the leader of a process group."""
         return self.number is not None and self.number == self.process.pid
 
-    def last_words(self) -> str:
+    def how_it_ended(self) -> str:
         """How it ended, for a record: the signal or exit code, and the last line it printed."""
         how, line = ending(self.process.exitcode), last_line(self.output)
         return f"{how}: {escaped(line[:200])}" if line else how
@@ -186,7 +186,7 @@ def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: st
         try:
             answer = next((message for message in worker.listen() if key in message), None)
             if answer is None:
-                raise BakeoffError(f"{named} ended early: {worker.last_words()}")
+                raise BakeoffError(f"{named} ended early: {worker.how_it_ended()}")
             return answer
         finally:
             worker.end()

@@ -64,7 +64,7 @@ class Claims:
         self._seen.pop(run_id, None)
         return True
 
-    def keep(self, run_id: str) -> bool:
+    def renew(self, run_id: str) -> bool:
         """Renews this process's claim on the run. False if another process has taken it over."""
         path = self._path(run_id)
         with self._opened(path) as stream:

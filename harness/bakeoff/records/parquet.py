@@ -70,7 +70,7 @@ class Expected:
 
 
 @contextmanager
-def blamed_on(path: Path) -> Iterator[None]:
+def errors_as_damage(path: Path) -> Iterator[None]:
     """Turns errors that a damaged file can cause within the block into a DamageError that names the file."""
     import pyarrow as pa
 
@@ -84,7 +84,7 @@ def blamed_on(path: Path) -> Iterator[None]:
 def read_table(content: bytes, expected: Expected) -> Any:
     """Parses a Parquet file into a pyarrow table, after checking that its columns have the expected types.
 
-    Raises FlawError, or an error of pyarrow or Python, for a damaged file: call it within `blamed_on(path)`.
+    Raises FlawError, or an error of pyarrow or Python, for a damaged file: call it within `errors_as_damage(path)`.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq

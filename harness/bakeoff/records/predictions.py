@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Floats, Ints
 from bakeoff.kinds import CLASSIFICATION, kind_named
-from bakeoff.records.parquet import TEXT, Expected, FlawError, blamed_on, read_table, require, require_whole
+from bakeoff.records.parquet import TEXT, Expected, FlawError, errors_as_damage, read_table, require, require_whole
 from bakeoff.records.schema import KIND_KEY, MOST_LABELS, Data
 from bakeoff.text.words import quoted
 
@@ -65,7 +65,7 @@ class PredictionsReader:
     def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
         """Split -> predictions. data: from the run's record. Raises DamageError that names file, column and row for anything
         that the harness would not write."""
-        with blamed_on(path):
+        with errors_as_damage(path):
             table = read_table(content, expected(data))
             assert data is not None
             kind = (table.schema.metadata or {}).get(KIND_KEY, data.kind.encode())  # missing in schema versions before 4

@@ -22,7 +22,7 @@ from bakeoff.files import TEMPORARY_PREFIX, Tree, temporary_name
 from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.records import predictions, steps
-from bakeoff.records.parquet import blamed_on
+from bakeoff.records.parquet import errors_as_damage
 from bakeoff.records.record_files import MOST_OF_A_TEXT, check_file, read_file, read_record
 from bakeoff.records.schema import MODEL_FOLDER, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Attempt, Record
 
@@ -96,7 +96,7 @@ def check_content(folder: Path, record: Record, name: str) -> None:
 
 def _most_bytes(folder: Path, record: Record, name: str) -> int:
     """The largest size that one of a record's files may have. Raises DamageError if the record's own figures are impossible."""
-    with blamed_on(folder / name):
+    with errors_as_damage(folder / name):
         if name == PREDICTIONS_FILE:
             return predictions.expected(record.data).most_bytes
         if name == STEPS_FILE:

@@ -19,7 +19,7 @@ from bakeoff.contracts.fields import first_flaw
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.files import Tree, open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
-from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, Kept, Record
+from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, KeptModel, Record
 from bakeoff.text.values import command
 from bakeoff.text.words import escaped, quoted, shown_path
 
@@ -172,7 +172,7 @@ def dump(part: Record | Declared | Control) -> bytes:
     return content
 
 
-UNFINISHED: Final = Kept(reason="the run's process ended while its model was being written", difference=None)
+UNFINISHED: Final = KeptModel(reason="the run's process ended while its model was being written", difference=None)
 """What a record says of its model until the model is written; it remains if the process ends before."""
 
 
@@ -182,7 +182,7 @@ def without_model(record: Record, folder: Path, reason: str) -> Record:
         return record
     tree = Tree(folder)
     tree.remove_folder(folder / MODEL_FOLDER)
-    record = record.model_copy(update={"kept": Kept(reason=reason, difference=None)})
+    record = record.model_copy(update={"kept": KeptModel(reason=reason, difference=None)})
     tree.write(folder / RECORD_FILE, dump(record))
     return record
 

@@ -59,7 +59,7 @@ def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), 
     error = ""
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        for answers in _unlike(labels, found, case):
+        for answers in _different_predictions(labels, found, case):
             try:
                 scores.append(_score(metric, answers, labels))
             except Exception as raised:  # a metric of any author: on these labels it may have no answer
@@ -92,7 +92,7 @@ def _is_numpy(metric: Metric, labels: NDArray[Any]) -> bool:
         return True
 
 
-def _unlike(labels: NDArray[Any], found: NDArray[Any], case: int | None) -> Iterator[NDArray[Any]]:
+def _different_predictions(labels: NDArray[Any], found: NDArray[Any], case: int | None) -> Iterator[NDArray[Any]]:
     """Yields predictions as different from each other as possible. case: the label that a metric of one label is about."""
     yield labels
     if np.issubdtype(labels.dtype, np.floating):

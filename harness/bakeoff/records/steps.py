@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bakeoff.records.parquet import Expected, blamed_on, read_table, require, require_whole
+from bakeoff.records.parquet import Expected, errors_as_damage, read_table, require, require_whole
 from bakeoff.records.schema import Record
 
 COLUMNS: Final = {"step": "int32", "loss": "float", "learning_rate": "double", "grad_norm": "float", "seconds": "float"}
@@ -24,7 +24,7 @@ def read_steps(content: bytes, record: Record, path: Path) -> Any:
 
     Raises DamageError that names file, column and row for anything that the harness would not write.
     """
-    with blamed_on(path):
+    with errors_as_damage(path):
         table = read_table(content, expected(record))
         require_whole(table, [name for name in COLUMNS if name != "grad_norm"])
         step, loss, rate, norm, seconds = (table[name].to_numpy() for name in COLUMNS)

@@ -156,7 +156,7 @@ def _require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]
             raise ValueError(f"{TENSORS}: {what}/{name} is {tuple(tensor.shape)} {tensor.dtype}, unlike the model's")
 
 
-def kept_of_parameters(
+def parameter_states(
     numbers: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Any], parameters: Sequence[Any]
 ) -> dict[int, dict[str, Any]]:
     """An optimizer's state: number of a parameter (0, 1, ...) -> name -> a number or a tensor.

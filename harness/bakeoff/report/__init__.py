@@ -7,4 +7,4 @@ from pathlib import Path
 from typing import Final
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
-"""Of the page and of LaTeX tables, for jinja2."""
+"""Folder of the jinja2 templates of the page and of LaTeX tables."""

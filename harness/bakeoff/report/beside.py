@@ -31,14 +31,14 @@ from bakeoff.text.words import quoted
 
 
 class Weights(Part):
-    """Number of runs recorded with weights on both sides, and of those with the same final weights."""
+    """How many runs have trained weights recorded on both sides, and in how many of these they are equal."""
 
     same: int
     both: int
 
 
 class RowPair(Part):
-    """One strategy on both sides."""
+    """One strategy, as both sides recorded it."""
 
     here: Row
     there: Row
@@ -50,7 +50,8 @@ class Unequal(Part):
 
     runs: int
     largest_difference: float | None
-    """Of their scores by the primary metric on the reported split, at one run; None where a side has no scores."""
+    """The largest difference between scores of one run, by the primary metric on the reported split; None if a side has no
+    scores."""
     reasons: list[str]
     """Differences in data or model; then differences between the environments that can change rounding, the likeliest first."""
 
@@ -62,17 +63,17 @@ class GroupPair(Part):
     there: ComparisonGroup
     rows: list[RowPair]
     unequal: Unequal | None
-    """None where all weights are the same."""
+    """None if all weights are equal."""
     unlike: list[Difference]
-    """Differences in the data or model of the runs here and there."""
+    """In what the data or model of the two sides differ."""
     taken_for_same: str
-    """As `ComparisonGroup.taken_for_same`, of the runs of both sides."""
+    """Like `ComparisonGroup.taken_for_same`, for the runs of both sides."""
     no_time: str
-    """Why seconds of the two sides are not comparable; empty where they are, as far as control runs tell."""
+    """Why seconds of the two sides are not comparable; empty if they are, as far as control runs show."""
 
     @property
     def scored(self) -> ComparisonGroup:
-        """The side that has scores, if any has."""
+        """`here` if it has scores, else `there`."""
         return self.here if self.here.metrics else self.there
 
 
@@ -85,7 +86,7 @@ class Beside(Part):
     declared_here: int
     declared_there: int
     apart: list[str]
-    """A sentence for each group of runs that used other data or another model than the rest of their side: they have tables of
+    """A sentence for each group of runs with other data or another model than the rest of their side; they have tables of
     their own."""
     tables: list[GroupPair]
 
@@ -96,7 +97,8 @@ def set_beside(
     *,
     controls: Sequence[Control] = (),
 ) -> Beside:
-    """controls: control runs of both sides. Raises StoreError where the two experiments declare no run in common."""
+    """Compares two experiments run by run. controls: control runs of both sides. Raises StoreError if they declare no run in
+    common."""
     declared, other = here[0], there[0]
     shared = {run.id for run in declared.runs} & {run.id for run in other.runs}
     if not shared:
@@ -156,7 +158,7 @@ def _group_pair(
 
 
 def _final(record: Record | None) -> str:
-    """The hash of the trained weights; empty where there are none."""
+    """The hash of the trained weights; empty if there are none."""
     return record.weights.final_sha256 if record is not None and record.status == "ok" and record.weights else ""
 
 
@@ -168,7 +170,7 @@ LIKELIEST = (
 
 
 def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
-    """`runs`: both sides of each run that ended with other weights, at least one."""
+    """runs: both sides of each run with different final weights; at least one."""
     gaps = [
         abs(one.scores[split][metric] - other.scores[split][metric])
         for one, other in runs
@@ -180,7 +182,7 @@ def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
 
 
 def _reasons(one: Record, other: Record) -> list[str]:
-    """As `Unequal.reasons`, of one run."""
+    """Like `Unequal.reasons`, for one run."""
     found = [f"other {unlike.what.removeprefix('the ')}" for unlike in differing([one], [other])]
     here, there = facts_of_environment(one.environment), facts_of_environment(other.environment)
     unlike = {one.name or one.subject: one for one in differences(here, there, ROUNDING)}

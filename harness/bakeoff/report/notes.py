@@ -18,8 +18,8 @@ def owned(row: Row) -> list[str]:
 
 
 def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
-    """On failed runs, models that are not kept, remarks on runs, missing runs, times from other machines, what trainers own,
-    classifier heads, trainers' notes and equal weights. `commands` are those that reproduce the experiment."""
+    """Sentences on failed runs, models that were not kept, notes on runs, missing runs, times from other machines, what
+    trainers own, classifier heads, trainers' notes, and equal weights. commands: those that reproduce the experiment."""
     rows = group.rows
     if failures := "; ".join(_failures(row) for row in rows if row.failed):
         yield f"why runs failed: {failures}."
@@ -61,7 +61,7 @@ HEADS = {
 
 
 def _heads(rows: Sequence[Row]) -> Iterator[str]:
-    """Where the layer that gives the logits came from; nothing where the checkpoint had none, as is usual."""
+    """Where the weights of the layer that computes the logits came from; nothing if the checkpoint had none, as is usual."""
     found = grouped((origin, row.strategy) for origin in HEADS for row in rows if origin in row.heads)
     if list(found) not in ([], ["new"]):
         parts = [f"{HEADS[origin]} ({listed(names)})" if len(found) > 1 else HEADS[origin] for origin, names in found.items()]
@@ -95,7 +95,7 @@ def _attempts(row: Row) -> str:
 
 
 def _same_weights(rows: Sequence[Row]) -> Iterator[str]:
-    """Strategies whose trained weights are bit-identical at every seed that they have."""
+    """Strategies whose trained weights are identical to the bit at all their seeds."""
     whole = [row for row in rows if row.scored and set(row.final_sha256) == set(row.scored)]
     for same in grouped((tuple(sorted(row.final_sha256.items())), row) for row in whole).values():
         if len(same) > 1:

@@ -223,7 +223,7 @@ class Scheduler:
     def owns(self, one: Active) -> bool:
         """Whether this process still holds the run's claim. One that was removed, and taken by nobody, is taken again."""
         claims, run_id = self.store.claims, one.run.id
-        return claims.keep(run_id) or (self.store.mark(run_id) == one.instead_of and claims.take(run_id))
+        return claims.renew(run_id) or (self.store.mark(run_id) == one.instead_of and claims.take(run_id))
 
     def hand_over(self, one: Active) -> None:
         """Leaves a run to the process that has taken it over while this one was suspended."""

@@ -26,8 +26,9 @@ from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failu
 from bakeoff.runner.settings import Progress
 from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped, quoted, shown_path
-from bakeoff.training.record_writer import bare_record, clear
+from bakeoff.training.record_writer import bare_record
 from bakeoff.training.request import Request
+from bakeoff.training.run_folder import clear
 from bakeoff.training.worker import perform, places_of
 
 FAULT = "fault"
@@ -143,7 +144,7 @@ class Supervisor:
         """The record of a worker that has ended: a complete one stands, however the process ended."""
         code = self.worker.process.exitcode
         try:
-            record, words = self.written(), self.worker.last_words()
+            record, words = self.written(), self.worker.how_it_ended()
         except StoreError as error:
             record, words = None, str(error).replace(f"{shown_path(self.folder)}/", "its ")
         if record is None or record.failure is not None:

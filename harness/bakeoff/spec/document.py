@@ -14,7 +14,7 @@ from bakeoff.contracts.registry import Registry
 from bakeoff.errors import Problem
 from bakeoff.files import read_regular
 from bakeoff.spec.experiment_file import Spec
-from bakeoff.spec.messages import worded
+from bakeoff.spec.messages import in_plain_words
 from bakeoff.spec.strategy import Reading
 from bakeoff.spec.yaml_reader import KeyPath, dotted, read_tree, stop
 from bakeoff.text.words import escaped
@@ -55,7 +55,7 @@ class Document:
     def problems_of(self, error: ValidationError, *, model: type[BaseModel] = Spec) -> list[Problem]:
         """pydantic's errors as problems with line and column; those already reported as flaws are left out."""
         found = []
-        for detail, message in worded(error, model):
+        for detail, message in in_plain_words(error, model):
             path = self._in_file(tuple(part for part in detail["loc"] if part != "[key]"))
             path += detail["loc"][-1:] if detail["type"] == "missing" else ()
             if path not in self.flaws:

@@ -13,11 +13,11 @@ from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
 """The nearest valid name is looked up for so many unknown keys at most; for thousands it would take minutes."""
-WORDED = "message"
+MESSAGE = "message"
 """Key in the context of a pydantic error whose value is a message already in plain words."""
 
 
-def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[ErrorDetails, str]]:
+def in_plain_words(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[ErrorDetails, str]]:
     """Yields each error of a model's validation with its message in plain words."""
     unknown_keys = 0
     for detail in error.errors(include_url=False):
@@ -25,15 +25,17 @@ def worded(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[Err
         yield detail, sentence(detail, model, with_hint=unknown_keys <= HINTS)
 
 
-def within_another(error: ValidationError, model: type[BaseModel]) -> ValidationError:
+def reworded(error: ValidationError, model: type[BaseModel]) -> ValidationError:
     """The same errors with their messages in plain words, to be raised during the validation of another model."""
-    return refusal(*((detail["type"], detail["loc"], message, detail["input"]) for detail, message in worded(error, model)))
+    return validation_error(
+        *((detail["type"], detail["loc"], message, detail["input"]) for detail, message in in_plain_words(error, model))
+    )
 
 
-def refusal(*wrong: tuple[str, tuple[str | int, ...], str, Any]) -> ValidationError:
+def validation_error(*wrong: tuple[str, tuple[str | int, ...], str, Any]) -> ValidationError:
     """A ValidationError with one error for each of `wrong`: (kind, path, message, value that was given)."""
     lines = [
-        InitErrorDetails(type=PydanticCustomError(kind, "{message}", {WORDED: message}), loc=place, input=given)
+        InitErrorDetails(type=PydanticCustomError(kind, "{message}", {MESSAGE: message}), loc=place, input=given)
         for kind, place, message, given in wrong
     ]
     return ValidationError.from_exception_data("experiment file", lines)
@@ -85,8 +87,8 @@ _DEMANDS = {
 def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = True) -> str:
     """A pydantic error in one line: what is valid, and what was given."""
     kind, given, context = detail["type"], detail.get("input"), detail.get("ctx", {})
-    if WORDED in context:
-        return str(context[WORDED])
+    if MESSAGE in context:
+        return str(context[MESSAGE])
     if kind == "extra_forbidden":
         key = str(detail["loc"][-1])
         if not with_hint:

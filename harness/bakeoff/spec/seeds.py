@@ -21,7 +21,7 @@ from pydantic.config import JsonDict
 
 from bakeoff.contracts.fields import FEWEST_FOR_RANKS, LARGEST_SEED, MOST_LOOKS, MOST_SEEDS, Look
 from bakeoff.contracts.recipe import Options, no_duplicates
-from bakeoff.spec.messages import refusal, within_another
+from bakeoff.spec.messages import reworded, validation_error
 from bakeoff.text.numbers import count
 from bakeoff.text.values import listed
 
@@ -68,7 +68,7 @@ def _rising(looks: list[int]) -> list[int]:
         if look <= before
     ]
     if wrong:
-        raise refusal(*wrong)
+        raise validation_error(*wrong)
     if len(looks) == 1:
         raise ValueError(f"one look is a fixed number of seeds: write `seeds: {looks[0]}`, or name more looks, like {EXAMPLE}")
     return looks
@@ -90,10 +90,10 @@ class Looks(Options):
     @model_validator(mode="after")
     def _seeds_enough(self) -> Looks:
         if self.first + self.looks[-1] - 1 > LARGEST_SEED:
-            raise refusal(("too_large", ("first",), f"the last seed would be more than {LARGEST_SEED}", self.first))
+            raise validation_error(("too_large", ("first",), f"the last seed would be more than {LARGEST_SEED}", self.first))
         if self.ranks and self.looks[-1] < FEWEST_FOR_RANKS:
             told = f"all pairs are judged from {FEWEST_FOR_RANKS} seeds on, and the last look has {self.looks[-1]}"
-            raise refusal(("few_seeds", ("ranks",), told, self.ranks))
+            raise validation_error(("few_seeds", ("ranks",), told, self.ranks))
         return self
 
 
@@ -131,7 +131,7 @@ def _reported(value: Any) -> ReportedSeeds:
             return ReportedSeeds(tuple(range(given.first, given.first + given.looks[-1])), tuple(given.looks), given.ranks)
         return fixed_seeds(_AS_SEEDS.validate_python(value, strict=True))
     except ValidationError as error:
-        raise within_another(error, Looks) from None
+        raise reworded(error, Looks) from None
 
 
 Reported = Annotated[

@@ -31,7 +31,7 @@ from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
 from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
-from bakeoff.spec.messages import refusal, within_another
+from bakeoff.spec.messages import reworded, validation_error
 from bakeoff.spec.seeds import Seeds, seed_list
 from bakeoff.text.words import quoted
 
@@ -187,12 +187,12 @@ def _component(kind: str) -> PlainValidator:
         try:
             registered = reading.registry.get(kind, ref.name)
         except PluginError as error:
-            raise refusal(("unknown_component", ("name",), str(error), ref.name)) from None
+            raise validation_error(("unknown_component", ("name",), str(error), ref.name)) from None
         schema: type[Options] = registered.component.Options
         try:
             found[-1] = configured = Configured(registered, schema.model_validate(ref.model_extra))
         except ValidationError as error:
-            raise within_another(error, schema) from None
+            raise reworded(error, schema) from None
         return configured
 
     return PlainValidator(look_up)
@@ -225,7 +225,7 @@ def _own_recipe(changes: Any, info: ValidationInfo[Reading]) -> OwnRecipe:
         whole = merged_recipe(shared or DEFAULTS, changes)
     except ValidationError as error:
         if shared is not None or {"epochs", "max_steps"} & changes.keys() or any(detail["loc"] for detail in error.errors()):
-            raise within_another(error, Recipe) from None
+            raise reworded(error, Recipe) from None
         whole = None  # keys that go ill together with defaults, which need not be the shared values
     return OwnRecipe(changes, whole if shared else None)
 

@@ -1,4 +1,4 @@
-"""What models, methods and trainers are tested with: made-up texts, a tiny model, and a job in this process."""
+"""What models, methods and trainers are tested with: made-up texts, a tiny model, and a training job in this process."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ COLUMNS = {
     "first": [f"{text} {number}" for number, text in enumerate(FIRST * 2)],
     "second": [*SECOND, *reversed(SECOND)],
 }
-"""14 pairs: in batches of 5, the last is short."""
+"""14 pairs of texts, so that in batches of 5 the last is short."""
 LABEL_NUMBERS = [number * 5 % 7 % 3 for number in range(len(COLUMNS["first"]))]
 ENCODING = Encoding(max_length=32, padding="longest")
 
@@ -80,12 +80,12 @@ class SampleTask(Task):
 
 
 def examples_of(prepared: Prepared) -> list[dict[str, Any]]:
-    """The 14 pairs encoded, `labels` included."""
+    """The 14 pairs, encoded, with `labels`."""
     return [{**row, "labels": label} for row, label in zip(prepared.encode(COLUMNS), LABEL_NUMBERS, strict=True)]
 
 
 def seeded(seed: int, action: Callable[..., Any], *arguments: Any) -> Any:
-    """The result of the action, with all random streams seeded before."""
+    """Seeds all random streams, then returns the result of the action."""
     random_streams.restart_random(random_streams.stream_seed(seed, 0, "init"))
     return action(*arguments)
 
@@ -98,28 +98,28 @@ def random_state() -> bytes:
 
 
 def sha256_of(model: Any) -> str:
-    """Of all weights of the model."""
+    """SHA-256 over all weights of the model."""
     return weights_sha256(model.state_dict().items())
 
 
 def tiny() -> Model:
-    """Skips the test if it is not installed."""
+    """The model `tiny-bert`. Skips the test if it is not installed."""
     return _of(TINY)  # type: ignore[no-any-return]
 
 
 def reference() -> Trainer:
-    """The manual loop that trainers are compared with. Skips the test if it is not installed."""
+    """The trainer `torch-loop`, with which trainers are compared. Skips the test if it is not installed."""
     return _of(REFERENCE)  # type: ignore[no-any-return]
 
 
 def built_tiny(seed: int = 0) -> Built:
-    """A tiny model with weights from the seed; the random streams stay as building it leaves them."""
+    """A tiny model with weights from the seed. The random streams are left as building it leaves them."""
     built: Built = seeded(seed, tiny().build, sample_info(), tiny().Options())
     return built
 
 
 class BenchJob(TracedJob):
-    """A traced job that also counts the texts that the model receives and that are no training examples."""
+    """A traced job that also counts texts which the model received although they are not training examples."""
 
     def __init__(self, *given: Any, **rest: Any) -> None:
         super().__init__(*given, **rest)
@@ -148,12 +148,10 @@ def bench_job(
     lr_scales: tuple[float, ...] = (),
     made_as: type[BenchJob] = BenchJob,
 ) -> BenchJob:
-    """A job that trains a tiny model on the 14 sentence pairs of this module, assembled as `bakeoff run` does.
+    """A job that trains a tiny model on the 14 pairs of this module, assembled as `bakeoff run` does.
 
-    `lr_scales` replace the learning rates' factors of the method's parameter groups; `limit`: the most steps; `note` is called
-    with each line that the job tells the user; `checkpoints`: a folder for them, None for none.
-
-    `trainer` is the trainer under test, with its `options`; None for the manual loop.
+    trainer: the trainer under test, with its `options`; None for torch-loop. lr_scales: replace those of the method's parameter
+    groups. limit: the most steps. note: called with each line for the user. checkpoints: a folder for them, None for none.
     """
     import torch
 
@@ -179,12 +177,12 @@ def bench_job(
 
 
 def configured(component: Component, **options: Any) -> Configured:
-    """The component as a registry would give it."""
+    """The component as a registry returns it."""
     return Configured(Registered(component, Origin("sample", "bakeoff", "0")), component.Options.model_validate(options))
 
 
 def train(job: BenchJob, trainer: Trainer, options: Any) -> Exception | None:
-    """Trains with one thread, which is fastest for so small a model. Returns the error in what the trainer did, if any."""
+    """Trains with one thread, the fastest for so small a model. Returns the trainer's error, if any."""
     import torch
 
     before = torch.get_num_threads()

@@ -29,11 +29,11 @@ CHILD_SECONDS = 120
 
 
 class BrokenPromiseError(AssertionError):
-    """What is wrong, where, and what is right."""
+    """A component breaks its contract; the message says what is wrong, where, and what is right."""
 
 
 class ChildError(Exception):
-    """The fresh process ended without an answer; the message is its last line."""
+    """A fresh process ended without an answer; the message is its last line of output."""
 
 
 def installed(kind: str, name: str) -> Any:
@@ -112,13 +112,14 @@ class Contract:
             self.broken("pickled and read back it has another name or version; `__init__` must set both")
 
     def test_it_is_listed_without_loading_torch(self) -> None:
-        """In a fresh process: imports its module, asks for its extras and, of a task, for its `info`."""
+        """Checks, in a fresh process, that its module, its extras and, for a task, its `info` import none of the heavy
+        libraries."""
         self.ready()
         if loaded := self.ask(imported, dict(self.options)):
             self.broken(f"its module or `info` imports {', '.join(loaded)}; import them inside the methods that train or load")
 
     def test_a_missing_extra_is_told(self) -> None:
-        """In a fresh process where the modules in `needs` cannot be imported."""
+        """Checks, in a fresh process where the modules in `needs` can't be imported, that the missing extra is reported."""
         needs = self.component.needs
         if not needs:
             raise SkipTest("it needs no extra")
@@ -141,7 +142,8 @@ class Contract:
             raise SkipTest(f"it needs {', '.join(missing)}, which is not installed")
 
     def ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
-        """The answer of a fresh process. Skips the test if the component can't be loaded there; another test fails then."""
+        """The result of `question` in a fresh process. Skips the test if the component can't be loaded there, since another
+        test then fails."""
         try:
             return ask(self.component, question, *arguments)
         except ChildError as error:

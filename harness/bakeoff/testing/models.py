@@ -25,7 +25,7 @@ from bakeoff.text.numbers import significant
 from bakeoff.text.words import quoted
 
 SHORT = 8
-"""Tokens: fewer than most pairs have."""
+"""A `max_length` in tokens that most of the pairs exceed."""
 
 
 class ModelContract(Contract):
@@ -162,7 +162,7 @@ class ModelContract(Contract):
             raise SkipTest(str(error)) from None
 
     def logits(self, built: Built, rows: list[int] | None = None) -> Any:
-        """Logits (rows, n_outputs) in evaluation mode; of all examples without `rows`."""
+        """Logits, (rows, n_outputs), in evaluation mode. rows: numbers of examples; None for all."""
         import torch
 
         prepared = self.prepared()

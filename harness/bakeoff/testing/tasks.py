@@ -38,7 +38,7 @@ def cache_folder() -> Path:
 
 
 class TaskContract(Contract):
-    """The promises of a Task. Its data is looked for in `data`, else in BAKEOFF_DATA; tests are skipped if it is not there."""
+    """The promises of a Task. Its data is taken from `data`, else from BAKEOFF_DATA; without data, tests are skipped."""
 
     data: ClassVar[Path | None] = None
 
@@ -90,7 +90,7 @@ class TaskContract(Contract):
                 seen[number] = name
 
     def test_the_rows_are_the_same_in_another_process(self) -> None:
-        """Ids, texts and labels, in order; that process has another hash seed."""
+        """Checks ids, texts and labels, in order; the other process has another hash seed."""
         info, splits = self.loaded()
         here = {name: split_fingerprint(splits[name], info, {}) for name in info.splits if self.whole(info, splits, name)}
         places = self.places()
@@ -113,7 +113,7 @@ class TaskContract(Contract):
                 self.broken(f"split {name!r}, row {row}: label {quoted(labels[row])} is {why}")
 
     def test_metrics_agree_with_their_parts(self) -> None:
-        """The score is the sum of numerators over the sum of denominators, on predictions drawn with five seeds."""
+        """Checks that a score is the sum of numerators over the sum of denominators, on predictions drawn with five seeds."""
         for metric, predictions, references in self.scored():
             parts = metric.ratio_terms(predictions, references)
             if parts is None:
@@ -167,7 +167,7 @@ class TaskContract(Contract):
         return Paths(self.data or (Path(given) if given else None), cache_folder())
 
     def known(self) -> TaskInfo:
-        """Its `info`, with the labels that only the data has."""
+        """Its `info`, completed by label names from the data."""
         info: TaskInfo = self.component.info(self.chosen())
         return info if info.labels_are_known else self.loaded()[0]
 
@@ -187,7 +187,7 @@ class TaskContract(Contract):
 
     @staticmethod
     def whole(info: TaskInfo, splits: dict[str, PlainColumns], name: str) -> bool:
-        """Whether the split has the columns of a fingerprint; another test requires them."""
+        """Whether the split has all columns that a fingerprint needs; another test requires them."""
         return {"id", "label", *info.text_columns} <= set(splits.get(name, {}))
 
     @staticmethod
@@ -214,12 +214,12 @@ def _range(metric: Metric) -> str:
 
 
 def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
-    """Labels in the form that metrics take."""
+    """Converts labels to the form that metrics take."""
     return np.asarray(info.kind.read_labels(labels, info.n_outputs))
 
 
 def plain(split: Any, labelled: bool) -> PlainColumns:
-    """A split's columns; without labels, each label is None, as the harness has it."""
+    """A split's columns as lists; in a split without labels, each label is None, as in the harness."""
     columns: PlainColumns = split.to_dict()
     return columns if labelled else {**columns, "label": [None] * len(split)}
 

@@ -18,7 +18,7 @@ from bakeoff.testing.contract import Contract
 from bakeoff.text.numbers import significant
 
 BASE: Mapping[str, Any] = {"epochs": 2, "batch_size": 5, "learning_rate": 5e-3, "max_grad_norm": "none"}
-"""6 steps, of which the third and the sixth have a short batch. A trainer gets those keys that it claims to follow."""
+"""A recipe of 6 steps, of which the third and sixth have a short batch. A trainer gets the keys that it claims to honour."""
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.5}
 VARIATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -38,7 +38,7 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "max_steps": {"max_steps": 3, "epochs": None},
     "label_smoothing": {"label_smoothing": 0.4},
 }
-"""Recipe key -> settings at which a trainer that ignores the key takes visibly different steps."""
+"""Recipe key -> settings with which a trainer that ignores the key takes visibly different steps."""
 TOLERANCE = 3e-3
 """Allowed relative difference of losses, rates and gradient norms: kernels round differently, and Adam amplifies that."""
 
@@ -64,7 +64,7 @@ class OtherDropout(BenchJob):
 
 
 def unless_owned(*what: str) -> Callable[[Promise], Promise]:
-    """Skips a promise if the trainer owns one of these by its `owns`, that is does it in its own way."""
+    """A decorator that skips a test if the trainer owns one of these (see `Trainer.owns`)."""
 
     def decorate(promise: Promise) -> Promise:
         @functools.wraps(promise)
@@ -79,7 +79,7 @@ def unless_owned(*what: str) -> Callable[[Promise], Promise]:
 
 
 class TrainerContract(Contract):
-    """The promises of a Trainer. What it owns by its `owns` is not required of it."""
+    """The promises of a Trainer. What it owns is not required of it."""
 
     @unless_owned("steps")
     def test_it_takes_exactly_the_steps_of_the_job(self) -> None:
@@ -195,7 +195,7 @@ class TrainerContract(Contract):
 
     @unless_owned("steps")
     def test_it_goes_on_from_a_checkpoint(self) -> None:
-        """To the same weights, to the bit; required if its `supports` has `resume`."""
+        """Checks that it continues to the same weights, to the bit; required if `supports.resume` is set."""
         if not self.component.supports.resume:
             raise SkipTest("it does not claim to resume")
         with temporary_folder() as folder:
@@ -226,7 +226,7 @@ class TrainerContract(Contract):
         return bench_job({**self.base(), **(recipe or {})}, method=chosen, **given)
 
     def trained(self, **rest: Any) -> tuple[BenchJob, Exception | None]:
-        """A job after its training, and the error in what the trainer did, if any."""
+        """A job after its training, and the trainer's error, if any."""
         job = self.job(**rest)
         return job, train(job, self.component, self.chosen())
 
@@ -246,8 +246,8 @@ def differs(ours: list[float], theirs: list[float]) -> bool:
 
 
 def first_departure(job: BenchJob, right: BenchJob) -> str:
-    """The first step that differs from the manual loop's, in words. Empty if none does, and if rows differ: another test checks
-    those."""
+    """The first step that differs from torch-loop's, as text; empty if none does, or if the rows differ, which another test
+    checks."""
     for number, (step, due) in enumerate(zip(job.steps, right.steps, strict=False), start=1):
         if step.rows is not None and step.rows != due.rows:
             return ""

@@ -37,7 +37,7 @@ from bakeoff.records.training_state import (
     Due,
     Manifest,
     is_plain,
-    kept_of_parameters,
+    parameter_states,
     parse_state,
     require_fit,
     require_scheduler,
@@ -272,7 +272,7 @@ def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
     whole = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:
-        state = kept_of_parameters(saved.facts["optimizer"], saved.tensors, parameters)
+        state = parameter_states(saved.facts["optimizer"], saved.tensors, parameters)
         require_scheduler(saved.facts["scheduler"], scheduler.state_dict())
     except ValueError as error:
         raise saved.damaged(error) from None

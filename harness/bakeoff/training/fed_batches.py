@@ -128,7 +128,7 @@ class FedBatches:
         """Combines what the processes trained on, by step and micro-batch."""
         self.pooled = [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*processes, strict=True)]
 
-    def seen(self, steps: int) -> tuple[int, int, int]:
+    def counts(self, steps: int) -> tuple[int, int, int]:
         """(examples, tokens, tokens with padding) of the first `steps` steps."""
         return totals(itertools.chain.from_iterable(self.trained(steps)))
 

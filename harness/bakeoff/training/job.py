@@ -291,15 +291,15 @@ class Job:
 
         return [float(loss) for loss in torch.stack([loss.reshape(()) for loss in self.losses]).tolist()]
 
-    def seen(self) -> tuple[int, int, int]:
+    def counts(self) -> tuple[int, int, int]:
         """(examples, tokens, tokens with padding) of the training."""
-        return self.fed.seen(len(self.losses))
+        return self.fed.counts(len(self.losses))
 
     def observed(self) -> Observed | None:
         """What was observed of the training; None before the first step."""
         scale = scale_of(self.pooled[1] if self.pooled else [self.loss_watch.facts()], self.recipe.batch_size)
         order = self.fed.order_sha256(len(self.losses))
-        return self.observer.observed(seen=self.seen(), order_sha256=order, loss_scale=scale)
+        return self.observer.observed(counts=self.counts(), order_sha256=order, loss_scale=scale)
 
     def flops(self) -> tuple[float | None, str]:
         """Floating-point operations of the whole training over all processes, and a note on how they were counted."""
@@ -309,4 +309,4 @@ class Job:
             return float(self.counter.flops), "all of torch's operators in the training by torch.utils.flop_counter's formulas"
         steps = self.fed.of_steps(len(self.losses))
         counted = [(flops, *totals(steps[step])[1:]) for step, flops in self.counter.of_step.items() if step < len(steps)]
-        return extrapolate(counted, *self.seen()[1:])
+        return extrapolate(counted, *self.counts()[1:])

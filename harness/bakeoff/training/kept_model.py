@@ -19,7 +19,7 @@ from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, in_words
-from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, Kept, Record, capped
+from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, KeptModel, Record, capped
 from bakeoff.text.markdown import as_markdown, item
 from bakeoff.text.numbers import DASH, significant
 from bakeoff.text.words import quoted
@@ -27,7 +27,8 @@ from bakeoff.training.assembly import Assembly
 from bakeoff.training.clock import Clock
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.training.preparation import within
-from bakeoff.training.record_writer import DECIMALS, hashes_of, message_of, rounded
+from bakeoff.training.record_writer import DECIMALS, message_of, rounded
+from bakeoff.training.run_folder import hashes_of
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training when `keep: final` is tried before any run, added one after
@@ -114,7 +115,7 @@ def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> R
     place, tree = folder / MODEL_FOLDER, Tree(folder)
     files, size = record.files, sum(tensor.nbytes for tensor in trained.network.state_dict().values())
     try:
-        kept = Kept(reason=None, difference=keep(trained, place))
+        kept = KeptModel(reason=None, difference=keep(trained, place))
         card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place))) + "\n"
         tree.write(place / "README.md", card.encode())
         files = hashes_of(folder)
@@ -122,7 +123,7 @@ def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> R
         tree.remove_folder(place)
         code = code_of(error)
         reason = in_words(code, folder, size) if code is not None else message_of(error)
-        kept, files = Kept(reason=reason, difference=None), record.files
+        kept, files = KeptModel(reason=reason, difference=None), record.files
         if code is None and not isinstance(error, BakeoffError | OSError):
             traceback.print_exc()
     assert record.cost is not None  # it succeeded

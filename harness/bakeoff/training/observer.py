@@ -13,7 +13,7 @@ from bakeoff.text.numbers import rounded
 from bakeoff.toolkit.optimizers import PAST_CORRECTION, gradient_norm
 
 SCALE_DIGITS = 10
-"""Significant digits of a group's learning rate relative to the highest: a quotient of rounded numbers has no more."""
+"""Significant digits of a group's learning rate divided by the highest; a quotient of rounded numbers has no more."""
 
 NORM_DIGITS = 7
 """Significant digits of a recorded gradient norm."""
@@ -24,9 +24,9 @@ every step would take more than the 1 % of training time that the harness may ad
 
 
 class Observer:
-    """A context manager that observes every step of every torch optimizer, independent of what the recipe says.
+    """A context manager that observes every step of every torch optimizer, independently of the recipe.
 
-    With `norm_every` 1 the gradient norm is measured at every step.
+    norm_every: 1 to measure the gradient norm at every step.
     """
 
     def __init__(self, *, norm_every: int = NORM_EVERY) -> None:
@@ -81,10 +81,10 @@ class Observer:
         return {step: float(norm) for step, norm in self._norms}
 
     def observed(
-        self, *, seen: tuple[int, int, int], order_sha256: str, loss_scale: LossScale | None = None
+        self, *, counts: tuple[int, int, int], order_sha256: str, loss_scale: LossScale | None = None
     ) -> Observed | None:
-        """What was observed; None before the first step, and where a learning rate was not finite. `seen` counts examples,
-        tokens, and tokens with padding."""
+        """What was observed; None before the first step, or if a learning rate was not finite. counts: (examples, tokens,
+        tokens with padding) that were trained on."""
         if not self.groups or not all(abs(rate) <= LARGEST for rate in self.learning_rates):
             return None
         norms = [norm for norm in self.norms.values() if norm <= LARGEST]
@@ -101,23 +101,23 @@ class Observer:
             gradient_norm_median=rounded(statistics.median(norms), NORM_DIGITS) if norms else None,
             gradient_norm_max=rounded(max(norms), NORM_DIGITS) if norms else None,
             clipped_at=pile_up(norms),
-            examples_seen=seen[0],
-            tokens_seen=seen[1],
-            padded_tokens_seen=seen[2],
+            examples_seen=counts[0],
+            tokens_seen=counts[1],
+            padded_tokens_seen=counts[2],
             data_order_sha256=order_sha256,
             loss_scale=loss_scale,
         )
 
 
 def pile_up(norms: list[float]) -> float | None:
-    """The value that the largest norms share to 4 digits, which only clipping leaves; None where they differ."""
+    """The value that the largest norms share to 4 digits, which only clipping causes; None if they differ."""
     top = max(norms, default=0.0)
     together = [norm for norm in norms if math.isclose(norm, top, rel_tol=1e-4)]
     return rounded(top, 4) if len(together) >= 2 and top > 0 else None
 
 
 def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> ObservedGroup:
-    """`highest` is the highest learning rate of all groups before the scheduler changed any."""
+    """highest: the highest learning rate of all groups before the scheduler changed any."""
     betas = group.get("betas")
     return ObservedGroup(
         tensors=len(group["params"]),
@@ -133,14 +133,14 @@ def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> Ob
 
 
 def _bias_correction(optimizer: Any, group: dict[str, Any]) -> bool | None:
-    """Whether one of torch's Adams corrects the bias at its first step; None for any other optimizer."""
+    """Whether torch's Adam corrects the bias; None for any other optimizer."""
     if "betas" not in group or not type(optimizer).__module__.startswith("torch.optim"):
         return None
     return float(optimizer.state.get(group["params"][0], {}).get("step", 0)) < PAST_CORRECTION
 
 
 def _number(value: Any) -> float | None:
-    """The value as a record holds it. Optimizers hold anything under these names: Adafactor's eps is a pair."""
+    """The value as a record stores it. Under these names optimizers have values of any type: Adafactor's eps is a pair."""
     return float(value) if isinstance(value, int | float) and abs(value) <= LARGEST else None
 
 

@@ -1,49 +1,43 @@
-"""Writes what a run leaves: its steps, its predictions, and its record, whether it succeeded or failed."""
+"""Writes the results of a run: its steps, its predictions, and its record, whether it succeeded or failed."""
 
 from __future__ import annotations
 
 import json
 import math
-import stat
 import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.task import Row
-from bakeoff.errors import BakeoffError, PluginError, RunError
-from bakeoff.files import KINDS, Tree, temporary_name
+from bakeoff.errors import BakeoffError, RunError
+from bakeoff.files import Tree
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import writing
-from bakeoff.machine.file_hashes import sha256_of
 from bakeoff.machine.memory_energy import is_cuda, memory_peaks
 from bakeoff.records.provenance import environment
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
-    FILE_NAME,
     KIND_KEY,
-    LONGEST_FILE_NAME,
     MOST_NEW,
     MOST_NOTES,
-    OUTPUT_FILE,
     RECORD_FILE,
     TRACEBACK_FILE,
     Cost,
     Environment,
     Failure,
     Record,
-    Requested,
     Weights,
     capped,
 )
-from bakeoff.text.words import escaped, quoted
+from bakeoff.text.words import escaped
 from bakeoff.training.assembly import Assembly, Findings
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import weights_sha256
 from bakeoff.training.job import Job
 from bakeoff.training.request import Request
+from bakeoff.training.run_folder import hashes_of, require_plain
 
 DECIMALS = 6
 """Decimals of seconds in a record; clocks are not more precise."""
@@ -183,7 +177,7 @@ def compose(
             phase_seconds=rounded(seconds),
             total_seconds=round(total, DECIMALS),
             steps=steps,
-            train_samples_per_second=rate(job.seen()[0], training) if job else None,
+            train_samples_per_second=rate(job.counts()[0], training) if job else None,
             evaluate_samples_per_second=rate(found.evaluated, evaluating),
             peak_memory_bytes=memory,
             peak_device_memory_bytes=on_device if is_cuda(device) else None,
@@ -260,46 +254,3 @@ def bare_record(request: Request, started: str, failure: Failure, *, cost: Cost 
         trainer_owns=[],
         files={},
     )
-
-
-def hashes_of(folder: Path) -> dict[str, str]:
-    """Name -> SHA-256 of each file of a run, except its record and its output."""
-    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: sha256_of(path) for name, path in files.items() if name not in {RECORD_FILE, OUTPUT_FILE}}
-
-
-def clear(folder: Path) -> None:
-    """Empties the folder of a run, except for its output and traceback; files that can't be removed stay."""
-    tree = Tree(folder)
-    for name in tree.names(folder):
-        path = folder / name
-        with suppress(OSError):
-            if name in {OUTPUT_FILE, TRACEBACK_FILE} and stat.S_ISREG(path.lstat().st_mode):
-                continue
-            tree.move(path, gone := folder / temporary_name("left"))  # by that name it is known as left by a run
-            tree.remove_folder(gone)
-
-
-def require_plain(folder: Path, requested: Requested) -> None:
-    """Raises PluginError if a plugin left anything in its run's folder but regular files with permitted names."""
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if (what := _oddity(path, name)) is None:
-            continue
-        who = f"trainer {requested.trainer.name} of {requested.trainer.distribution}, or another plugin of the run, made it"
-        raise PluginError(f"{quoted(name)} in the run's folder is {what}; {who}, and a record may have regular files only")
-
-
-def _oddity(path: Path, name: str) -> str | None:
-    """Why a record can't list a path; None for a regular file with a permitted name, and for a folder that is not empty."""
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        return "a symbolic link"
-    if stat.S_ISDIR(mode):
-        if name == RECORD_FILE:
-            return "a folder in the place of the record"
-        return None if any(path.iterdir()) else "an empty folder"
-    if not stat.S_ISREG(mode):
-        return KINDS.get(stat.S_IFMT(mode), "no plain file")
-    fits = FILE_NAME.fullmatch(name) and len(name) <= LONGEST_FILE_NAME
-    return None if fits else "a file with a name that no record can hold"

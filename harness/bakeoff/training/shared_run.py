@@ -21,8 +21,9 @@ from bakeoff.records.record_files import without_model
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
-from bakeoff.training.record_writer import bare_record, clear, failure_of, require_plain, write_record, write_traceback
+from bakeoff.training.record_writer import bare_record, failure_of, write_record, write_traceback
 from bakeoff.training.request import Request
+from bakeoff.training.run_folder import clear, require_plain
 
 
 class Report(Protocol):

@@ -48,7 +48,6 @@ from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
 from bakeoff.training.record_writer import (
     bare_record,
-    clear,
     compose,
     describe_weights,
     environment_of,
@@ -59,6 +58,7 @@ from bakeoff.training.record_writer import (
     write_traceback,
 )
 from bakeoff.training.request import Request, read_request
+from bakeoff.training.run_folder import clear
 from bakeoff.training.shared_run import Report, print_notes, share
 
 

@@ -104,7 +104,7 @@ def test_a_full_disk_is_seen_through_every_library(disk: Path, write: Callable[[
     assert faults.code_of(error) == errno.ENOSPC
     found = faults.machine_error(error, [tmp_path, disk])
     assert found is not None
-    assert re.search(rf"^{disk}\S*: No space left on device \([\d,]+ bytes are free\); make room", str(found)), str(found)
+    assert re.search(rf"^{disk}\S*: No space left on device \([\d,]+ bytes are free\); free some space", str(found)), str(found)
     assert "\n" not in str(found)
 
 

@@ -121,7 +121,7 @@ def first_word(worker: Worker) -> Any:
     while worker.alive:
         if heard := worker.messages(1.0):
             return heard[0]
-    raise AssertionError(worker.last_words())
+    raise AssertionError(worker.how_it_ended())
 
 
 def await_end_of(*numbers: int) -> list[int]:
@@ -284,7 +284,7 @@ def test_half_a_message_is_waited_for_and_blocks_nobody(begin: Callable[..., Wor
 def test_a_worker_that_closes_its_pipe_writes_into_no_other_file(begin: Callable[..., Worker], tmp_path: Path) -> None:
     worker = begin(close_the_pipe, str(tmp_path / "file"))
     assert worker.listen() == []
-    assert worker.process.exitcode == 0, worker.last_words()
+    assert worker.process.exitcode == 0, worker.how_it_ended()
     assert (tmp_path / "file").read_bytes() == b""
 
 
@@ -298,7 +298,7 @@ def test_it_ends_as_the_process_that_calls_the_function(begin: Callable[..., Wor
     worker = begin(end_by, code)
     worker.process.join(DEADLINE)
     assert worker.process.exitcode == code
-    assert worker.last_words().endswith(": the last line")
+    assert worker.how_it_ended().endswith(": the last line")
 
 
 def test_the_process_that_is_weighed_is_not_its_guard(begin: Callable[..., Worker]) -> None:
@@ -399,7 +399,7 @@ def test_much_that_is_printed_fills_no_disk_while_it_runs(
     assert len(content) <= 2 * (HEAD_BYTES + TAIL_BYTES)
     assert b"bytes were left out here" in content
     assert content.startswith(b"xxx")
-    assert worker.last_words() == f"killed by SIGKILL (by the system for lack of memory, or by somebody): {'x' * 99}"
+    assert worker.how_it_ended() == f"killed by SIGKILL (by the system for lack of memory, or by somebody): {'x' * 99}"
 
 
 # --- where none can be started -----------------------------------------------------------------------------------------------

@@ -92,7 +92,7 @@ def test_what_was_altered_after_it_was_loaded_is_not_used(folder: Path) -> None:
 
 
 def test_what_finds_no_room_in_memory_is_checked_again_when_it_is_read(folder: Path) -> None:
-    store, files = Store(folder), RunFiles(room=0)
+    store, files = Store(folder), RunFiles(free_bytes=0)
     records = {record.id: record for record in read_folder(store, files).records}
     path = alter(folder)
     for run_id, record in records.items():

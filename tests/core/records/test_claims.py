@@ -136,24 +136,24 @@ def test_our_own_clock_may_jump(claims: Claims, other: Claims, monkeypatch: pyte
     monkeypatch.setattr(time, "time", lambda: now + jump)
     assert not other.take(RUN)
     assert other.is_held(RUN), "its owner, this process, lives"
-    assert claims.keep(RUN)
+    assert claims.renew(RUN)
 
 
 def test_who_lost_a_claim_neither_touches_nor_releases_that_of_another(
     claims: Claims, other: Claims, later: Callable[[float], None], tmp_path: Path
 ) -> None:
     assert claims.take(RUN)
-    assert claims.keep(RUN)
+    assert claims.renew(RUN)
     assert not other.take(RUN)
     later(STALE_SECONDS + 1)
     assert other.take(RUN)
     path = tmp_path / f".claim-{RUN}"
     os.utime(path, (1, 1))
-    assert not claims.keep(RUN)
+    assert not claims.renew(RUN)
     assert path.stat().st_mtime == 1
     claims.release(RUN)
     assert path.stat().st_mtime == 1
-    assert other.keep(RUN)
+    assert other.renew(RUN)
     assert path.stat().st_mtime > 1
     other.release(RUN)
     assert list(tmp_path.iterdir()) == []
@@ -162,10 +162,10 @@ def test_who_lost_a_claim_neither_touches_nor_releases_that_of_another(
 def test_a_claim_that_is_gone_is_not_kept_and_not_made_again(claims: Claims, tmp_path: Path) -> None:
     assert claims.take(RUN)
     (tmp_path / f".claim-{RUN}").unlink()
-    assert not claims.keep(RUN)
+    assert not claims.renew(RUN)
     claims.release(RUN)
     assert list(tmp_path.iterdir()) == []
-    assert not claims.keep("r1-never")
+    assert not claims.renew("r1-never")
 
 
 def test_of_many_that_take_over_a_dead_claim_at_once_one_has_it(tmp_path: Path) -> None:
@@ -212,7 +212,7 @@ def test_what_is_no_claim_is_named_and_waited_for_by_nobody(
     claims: Claims, tmp_path: Path, make: Callable[[Path], Any]
 ) -> None:
     make(tmp_path / f".claim-{RUN}")
-    for ask in (claims.take, claims.is_held, claims.keep):
+    for ask in (claims.take, claims.is_held, claims.renew):
         with pytest.raises(StoreError, match=rf"\.claim-{RUN}"):
             ask(RUN)
 

@@ -29,7 +29,7 @@ from bakeoff.records.schema import (
     UNSEALED,
     Control,
     Declared,
-    Kept,
+    KeptModel,
     MadeFrom,
     Record,
     capped,
@@ -448,7 +448,7 @@ def test_a_record_of_version_4_does_not_know_what_nobody_looked_at() -> None:
     assert read_part(Record, dump(made), HERE).environment.instructions == "AVX2"
     assert read(Record, fourth_version(made)).environment.instructions is None
     assert read(Record, fourth_version(made)).largest_logit is None
-    made = made.model_copy(update={"kept": Kept(reason="no space", difference=None)})
+    made = made.model_copy(update={"kept": KeptModel(reason="no space", difference=None)})
     assert read_part(Record, dump(made), HERE).kept == made.kept
     assert read(Record, fourth_version(made)).kept is None
     assert made.weights is not None

@@ -14,7 +14,7 @@ from builders import declare, failed, make_record
 from bakeoff.files import Tree, temporary_name
 from bakeoff.records.load import load_experiment
 from bakeoff.records.record_files import UNFINISHED, dump
-from bakeoff.records.schema import RECORD_FILE, Kept, Record
+from bakeoff.records.schema import RECORD_FILE, KeptModel, Record
 from bakeoff.records.store import Store
 
 GOOD = make_record()
@@ -217,7 +217,7 @@ def test_a_record_whose_command_was_killed_before_its_model_was_kept_is_recovere
     assert store.recover() == [GOOD.id]
     assert not store.checkpoints(GOOD.id).exists()
     kept = store.read(GOOD.id).kept
-    assert isinstance(kept, Kept)
+    assert isinstance(kept, KeptModel)
     assert kept.reason is not None
     assert kept != UNFINISHED
     assert [path.name for path in (store.records / GOOD.id).iterdir()] == [RECORD_FILE]

@@ -37,7 +37,7 @@ from bakeoff.records.schema import (
     Control,
     Declared,
     EarlierDeclaration,
-    Kept,
+    KeptModel,
     LossScale,
     Observed,
     ObservedGroup,
@@ -89,7 +89,7 @@ def whole_record() -> Record:
             "resumed_at": [2, 4],
             "trainer_owns": ["steps"],
             "files": {"steps.parquet": "ab" * 32},
-            "kept": Kept(reason="no space", difference=None),
+            "kept": KeptModel(reason="no space", difference=None),
         }
     )
 
@@ -425,7 +425,7 @@ def test_whatever_a_run_comes_to_is_refused_when_it_is_written_or_can_be_read(da
         {"data": record.data.model_copy(update={"labels": [text, "b"], "source_versions": {text: text}})},
         {"trainer_notes": [text], "trainer_owns": [text]},
         {"requested": record.requested.model_copy(update={"seed": seed, "strategy": text, "recipe": {"batch_size": number}})},
-        {"kept": Kept.model_construct(reason=text, difference=number)},
+        {"kept": KeptModel.model_construct(reason=text, difference=number)},
         {
             "selection": Selection.model_construct(
                 split="dev", evaluations=1, chosen_epoch=1, scores=[number], discordance=number

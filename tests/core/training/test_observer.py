@@ -25,7 +25,7 @@ def test_the_observer_sees_settings_steps_rates_and_clipped_norms() -> None:
         for gradient in (2.0, 0.1, 3.0):
             train(optimizer, parameter, [gradient])
             scheduler.step()
-    seen = observer.observed(seen=(3, 12, 12), order_sha256="0" * 64)
+    seen = observer.observed(counts=(3, 12, 12), order_sha256="0" * 64)
     assert seen is not None
     assert (seen.optimizer, seen.optimizer_steps) == ("AdamW", 3)
     (group,) = seen.groups
@@ -104,7 +104,7 @@ def test_one_flat_parameter_is_recorded_with_the_norm_of_its_parts(flat: bool) -
         parameter.grad = gradient
     with Observer() as observer:
         torch.optim.SGD(parameters, lr=0.1).step()
-    seen = observer.observed(seen=(1, 1, 1), order_sha256="0" * 64)
+    seen = observer.observed(counts=(1, 1, 1), order_sha256="0" * 64)
     assert seen is not None
     assert seen.gradient_norm_max == seen.gradient_norm_median == float(f"{exact_norm(gradients):.7g}")
 

@@ -16,21 +16,21 @@ from bakeoff.records.publishing import with_attempts
 from bakeoff.records.schema import PREDICTIONS_FILE, Declared, Record
 from bakeoff.records.store import Store
 
-MOST_HELD: Final = 2**28
+MOST_CACHED: Final = 2**28
 """How many bytes of logits stay in memory; those of further runs are read again when needed."""
 
 
 @dataclass
 class RunFiles:
-    """The files of runs. Each is read and checked once, as long as memory allows (`MOST_HELD`)."""
+    """The files of runs. Each is read and checked once, as long as memory allows (`MOST_CACHED`)."""
 
     damaged: list[str] = field(default_factory=list)
     """A sentence for each file that could not be used when it was needed."""
-    room: int = MOST_HELD
+    free_bytes: int = MOST_CACHED
     """How many more bytes of logits may stay in memory."""
     _places: dict[str, tuple[Store, Record]] = field(default_factory=dict)
     _reader: PredictionsReader = field(default_factory=PredictionsReader)
-    _held: dict[Path, dict[str, Predictions]] = field(default_factory=dict)
+    _cached: dict[Path, dict[str, Predictions]] = field(default_factory=dict)
 
     def add(self, run_id: str, store: Store, record: Record) -> None:
         """Registers where the files of a run are. record: as its own folder has it."""
@@ -39,13 +39,13 @@ class RunFiles:
     def read(self, store: Store, record: Record) -> dict[str, Predictions]:
         """Split -> predictions. Raises StoreError that names the file."""
         place = store.records / record.id
-        if (held := self._held.get(place)) is not None:
+        if (held := self._cached.get(place)) is not None:
             return held
         found = store.predictions(record, self._reader)
         size = sum(part.logits.nbytes for part in found.values())
-        if size <= self.room:
-            self._held[place] = found
-            self.room -= size
+        if size <= self.free_bytes:
+            self._cached[place] = found
+            self.free_bytes -= size
         return found
 
     def predictions(self, run_id: str) -> dict[str, Predictions]:

@@ -23,7 +23,7 @@ from bakeoff.records.schema.plan import (
     Search,
     TrialRun,
 )
-from bakeoff.records.schema.record import Attempt, Failure, Kept, Record, Selection
+from bakeoff.records.schema.record import Attempt, Failure, KeptModel, Record, Selection
 from bakeoff.records.schema.shared import (
     FILE_NAME,
     KIND_KEY,
@@ -76,7 +76,7 @@ __all__ = [
     "Environment",
     "Failure",
     "Imported",
-    "Kept",
+    "KeptModel",
     "LossScale",
     "MadeFrom",
     "Observed",

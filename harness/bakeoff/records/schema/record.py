@@ -62,7 +62,7 @@ class Selection(Part):
         return self
 
 
-class Kept(Part):
+class KeptModel(Part):
     """The result of `keep: final`."""
 
     reason: Text | None
@@ -133,7 +133,7 @@ class Record(Part):
     """Notes on the run's process, such as that it crashed after the record was complete."""
     files: dict[FileName, Sha256]
     """The record's other files -> their SHA-256."""
-    kept: Kept | None = None
+    kept: KeptModel | None = None
     """None unless `keep: final` was asked for."""
     seal: Sha256 = UNSEALED
     """SHA-256 of this file, computed with 64 zeros in place of this value."""

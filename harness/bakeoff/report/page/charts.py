@@ -26,7 +26,7 @@ Range = tuple[float, float, float]
 
 
 Kind = Literal["baseline", "front", "behind"]
-"""`front`: no other strategy is better on both cost and quality; else `behind`; `baseline` whatever its place."""
+"""`baseline`; else `front` if no other strategy is better in both cost and quality, or `behind`."""
 
 
 def _cut(name: str, letters: int) -> str:
@@ -130,7 +130,7 @@ def every_seed(rows: Sequence[Dots], axis: Axis, *, title: str, reference: float
 
 
 def _apart(places: Sequence[float]) -> list[int]:
-    """A vertical offset for each dot that would overlap an earlier one: 0, 1, -1, 2, -2, then 0 again."""
+    """A vertical offset for each dot, so that dots do not overlap: 0, 1, -1, 2, -2, then 0 again."""
     steps: list[int] = []
     for place in places:
         used = {step for other, step in zip(places, steps, strict=False) if abs(other - place) < 7}

@@ -17,7 +17,7 @@ Place = tuple[str, str]
 
 @dataclass(frozen=True)
 class Unranked:
-    """Scores that no strategy of the experiment has: of the majority baseline, or published elsewhere."""
+    """Scores of no strategy of the experiment: of the majority baseline, or published elsewhere."""
 
     kind: str
     """`majority` or `imported`."""
@@ -34,13 +34,13 @@ class Leaderboard:
     axis: Axis
     primary: Place
     others: list[Place]
-    """The other columns."""
+    """The columns of other metrics and splits."""
     device: bool
     """Whether device memory was measured."""
     experiments: bool
     """Whether rows come from several experiments."""
     baseline: float | None
-    """Its mean score."""
+    """The baseline's mean score."""
     bodies: list[tuple[str, list[Row], list[Unranked]]]
     """(why it is ranked separately, rows, figures below them)."""
     tie_groups: dict[str, str]
@@ -48,7 +48,7 @@ class Leaderboard:
 
 
 def leaderboard(group: ComparisonGroup) -> Leaderboard:
-    """Rows by rank; the majority baseline follows the first group, published figures stand last."""
+    """The rows by rank; the majority baseline follows the first ranking, published figures come last."""
     rows, primary = group.ranked, (group.split, group.metric)
     found = dict.fromkeys((split, metric) for row in group.rows for split, scores in row.scores.items() for metric in scores)
     others = [place for place in found if place != primary]
