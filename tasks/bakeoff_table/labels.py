@@ -94,8 +94,8 @@ class Labels:
         numbers = sum(decimal(word) is not None for word in self.counts)
         if decimals and numbers * 2 > len(self.counts):
             raise DataError(
-                f"{self.first(decimals[0])}: column {quoted(self.column)} holds numbers with decimals, such as "
-                f"{quoted(decimals[0])}: say `kind: regression` where they were measured, or `kind: classification` where each "
+                f"{self.first(decimals[0])}: column {quoted(self.column)} has numbers with decimals, such as "
+                f"{quoted(decimals[0])}: write `kind: regression` if they were measured, or `kind: classification` if each "
                 f"of the {len(self.counts):,} is a class of its own"
             )
 
@@ -108,7 +108,7 @@ class Labels:
             raise DataError(f"{told} {some}; a {kind} has at most {kind.max_labels}. Is it the right column?")
         if self.options.kind is None and len(found) > PLENTY and self.nearly_all_different():
             raise DataError(
-                f"{told} {some}, in {len(self.words):,} rows. Is it the right column? For numbers say `kind: regression`, "
+                f"{told} {some}, in {len(self.words):,} rows. Is it the right column? For numbers write `kind: regression`, "
                 "and `kind: classification` where each is a class"
             )
 
@@ -139,7 +139,7 @@ class Labels:
         found += self.kept_header()
         if self.options.kind is None and len(self.counts) > MANY_NUMBERS and all(word.isdecimal() for word in self.counts):
             found.append(
-                f"column {column} holds {len(self.counts):,} different whole numbers: say `kind: regression` where they were "
+                f"column {column} holds {len(self.counts):,} different whole numbers: write `kind: regression` if they were "
                 "counted or measured, and `kind: classification` where each is a class of its own"
             )
         single = [word for word, rows in self.counts.items() if rows == 1]
@@ -195,7 +195,7 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         word = words[place].as_py()
         seen = "" if options.labels is not None or len(options.label) > 1 else " (those are the labels of train)"
         of_numbers = options.kind is None and all(decimal(name) is not None for name in (word, *names))
-        hint = "; for numbers that were measured say `kind: regression`" if of_numbers else ""
+        hint = "; for measured numbers write `kind: regression`" if of_numbers else ""
         if split != "train" and len(pc.unique(words)) == 1:  # such as -1, the hub's word for no label
             hint = f"; each row of {split} has it: where that means no label, say `unlabelled: {options.unlabelled_too(split)}`"
         raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {did_you_mean('label', word, names)}{seen}{hint}")

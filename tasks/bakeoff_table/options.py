@@ -240,7 +240,7 @@ class TableOptions(Options):
             raise ValueError(f"labels: a {kind} has {bound}; here are {len(stated)}")
         if self.gaps == "none" and not kind.several_labels and self.join is None:
             raise ValueError(
-                "gaps: none goes with `kind: multilabel` or `join`; of other rows a missing one is refused or dropped"
+                "`gaps: none` is for `kind: multilabel` or `join` only; otherwise leave `gaps` out, or write `gaps: drop`"
             )
         return self
 

@@ -175,7 +175,7 @@ def test_a_column_of_decimals_asks_for_its_kind(scores: list[Any], tmp_path: Pat
     write(tmp_path / "a.tsv", scores * 8)
     line = 2 + next(place for place, score in enumerate(scores) if not float(str(score).replace(",", ".")).is_integer())
     told = refusal(train="a.tsv", **ONE)
-    assert told.startswith(f"a.tsv:{line}: column 'same' holds numbers with decimals, such as ")
+    assert told.startswith(f"a.tsv:{line}: column 'same' has numbers with decimals, such as ")
     assert "`kind: regression`" in told
     assert len(load(train="a.tsv", kind="classification", **ONE)[0].labels) == 3
     if "NA" not in scores and "2,5" not in scores:
@@ -188,7 +188,7 @@ def test_a_number_that_only_dev_has_asks_for_the_kind(score: str, tmp_path: Path
     write(tmp_path / "b.csv", ["1", score])
     told = refusal(dev="b.csv", **ONE)
     assert told.startswith(f"b.csv:3: no label '{score}'; ")
-    assert told.endswith("(those are the labels of train); for numbers that were measured say `kind: regression`")
+    assert told.endswith("(those are the labels of train); for measured numbers write `kind: regression`")
     assert "kind" not in refusal(dev="b.csv", kind="classification", **ONE)
 
 
@@ -203,7 +203,7 @@ def test_a_label_column_with_nearly_a_value_a_row_is_told(tmp_path: Path, load: 
 def test_many_whole_numbers_ask_for_their_kind(tmp_path: Path, load: Load, said: Said) -> None:
     write(tmp_path / "a.csv", [number % 31 for number in range(310)])
     assert said(**ONE) == [
-        "train: column 'same' holds 31 different whole numbers: say `kind: regression` where they were counted or measured, "
+        "train: column 'same' holds 31 different whole numbers: write `kind: regression` if they were counted or measured, "
         "and `kind: classification` where each is a class of its own"
     ]
     assert load(**ONE)[0].n_outputs == 31

@@ -323,7 +323,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"join": "{q1} {q2"}, "expected '}' before end of string"),
         ({"join": "{q1} {q2}", "slices": ["joined"]}, "the name 'joined' is reserved"),
         ({"unlabelled": ["test"]}, "unlabelled: no file is named for split 'test'"),
-        ({"gaps": "none"}, "gaps: none goes with `kind: multilabel` or `join`"),
+        ({"gaps": "none"}, "`gaps: none` is for `kind: multilabel` or `join` only"),
         ({"text": ["a", "a"]}, "each may be given once; given twice: 'a'"),
         ({"label": "q1"}, "'q1' is read by the model, so it cannot be the label too"),
         ({"kind": "regression", "labels": ["a"]}, "a regression task has none"),

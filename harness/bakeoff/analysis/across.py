@@ -54,7 +54,7 @@ def across_tasks(groups: Sequence[ComparisonGroup]) -> AcrossTasks | None:
 
 
 def _scores(group: ComparisonGroup) -> Mapping[str, float]:
-    """Row -> its mean, of rows that may be ranked with the baseline."""
+    """Row -> its mean score, for rows that are ranked together with the baseline."""
     return {row.strategy: score.mean for row in group.rows if row.ranking == 0 and (score := group.score(row)) is not None}
 
 

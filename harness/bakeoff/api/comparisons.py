@@ -197,7 +197,7 @@ class Comparisons:
         | column | dtype | unit, meaning |
         |---|---|---|
         | group | string | task and model |
-        | column | string | what the split is cut by |
+        | column | string | the column that the split is divided by |
         | value | string | |
         | strategy | string | |
         | examples | Int64 | |

@@ -92,7 +92,7 @@ class TaskInfo:
         for metric in self.metrics:
             if metric.kinds is not None and self.kind.name not in metric.kinds:
                 scored = " and ".join(sorted(metric.kinds))
-                raise PluginError(f"metric {quoted(metric.name)} scores {scored}, and it is a {self.kind} task")
+                raise PluginError(f"metric {quoted(metric.name)} is for {scored} tasks, and this is a {self.kind} task")
         if self.labels_are_known:
             self.kind.check_outputs(len(self.labels), self.n_outputs)
 

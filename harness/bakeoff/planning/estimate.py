@@ -56,7 +56,8 @@ def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outl
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
-    """The sum over all runs without a record, running or not; a recorded failure is not run again."""
+    """Counts the runs without a record, running or not, and sums their estimated seconds; a recorded failure is not
+    repeated."""
     todo = [outlook.seconds for outlook in outlooks if outlook.state in ("to do", "running")]
     known = [seconds for seconds in todo if seconds is not None]
     return Left(len(todo), sum(known), len(todo) - len(known))

@@ -236,7 +236,7 @@ class _Resolver:
             self.say(rules.runs_can_go_on(strategy))
 
     def check_units(self, tasks: list[KnownTask]) -> None:
-        """Margin and gate, in the units of all tasks' primary metrics."""
+        """Checks margin and gate against the units of all tasks' primary metrics."""
         margin, gate = self.says("margin"), self.says("gate")
         self.say(rules.wrong_margins(margin, tasks) if margin is not None else ())
         self.say(rules.wrong_gate(gate.quality, tasks) if gate and gate.quality else ())

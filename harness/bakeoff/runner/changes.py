@@ -51,7 +51,7 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a plan's tasks and models as they are now."""
+    """The files from which a plan's tasks and models would be loaded now."""
 
     facts: Mapping[Pair, Facts]
     unseen: tuple[str, ...]

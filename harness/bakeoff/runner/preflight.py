@@ -173,7 +173,7 @@ class Preflight:
             return None
         info = loaded.info
         self.notes += [(label, sentence) for sentence in data_checks(info, loaded.splits)]
-        primary = next(metric for metric in info.metrics if metric.name == info.primary_metric)
+        primary = info.primary
         worth = {split: one_example(primary, np.asarray(loaded.splits[split]["label"])) for split in info.scored_splits}
         self.examples += [(label, split, example) for split, example in worth.items() if example is not None]
         untrained = self.attempt(("task", label), without_learning, task, info, loaded.splits)

@@ -221,7 +221,7 @@ class Supervisor:
 
 
 class Seen:
-    """What is known of a run from outside: its phases, steps and memory."""
+    """What the supervisor knows about a run: its phases, steps and memory."""
 
     def __init__(self) -> None:
         self.phase, self.step, self.memory = "import", 0, 0

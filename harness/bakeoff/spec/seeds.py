@@ -31,7 +31,7 @@ def seed_list(value: Any, *, first: int = 0) -> Any:
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
         return list(range(first, first + value))
     if not isinstance(value, list):
-        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), or a list of them")
+        raise ValueError(f"must be a number of seeds (1 to {MOST_SEEDS}), or a list of seeds")
     return value
 
 
@@ -124,7 +124,7 @@ def fixed_seeds(numbers: Sequence[int]) -> ReportedSeeds:
 def _reported(value: Any) -> ReportedSeeds:
     """Raises ValidationError with places inside the value."""
     if not isinstance(value, int | list | dict) or isinstance(value, bool):
-        raise ValueError(f"must be how many seeds (1 to {MOST_SEEDS}), a list of them, or looks, like {EXAMPLE}")
+        raise ValueError(f"must be a number of seeds (1 to {MOST_SEEDS}), a list of seeds, or looks, like {EXAMPLE}")
     try:
         if isinstance(value, dict):
             given = Looks.model_validate(value)

@@ -71,7 +71,7 @@ class Question(Part):
     """Of all tasks' primary metrics."""
     seeds: int
     comparisons: int
-    """With the baseline, over all boards: Holm's family."""
+    """With the baseline, over all comparison groups: Holm's family."""
 
 
 def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str, identical: bool = False) -> Needs:

@@ -134,10 +134,11 @@ def mistaken_figures(judged: Judged) -> Iterator[Found]:
 
 
 def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
-    """Rows with a figure that gives another metric away: published ones, and here those of runs that always answer the same,
-    where it is not what the built-in metric of that name gives their answers.
+    """Rows with a score that belongs to another metric than its name says: published scores, and scores of runs that give one
+    constant answer, if the built-in metric of that name gives those answers another score.
 
-    A run that learned may meet the majority baseline of another metric by chance: 2/3 is one on every balanced split.
+    Other runs are not judged: they may meet the majority baseline of another metric by chance (2/3 is one on every balanced
+    split).
     """
     group, baselines = judged.group, _majority_baselines(judged)
     for result in group.rows:

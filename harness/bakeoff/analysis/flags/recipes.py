@@ -96,7 +96,8 @@ def _other_order(record: Record, twin: Record) -> bool:
 
 
 def _other_start(record: Record, twin: Record) -> bool:
-    """Only where the same parameters are new: an adapter has others than a whole model."""
+    """Whether the new parameters of the two runs started from other values. Only compared if both have the same new
+    parameters, unlike a whole model and an adapter."""
     first, second = record.weights, twin.weights
     if first is None or second is None or record.requested.model != twin.requested.model:
         return False

@@ -16,19 +16,19 @@ MEGA, GIGA, TERA = 1e6, 1e9, 1e12
 
 
 class Work(Part):
-    """Of one row, in the mean over its seeds; None where no run tells."""
+    """What training a row took, averaged over its seeds; None for what no run recorded."""
 
     trainable: float | None
     kept_bytes: float | None
-    """Size of a file with what trained."""
+    """Size in bytes of a file with the trained parameters."""
     tokens: float | None
     padded_tokens: float | None
     flops: float | None
     flops_per_second: float | None
     peak_share: float | None
-    """Of a matrix product's speed in the run's precision on that machine, by the control runs."""
+    """Share of the speed of a large matrix product, in the run's precision on that machine, by the control runs."""
     withheld: str = ""
-    """Why `peak_share` is not told though it could be computed; empty where it is told, or nobody measured."""
+    """Why `peak_share` is not shown although it could be computed; empty if it is shown, or was not measured."""
 
 
 def work_of(records: Sequence[Record], controls: Sequence[Control]) -> Work:
@@ -58,7 +58,8 @@ def work_of(records: Sequence[Record], controls: Sequence[Control]) -> Work:
 
 
 def _why_withheld(records: Sequence[Record], shares: Sequence[float], controls: Sequence[Control]) -> str:
-    """A share of what the machine can do says something only where the machine stayed what it was, and is at most all of it."""
+    """Why the share of the machine's peak speed is not shown: the machine's speed changed between control runs, or the share
+    exceeds 1. Empty if it can be."""
     for hardware in dict.fromkeys(record.environment.hardware for record in records):
         if moved := why_moved(controls, hardware=hardware):
             return moved

@@ -31,7 +31,7 @@ class Tried(Part):
 
 
 class Searched(Part):
-    """A row's search."""
+    """What a row's search tried, chose and cost."""
 
     split: str
     """On which it chooses."""
@@ -147,7 +147,8 @@ def search_titles(rows: Mapping[str, Searched], metric: str) -> tuple[str, ...]:
 
 
 def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
-    """What the searches cost, of which the trials are gone, and which rows had none."""
+    """A paragraph on what the searches cost, which searches' trials are no longer recorded, and which rows (`untuned`) were
+    not searched."""
     own = {name: found.seconds for name, found in rows.items() if not (found.shared or found.gone)}
     split = next(iter(rows.values())).split
     parts = [f"Each search takes the configuration with the best mean on {split}, at seeds that are not reported."]
