@@ -121,7 +121,8 @@ class Trainer(Component):
     supports: ClassVar[Supports] = Supports()
     owns: ClassVar[Owned] = frozenset()
     """What it controls itself instead of the harness (`steps`, `order`, `randomness`, `loss`), normally nothing; shown
-    beside its results."""
+    beside its results. One with random numbers of its own, for dropout, must own `randomness`: its runs share no random stream
+    with those of another trainer, so the two are not compared seed by seed."""
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
         """The part of `owns` that matters under this recipe and these options."""
