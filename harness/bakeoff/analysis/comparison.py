@@ -22,12 +22,11 @@ from bakeoff.analysis.looks import course_of, pairs_of, summary_of
 from bakeoff.analysis.outputs import Outputs, why_uncut
 from bakeoff.analysis.pareto import cost_ratios, front_of
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
-from bakeoff.analysis.results import Pair, Row
-from bakeoff.analysis.row_scores import degenerate_runs
+from bakeoff.analysis.results import Collapsed, Pair, Row
 from bakeoff.analysis.slices import slice_scores
-from bakeoff.analysis.summary.rows import describe, layouts
-from bakeoff.analysis.verdicts import LEAST_SEEDS, judge
-from bakeoff.analysis.withholding import mark_of, slices_with_history, with_history
+from bakeoff.analysis.summary.rows import describe, layouts, unscored_of
+from bakeoff.analysis.verdicts import LEAST_SEEDS
+from bakeoff.analysis.withholding import mark_of, slices_with_history
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.records.experiment import Experiment
@@ -79,22 +78,23 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     layout, terms, baseline, controls = prepared.layout, prepared.terms, prepared.layout.baseline, prepared.experiment.controls
     sides = prepared.sides if prepared.judges else {}
     ranked = [name for name in sides if baseline in sides and prepared.ranked_together(name, baseline)]
+    learned = [name for name in ranked if prepared.has_learned(name)]
     course = course_of(prepared) if prepared.experiment.declared.looks else None
     pairs = combinations([] if prepared.crowded else sides, 2)
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
-    declared, words = prepared.experiment.declared, (layout.task, terms.metric, terms.figures)
-    front = front_of(layout.succeeded, prepared.rankings[0], compared, terms, controls)
+    tested = [pair for pair in compared if all(prepared.has_learned(side.name) for side in (pair.first, pair.second))]
+    declared = prepared.experiment.declared
+    front = front_of(layout.succeeded, prepared.rankings[0], tested, terms, controls)
     if course is None:
         pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
-        to_baseline = judge(pairs_with_baseline, terms, replicates=prepared.replicates)
-        all_pairs, taken = judge(compared, terms, thorough=False), None
+        to_baseline = prepared.judged(pairs_with_baseline, thorough=True)
+        all_pairs, taken = prepared.judged(compared, thorough=False), None
     else:
         to_baseline, all_pairs = pairs_of(course.to_baseline, prepared), pairs_of(course.all_pairs, prepared, thorough=False)
         taken = summary_of(course, prepared, to_baseline, all_pairs)
         # who beats whom on quality is decided by the looks alone
         front = {name: (chance, []) for name, (chance, _) in front.items()}
-    to_baseline, all_pairs = (with_history(pairs, declared, *words) for pairs in (to_baseline, all_pairs))
-    split = prepared.outputs.splits.get(prepared.split)
+    split = prepared.learned.splits.get(prepared.split)
     group = prepared.group.model_copy(
         update={
             "examples": prepared.data.splits[prepared.split].examples,
@@ -109,13 +109,13 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "looks": taken,
             "costs": cost_ratios(layout.succeeded, baseline, controls),
             "slices": slices_with_history(
-                slice_scores(split, prepared.metric, baseline=baseline, strategies=ranked, label_names=prepared.data.labels),
+                slice_scores(split, prepared.metric, baseline=baseline, strategies=learned, label_names=prepared.data.labels),
                 declared,
                 baseline,
             )
-            if split and prepared.metric
+            if split and prepared.metric and prepared.has_learned(baseline)
             else [],
-            "calibration": calibration_of(prepared.outputs),
+            "calibration": calibration_of(prepared.learned),
             "imported": _imported(prepared),
             "notes": _notes(prepared),
         }
@@ -137,26 +137,32 @@ def _commands(experiment: Experiment) -> list[str]:
 
 
 def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapping[str, tuple[float, list[str]]]) -> list[Row]:
-    """The leaderboard's rows with what follows from comparing them: intervals, ranks, seeds whose run predicts one class only
-    (collapsed), and whether another row is both better and cheaper (`front`)."""
+    """The leaderboard's rows with what follows from comparing them: intervals, ranks, runs that collapsed, and whether another
+    row is both better and cheaper (`front`)."""
     ranks = {} if prepared.crowded or not prepared.judges or _unranked(prepared, all_pairs) else _ranks(prepared, all_pairs)
     metric, split = prepared.terms.metric, prepared.split
     found = []
     for row in prepared.group.rows:
         name, scores = row.strategy, prepared.scores(row)
-        added: dict[str, Any] = {"scores": scores, "ranking": prepared.rankings[0].get(name, 0)}
+        added: dict[str, Any] = {
+            "scores": scores,
+            "unscored": unscored_of(prepared.averaged(name)),
+            "ranking": prepared.rankings[0].get(name, 0),
+            "collapsed": [
+                Collapsed(seed=record.requested.seed, score=record.scores.get(split, {}).get(metric))
+                for record in prepared.layout.succeeded[name]
+                if record.requested.seed in prepared.collapsed.get(name, ())
+            ],
+            "unlearned": prepared.unlearned.get(name),
+            "above_majority_p": prepared.above_majority_p(name),
+        }
         if name in prepared.keys:
             added["key"] = shown(prepared.keys[name])
         if name in ranks:
             added["rank"], added["tie_group"] = ranks[name]
-        if (side := prepared.sides.get(name)) is not None:
-            fallen = degenerate_runs(side, prepared.majority_baseline, prepared.terms)
-            added["degenerate"] = [seed for seed, alike in zip(side.seeds, fallen, strict=True) if alike]
-            if fallen.any() and not fallen.all():
-                added["mean_without_degenerate"] = float(side.scores[~fallen].mean())
         if name in front:
             added["front_probability"], added["dominated_by"] = front[name]
-        if score := scores.get(split, {}).get(metric):
+        if (score := scores.get(split, {}).get(metric)) and prepared.has_learned(name):
             added["expected_best"] = expected_bests(score.values, higher_is_better=prepared.terms.higher_is_better)
         found.append(row.model_copy(update=added))
     return found
@@ -168,15 +174,16 @@ def _unranked(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> bool:
 
 
 def _ranks(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
-    """Row -> (rank interval, tie group) within its ranking; rows of too few seeds, or of seeds that were changed when results
-    were known, have none."""
+    """Row -> (rank interval, tie group) within its ranking; rows of too few runs that learned, or of seeds that were changed
+    when results were known, have none."""
     found: dict[str, tuple[tuple[int, int], int]] = {}
     withheld = reseeded(prepared.experiment.declared)
     settled = [pair for pair in all_pairs if pair.verdict in ("better", "worse")]
     beats = {(pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first) for pair in settled}
     rankings, _ = prepared.rankings
     for ranking in set(rankings.values()):
-        enough = [name for name, side in prepared.sides.items() if len(side.seeds) >= LEAST_SEEDS]
+        sides = {name: side for name, side in prepared.sides.items() if prepared.has_learned(name)}
+        enough = [name for name, side in sides.items() if len(side.seeds) >= LEAST_SEEDS]
         names = [name for name in enough if rankings[name] == ranking and name not in withheld]
         if len(names) > 1:
             intervals = rank_intervals(np.array([[(one, other) in beats for other in names] for one in names]))
@@ -266,7 +273,11 @@ def _no_margin(prepared: PreparedGroup) -> list[str]:
 
 # --- words ---------------------------------------------------------------------------------------------------------------
 
-VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "futile", "open", "withheld")
+NONE_LEARNED = "no run learned"
+VERDICTS = (
+    *("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "futile", "open", "withheld"),
+    NONE_LEARNED,
+)
 """In the order in which an answer tells them."""
 
 
@@ -281,18 +292,26 @@ def answer_on(group: ComparisonGroup) -> str:
     """The group in one sentence: the pair's own where there is one, else who stands where against the baseline."""
     pairs = group.to_baseline
     if len(pairs) == 1:
-        return pairs[0].sentence
+        return pairs[0].told
     if not pairs:
         return _nothing_held(group)
     within = f" within {group.figures.as_declared(group.margin)}" if group.margin is not None else ""
-    told = [
-        f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
-        for verdict in VERDICTS
-        if (names := [pair.first for pair in pairs if pair.verdict == verdict])
-    ]
+    told = _in_order([(pair.verdict if pair.tested else NONE_LEARNED, pair.first) for pair in pairs], within)
+    every = _in_order([(pair.all_runs.finding, pair.first) for pair in pairs if pair.all_runs])
+    learned = ", of the runs that learned" if every else ""
+    all_runs = f" Of all runs, those that collapsed or failed too: {every}." if every else ""
     changed = [what for pair in pairs[:1] for what in pair.question_changed]
     mark = f" {mark_of(changed)}" if changed else ""
-    return f"Against {group.baseline}, by {group.metric} on {group.split} of {group.task}: {'; '.join(told)}.{mark}"
+    return f"Against {group.baseline}, by {group.metric} on {group.split} of {group.task}{learned}: {told}.{all_runs}{mark}"
+
+
+def _in_order(verdicts: Sequence[tuple[str, str]], within: str = "") -> str:
+    """(verdict, row) -> `worse: lora; equivalent within 1.0 points: full and again`."""
+    return "; ".join(
+        f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
+        for verdict in VERDICTS
+        if (names := [row for given, row in verdicts if given == verdict])
+    )
 
 
 def _nothing_held(group: ComparisonGroup) -> str:

@@ -19,7 +19,6 @@ from bakeoff.analysis.results import AtLook, Pair
 from bakeoff.analysis.summary.rows import Layout, describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, detailed, pair_at_look
 from bakeoff.records.experiment import Experiment
-from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.looks import (
     LEAST_SEEDS_OF_RANKS,
     Look,
@@ -48,7 +47,7 @@ class LookResult:
     """Of a decision by the last look; None where nothing was tested, and where the last look is this one."""
     examples: int | None
     """With so many examples the last look's seeds would decide; None where no number is enough, and where it is not known."""
-    replicates: Replicates | None = None
+    group: PreparedGroup | None = None
     """Of the same seeds."""
 
     @property
@@ -87,10 +86,10 @@ class Family:
         that never learns are of no use."""
         still = list[Names]()
         for names in self.open:
-            if not all(name in restricted.sides for name in names):
+            if not all(name in restricted.sides and restricted.has_learned(name) for name in names):
                 continue
-            found = _judge(restricted.measures.compare(*names, whole.facts(*names)), look, whole.terms.margin)
-            self.judged[names] = replace(found, replicates=restricted.replicates)
+            found = _judge(restricted.compare(*names, whole.facts(*names)), look, whole.terms.margin)
+            self.judged[names] = replace(found, group=restricted)
             if found.outcome == "open" and look.seeds < look.last:
                 still.append(names)
         self.open = still
@@ -223,22 +222,29 @@ def _judge(compared: PairwiseComparison, look: Look, margin: float | None) -> Lo
 def pairs_of(family: Family, prepared: PreparedGroup, *, thorough: bool = True) -> list[Pair]:
     """The pairs of a family, each as its last look judged it; before the first look with their differences only. thorough: with
     checks and limits."""
-    terms, early = prepared.terms, [names for names in family.pairs if names not in family.judged]
-    first = first_seeds(prepared, prepared.experiment.declared.looks[0]) if early else prepared
-    found, compared = list[Pair](), list[PairwiseComparison]()
+    terms, looks = prepared.terms, prepared.experiment.declared.looks
+    early = [names for names in family.pairs if names not in family.judged]
+    first = first_seeds(prepared, looks[0]) if early else prepared
+    found, compared, all_runs = list[Pair](), list[PairwiseComparison](), list[LookResult | None]()
     for names in family.pairs:
         if (judged := family.judged.get(names)) is not None:
             found.append(_pair(judged, prepared))
             compared.append(judged.compared)
+            all_runs.append(judged)
         elif all(name in first.sides for name in names):
-            one = first.measures.compare(*names, prepared.facts(*names))
+            one = first.compare(*names, prepared.facts(*names))
             m = family.looks[0].comparisons if family.looks else len(family.pairs)
-            found.append(pair_at_look(one, terms, m, outcome="open", p=None, equivalence_p=None, look=None))
+            learned = all(map(first.has_learned, names))
+            outcome: Literal["open", "inconclusive"] = "open" if learned else "inconclusive"
+            found.append(pair_at_look(one, terms, m, outcome=outcome, p=None, equivalence_p=None, look=None))
             compared.append(one)
-    if not thorough:
-        return found
-    drawn = {names: judged.replicates for names, judged in family.judged.items()}
-    return [detailed(pair, one, terms, drawn.get((pair.first, pair.second))) for pair, one in zip(found, compared, strict=True)]
+            # no look judges a strategy of which no run learned; of all its runs the first one may
+            taken = family.looks and not learned and not _missing(prepared.layout, names, looks[0])
+            all_runs.append(LookResult(one, family.looks[0], "open", None, None, first) if taken else None)
+    if thorough:
+        drawn = [one.group.replicates if one and one.group else None for one in all_runs]
+        found = [detailed(pair, one, terms, own) for pair, one, own in zip(found, compared, drawn, strict=True)]
+    return [_with_all_runs(pair, one, prepared) if one else pair for pair, one in zip(found, all_runs, strict=True)]
 
 
 def _pair(judged: LookResult, prepared: PreparedGroup) -> Pair:
@@ -261,6 +267,14 @@ def _pair(judged: LookResult, prepared: PreparedGroup) -> Pair:
         equivalence_p=judged.equivalence_p(terms.margin),
         look=at,
     )
+
+
+def _with_all_runs(pair: Pair, judged: LookResult, prepared: PreparedGroup) -> Pair:
+    """What may be said of all runs of the look's seeds, at the look's level."""
+    assert judged.group is not None
+    counted = judged.group.compare_all_runs(pair.first, pair.second, judged.compared.facts)
+    other = None if counted is None else _pair(_judge(counted, judged.look, prepared.terms.margin), prepared)
+    return judged.group.with_all_runs(pair, other)
 
 
 def summary_of(course: Course, prepared: PreparedGroup, to_baseline: Sequence[Pair], all_pairs: Sequence[Pair]) -> Looks:

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import compress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,6 +23,7 @@ from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import PREDICTIONS_FILE, Record
 from bakeoff.statistics.bootstrap import Replicates, bootstrap_ratio, multi_bootstrap, or_nan
 from bakeoff.statistics.calibration import expected_calibration_error, squared_error
+from bakeoff.statistics.collapse import has_collapsed
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.scorers import SCORERS, scorer_of
 from bakeoff.text.values import grouped, listed
@@ -109,7 +111,7 @@ class SplitOutputs:
         return not np.isnan(self.labels).any()
 
     def of_seeds(self, kept: Mapping[str, Collection[int]]) -> SplitOutputs:
-        """Of each strategy only the runs of these seeds, without their calibration; those without a run are left out."""
+        """Of each strategy only the runs of these seeds; those without a run are left out."""
         rows = {name: [row for row, seed in enumerate(own) if seed in kept[name]] for name, own in self.seeds.items()}
         rows = {name: own for name, own in rows.items() if own}
         return replace(
@@ -119,7 +121,7 @@ class SplitOutputs:
             streams={
                 name: {seed: self.streams[name][seed] for seed in self.seeds[name] if seed in kept[name]} for name in rows
             },
-            calibration={},
+            calibration={name: self.calibration[name][own] for name, own in rows.items() if name in self.calibration},
             _measured={},
         )
 
@@ -200,6 +202,26 @@ class Outputs:
     def of_seeds(self, kept: Mapping[str, Collection[int]]) -> Outputs:
         """Of each strategy only the runs of these seeds."""
         return replace(self, splits={name: split.of_seeds(kept) for name, split in self.splits.items()})
+
+    def collapsed(self, split: str) -> dict[str, tuple[int, ...]]:
+        """Strategy -> seeds of its runs whose answers on the split are one constant answer, but for noise; without labels none
+        can be told."""
+        own = self.splits.get(split)
+        if own is None or not own.labelled:
+            return {}
+        found = {
+            name: [has_collapsed(own.kind.beside_constant(run, own.labels)) for run in runs]
+            for name, runs in own.answers.items()
+        }
+        return {name: tuple(compress(own.seeds[name], fallen)) for name, fallen in found.items() if any(fallen)}
+
+    def learned(self, split: str) -> Outputs:
+        """Without runs that collapsed on the split; a strategy of which none learned keeps all its runs."""
+        if not (collapsed := self.collapsed(split)):
+            return self
+        own = self.splits[split].seeds
+        kept = {name: [seed for seed in seeds if seed not in collapsed.get(name, ())] or seeds for name, seeds in own.items()}
+        return self.of_seeds({name: kept.get(name, seeds) for one in self.splits.values() for name, seeds in one.seeds.items()})
 
 
 class _Run(NamedTuple):

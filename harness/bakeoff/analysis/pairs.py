@@ -187,6 +187,12 @@ class PairwiseComparison:
         return possible(max(found, (self.estimate.span or 0.0) / self.first.answers.shape[1]), self.estimate.span)
 
 
+def untested(first: Side, second: Side, facts: Sequence[Fact] = ()) -> PairwiseComparison:
+    """A pair with nothing to test."""
+    why, identical = why_not_paired(first.streams, second.streams), first.fingerprint == second.fingerprint
+    return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, ())
+
+
 def possible(difference: float, span: float | None) -> float | None:
     """The difference; None where it is more than the width of the metric's range."""
     return None if span is not None and difference > span else float(difference)

@@ -10,20 +10,21 @@ from functools import cached_property
 import numpy as np
 
 from bakeoff.analysis import recipes
+from bakeoff.analysis.all_runs import counted_as_majority, failed_seeds, majority_answers, unlearned_of, with_all_runs
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.outputs import Outputs, gather
-from bakeoff.analysis.pairs import Measures, PairwiseComparison, Side, side_of
-from bakeoff.analysis.results import Fact, Row, Score
-from bakeoff.analysis.row_scores import bounds_of
-from bakeoff.analysis.summary.rows import Layout
-from bakeoff.analysis.verdicts import Terms
+from bakeoff.analysis.pairs import Measures, PairwiseComparison, Side, side_of, untested
+from bakeoff.analysis.results import Fact, Pair, Row, Score, Unlearned
+from bakeoff.analysis.row_scores import above_majority_p, bounds_of
+from bakeoff.analysis.summary.rows import Layout, scores_of
+from bakeoff.analysis.verdicts import Terms, judge
 from bakeoff.contracts.metric import Floats, Metric, is_below, one_example
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import MACHINE, Facts, differences
-from bakeoff.records.schema import Data
+from bakeoff.records.schema import Data, Record
 from bakeoff.statistics.bootstrap import Replicates
 
 MOST_ROWS = 60
@@ -41,6 +42,7 @@ class PreparedGroup:
     data: Data
     """The group's runs share it."""
     outputs: Outputs
+    """Of all runs."""
 
     @property
     def split(self) -> str:
@@ -105,15 +107,52 @@ class PreparedGroup:
         return rankings_of(self.keys, self.layout.baseline, self.experiment.declared.under_test)
 
     @cached_property
+    def collapsed(self) -> dict[str, tuple[int, ...]]:
+        """Row -> seeds of its runs that collapsed, where there are some."""
+        return self.outputs.collapsed(self.split)
+
+    @cached_property
+    def learned(self) -> Outputs:
+        """Of the runs that learned; of all runs of a row of which none did."""
+        return self.outputs.learned(self.split)
+
+    @cached_property
+    def unlearned(self) -> dict[str, Unlearned]:
+        """Row -> how many of its runs collapsed or failed."""
+        counts = {name: unlearned_of(own, len(self.collapsed.get(name, ()))) for name, own in self.layout.rows.items()}
+        return {name: found for name, found in counts.items() if found is not None}
+
+    def has_learned(self, row: str) -> bool:
+        """Whether any of its runs did; a row of which none did enters no test."""
+        return row in self.unlearned and self.unlearned[row].learned > 0
+
+    @cached_property
     def sides(self) -> dict[str, Side]:
-        """What can be compared: rows with predictions on the reported split.
+        """What can be compared: rows with predictions on the reported split, each with its runs that learned.
 
         Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do;
         by one that says nothing there are none, which is NaN.
         """
-        if (own := self.outputs.splits.get(self.split)) is None:
+        return self._sides(self.learned)
+
+    @cached_property
+    def all_runs(self) -> Outputs | None:
+        """The reported split with all runs, where those that collapsed or failed give the majority baseline's answer; None
+        where there are none, or that answer has no score."""
+        own, majority = self.outputs.splits.get(self.split), self.majority_baseline
+        if own is None or majority is None or not any(self._unlearned_seeds(name) for name in own.answers):
+            return None
+        seeds = {name: self._unlearned_seeds(name) for name in own.answers}
+        return Outputs({self.split: counted_as_majority(own, self.metric, majority, seeds)}, ())
+
+    def _unlearned_seeds(self, row: str) -> list[int]:
+        return [*self.collapsed.get(row, ()), *failed_seeds(self.layout.rows[row])]
+
+    def _sides(self, outputs: Outputs, *, majority: float = math.nan) -> dict[str, Side]:
+        """majority: the recorded score of runs that did not learn."""
+        if (own := outputs.splits.get(self.split)) is None:
             return {}
-        splits = self.outputs.splits.items()
+        splits = self.outputs.splits.items()  # two rows are identical in all runs or not at all
         return {
             name: side_of(
                 own,
@@ -122,18 +161,27 @@ class PreparedGroup:
                 number,
                 unit=self.terms.figures.unit,
                 everything={split: part.answers[name] for split, part in splits if name in part.answers},
-                recorded=self._recorded(name, own.seeds[name]),
+                recorded=self._recorded(name, own.seeds[name], majority),
             )
             for number, name in enumerate(own.answers)
         }
 
-    def _recorded(self, row: str, seeds: Sequence[int]) -> Floats:
-        scores = {record.requested.seed: record.scores.get(self.split, {}) for record in self.layout.succeeded[row]}
-        return np.array([scores[seed].get(self.terms.metric, math.nan) for seed in seeds])
+    def _recorded(self, row: str, seeds: Sequence[int], majority: float) -> Floats:
+        scores = {
+            record.requested.seed: record.scores.get(self.split, {}).get(self.terms.metric, math.nan)
+            for record in self.layout.succeeded[row]
+        }
+        if not math.isnan(majority):
+            scores |= dict.fromkeys(self._unlearned_seeds(row), majority)
+        return np.array([scores[seed] for seed in seeds])
 
     @cached_property
     def replicates(self) -> Replicates | None:
-        return self.outputs.splits[self.split].resample(self.metric, list(self.sides)) if self.metric and self.sides else None
+        return self._resampled(self.learned)
+
+    def _resampled(self, outputs: Outputs) -> Replicates | None:
+        own = outputs.splits.get(self.split)
+        return own.resample(self.metric, list(own.answers)) if self.metric and own and own.answers else None
 
     @property
     def crowded(self) -> bool:
@@ -146,10 +194,45 @@ class PreparedGroup:
 
     @cached_property
     def measures(self) -> Measures:
-        return Measures(self.sides, self.replicates, shrinks=not self.experiment.declared.looks)
+        """Of the rows of which a run learned."""
+        learned = {name: side for name, side in self.sides.items() if self.has_learned(name)}
+        return Measures(learned, self.replicates, shrinks=not self.experiment.declared.looks)
+
+    def compare(self, first: str, second: str, facts: Sequence[Fact]) -> PairwiseComparison:
+        """Of the runs that learned."""
+        if self.has_learned(first) and self.has_learned(second):
+            return self.measures.compare(first, second, facts)
+        return untested(self.sides[first], self.sides[second], facts)
+
+    def compare_all_runs(self, first: str, second: str, facts: Sequence[Fact]) -> PairwiseComparison | None:
+        """Of all runs, those that collapsed or failed as the majority baseline; None where there are none of any row, or the
+        metric gives a constant answer no score."""
+        return None if self._measures_of_all is None else self._measures_of_all.compare(first, second, facts)
 
     def compared(self, pairs: Iterable[tuple[str, str]]) -> list[PairwiseComparison]:
-        return [self.measures.compare(one, two, self.facts(one, two)) for one, two in pairs]
+        return [self.compare(one, two, self.facts(one, two)) for one, two in pairs]
+
+    def judged(self, pairs: Sequence[PairwiseComparison], *, thorough: bool) -> list[Pair]:
+        """One family, with what may be said of all its runs."""
+        found = judge(pairs, self.terms, replicates=self.replicates, thorough=thorough)
+        again = [self.compare_all_runs(one.first.name, one.second.name, one.facts) for one in pairs]
+        counted = iter(judge([one for one in again if one is not None], self.terms, thorough=False))
+        return [
+            self.with_all_runs(pair, None if other is None else next(counted)) for pair, other in zip(found, again, strict=True)
+        ]
+
+    def with_all_runs(self, pair: Pair, counted: Pair | None) -> Pair:
+        """counted: the pair of all runs, as `compare_all_runs` has it."""
+        return with_all_runs(pair, counted, self.unlearned[pair.first], self.unlearned[pair.second], self.terms)
+
+    @cached_property
+    def _measures_of_all(self) -> Measures | None:
+        """Of all runs, those that collapsed or failed as the majority baseline; None where there is nothing to count so."""
+        if self.all_runs is None or self.majority_baseline is None:
+            return None
+        sides = self._sides(self.all_runs, majority=self.majority_baseline)
+        drawn = self._resampled(self.all_runs) if any(side.values is None for side in sides.values()) else None
+        return Measures(sides, drawn, shrinks=not self.experiment.declared.looks)
 
     def facts(self, first: str, second: str) -> list[Fact]:
         """In what two rows differ: recipe, machine, and software by version."""
@@ -164,13 +247,25 @@ class PreparedGroup:
             found.append(Fact(subject=subject, first=here, second=there, parts=parts, declared=declared))
         return found
 
+    def above_majority_p(self, row: str) -> float | None:
+        """As `Row` has it."""
+        own, majority = self.learned.splits.get(self.split), self.majority_baseline
+        if own is None or self.metric is None or majority is None or row not in own.answers or not self.has_learned(row):
+            return None
+        return above_majority_p(own, self.metric, row, majority_answers(own, self.metric, majority))
+
+    def averaged(self, row: str) -> list[Record]:
+        """The records that a row's scores are over: of its runs that learned; where none did, of all that succeeded."""
+        fallen, succeeded = self.collapsed.get(row, ()), self.layout.succeeded[row]
+        return [record for record in succeeded if record.requested.seed not in fallen] or succeeded
+
     def scores(self, row: Row) -> dict[str, dict[str, Score]]:
-        """The row's scores, with intervals from the predictions."""
+        """The row's scores over its runs that learned, with intervals from the predictions."""
         quick, found = len(self.layout.rows) > MOST_ROWS, dict[str, dict[str, Score]]()
-        for split, scores in row.scores.items():
+        for split, scores in scores_of(self.averaged(row.strategy), self.data).items():
             for name, score in scores.items():
                 drawn = self.replicates if (split, name) == (self.split, self.terms.metric) else None
-                own, metric = self.outputs.splits.get(split), self.metrics.get(name)
+                own, metric = self.learned.splits.get(split), self.metrics.get(name)
                 bounds = bounds_of(own, metric, row.strategy, replicates=drawn, quick=quick)
                 found.setdefault(split, {})[name] = score.model_copy(update=bounds._asdict())
         return found

@@ -29,7 +29,7 @@ from bakeoff.records.experiment import Experiment, left_out
 from bakeoff.records.load.separation import taken_for_same
 from bakeoff.records.schema import Data
 from bakeoff.records.silent_metrics import why_silent
-from bakeoff.text.values import shell_word
+from bakeoff.text.values import listed, seeds_spelt, shell_word
 from bakeoff.text.words import did_you_mean, quoted
 
 
@@ -110,7 +110,9 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
     if data is None:
         raise StoreError("no run has succeeded, so there are no predictions to score")
     metrics = chosen_metrics(name or data.primary_metric, data, experiment.metrics.get(layout.task, {}))
-    outputs = gather(experiment, {row: records for row, records in layout.succeeded.items() if records})
+    everything = gather(experiment, {row: records for row, records in layout.succeeded.items() if records})
+    reported = experiment.declared.report_on if experiment.declared.report_on in everything.splits else split
+    collapsed, outputs = everything.collapsed(reported), everything.learned(reported)
     if not outputs.splits:
         raise StoreError(f"no predictions can be used: {'; '.join(_misread(outputs)) or 'there are none'}")
     if split not in outputs.splits:
@@ -118,6 +120,9 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
     if not outputs.splits[split].labelled:
         raise BakeoffError(f"split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored")
     found = [_rescored(experiment, layout, metric, split, data, outputs) for metric in metrics]
+    if collapsed:
+        told = listed([f"{row} (seed {seeds_spelt(seeds)})" for row, seeds in collapsed.items()])
+        found[0].notes.append(f"left out, but where no other run of the row is there, since they collapsed: {told}")
     if unknown_facts := taken_for_same([chain.from_iterable(layout.succeeded.values())]):  # said once, however many classes
         found[0].notes.append(f"taken for the same: {unknown_facts}")
     return found

@@ -10,6 +10,7 @@ from bakeoff.analysis.summary.compute import Work
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.model import HeadOrigin
 from bakeoff.records.schema import Attempt
+from bakeoff.text.numbers import per_cent, with_decimals
 
 
 class Bounds(NamedTuple):
@@ -51,6 +52,42 @@ class Failed(Part):
     message: str
 
 
+class Collapsed(Part):
+    """A run that always gave one answer, but for noise."""
+
+    seed: int
+    score: float | None
+    """By the primary metric on the reported split; None where that says nothing."""
+
+
+class Unlearned(Part):
+    """How many of a strategy's runs did not learn, as far as they ended."""
+
+    collapsed: int
+    failed: int
+    """Runs that ended without scores; not those that were interrupted."""
+    runs: int
+    """That ended, with scores or without."""
+    low: float
+    high: float
+    """The 95 % interval of their share: Wilson's; of none and of all an exact bound on one side."""
+
+    @property
+    def number(self) -> int:
+        return self.collapsed + self.failed
+
+    @property
+    def learned(self) -> int:
+        return self.runs - self.number
+
+    @property
+    def words(self) -> str:
+        """`1 of 5 (4 to 62 %)`, `0 of 5 (up to 45 %)`, `5 of 5 (at least 55 %)`."""
+        low, high = with_decimals(self.low * 100, 0), per_cent(self.high)
+        bound = f"up to {high}" if not self.number else f"at least {low} %" if not self.learned else f"{low} to {high}"
+        return f"{self.number} of {self.runs} ({bound})"
+
+
 class SeedNote(Part):
     """A sentence about one run."""
 
@@ -85,7 +122,7 @@ class Row(Part):
     seeds: list[int]
     """Those that the experiment declares."""
     scored: list[int]
-    """Those whose runs ended with scores: every mean below is over these."""
+    """Those whose runs ended with scores: every mean of a cost below is over these."""
     failed: list[Failed]
     attempts: list[Attempt]
     """Earlier tries at its runs, which failed, of all seeds."""
@@ -126,10 +163,15 @@ class Row(Part):
     """Best and worst rank that the verdicts over all pairs leave open; None where the row is not ranked."""
     tie_group: int | None = None
     """Rows with the same rank interval share one, from 1; None as above."""
-    degenerate: list[int] = Field(default_factory=list)
-    """Seeds whose run always gives one answer or scores no better than the majority baseline plus one standard error."""
-    mean_without_degenerate: float | None = None
-    """Of the primary metric on the reported split; None where no seed is degenerate, or all are."""
+    collapsed: list[Collapsed] = Field(default_factory=list)
+    """Runs that ended with scores and learned nothing. Scores, ranks, the front, slices and the best of several seeds are of
+    the other runs, those that learned; where there are none, scores are of these, and the row enters no test and has no
+    rank."""
+    unlearned: Unlearned | None = None
+    """How many of its runs collapsed or failed; None where none has ended."""
+    above_majority_p: float | None = None
+    """One-sided: small where its runs that learned are better than the majority baseline, on the same examples. None where no
+    run learned, or the metric is no ratio of sums."""
     front_probability: float | None = None
     """How often, over bootstrap draws, no row of the ranking beats it on both quality and train seconds."""
     dominated_by: list[str] = Field(default_factory=list)
@@ -138,6 +180,17 @@ class Row(Part):
     reported split. The first is the mean."""
     warnings: list[str] = Field(default_factory=list)
     """Names of warnings, most important first."""
+
+    @property
+    def learned(self) -> list[int]:
+        """Seeds whose runs ended with scores and did not collapse."""
+        collapsed = {run.seed for run in self.collapsed}
+        return [seed for seed in self.scored if seed not in collapsed]
+
+    @property
+    def averaged(self) -> list[int]:
+        """Seeds that every mean score is over: those that learned; where there are none, all that have scores."""
+        return self.learned or self.scored
 
     def score(self, split: str, metric: str) -> Score | None:
         return self.scores.get(split, {}).get(metric)
@@ -215,13 +268,31 @@ class AtLook(Part):
     """So many examples would decide with the seeds of the last look; None where no number is enough, or it is not known."""
 
 
+class AllRuns(Part):
+    """What may be said of all runs of a pair, those that collapsed or failed too, where there are some."""
+
+    first: Unlearned
+    second: Unlearned
+    difference: float | None
+    """With each run that collapsed or failed counted as the majority baseline; None where the metric gives that no score."""
+    low: float | None
+    high: float | None
+    """The 95 % interval, not adjusted."""
+    p_adjusted: float | None
+    """By Holm over the family, so counted."""
+    finding: Literal["better", "worse", "inconclusive", "confounded", "withheld"]
+    """Better or worse only where both ways of counting say so: as the majority baseline, and left out. Where no run of a side
+    learned, only the first can be counted."""
+    sentence: str
+
+
 class Pair(Part):
-    """Two rows of a comparison group: `first` minus `second`."""
+    """Two rows of a comparison group: `first` minus `second`, of the runs that learned."""
 
     first: str
     second: str
     seeds: tuple[int, int]
-    """Of each side."""
+    """Of each side, those that learned."""
     paired: bool
     """Whether it is recorded that runs of one seed share their random streams: then they are compared seed by seed."""
     why_not_paired: str = ""
@@ -267,9 +338,21 @@ class Pair(Part):
     note: str = ""
     """Why the verdict may be luck: three seeds that happen to score alike. Empty otherwise. `sentence` ends with it."""
     sentence: str = ""
+    all_runs: AllRuns | None = None
+    """Where a run of either side collapsed or failed."""
 
     @property
     def marked_verdict(self) -> str:
         """The verdict, with a mark where its question was changed when results were known."""
         marked = self.question_changed and self.finding not in ("identical", "withheld")
         return f"{self.verdict}, question changed" if marked else self.verdict
+
+    @property
+    def tested(self) -> bool:
+        """Whether runs of both sides learned."""
+        return self.all_runs is None or min(self.all_runs.first.learned, self.all_runs.second.learned) > 0
+
+    @property
+    def told(self) -> str:
+        """The sentence, and that on all runs."""
+        return f"{self.sentence} {self.all_runs.sentence}" if self.all_runs else self.sentence

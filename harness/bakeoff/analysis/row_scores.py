@@ -1,20 +1,19 @@
-"""One row by itself: its scores with their intervals, and the seeds that learnt nothing."""
+"""One row by itself: its scores with their intervals."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.analysis.outputs import Measured, SplitOutputs
-from bakeoff.analysis.pairs import Side
 from bakeoff.analysis.results import Bounds
-from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.metric import Floats, Metric
 from bakeoff.statistics.bootstrap import Replicates, or_nan
-from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, ratio_estimate, score_interval, share_interval
+from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, mean_estimate, ratio_estimate, score_interval, share_interval
 from bakeoff.statistics.twoway import of_one_table, two_way
 
 MOST_FOR_BCA = 5_000
@@ -51,6 +50,17 @@ def bounds_of(
     return _bounds(found, measured, SEEDS_AND_EXAMPLES if several else ONE_RUN)
 
 
+def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, majority: NDArray[Any]) -> float | None:
+    """One-sided p of the row's score against that of the majority baseline's answers (N,), on the same examples; None for a
+    metric that is no ratio of sums."""
+    own, constant = outputs.measured(metric, row), Measured(metric, majority[None], outputs.labels)
+    if own.values is None or constant.values is None or len(outputs.ids) < 2:
+        return None
+    apart = own.values - constant.values
+    found = two_way(apart) if len(apart) > 1 else mean_estimate(apart[0])
+    return found.p_above(0.0) if metric.higher_is_better else found.p_below(0.0)
+
+
 def _bounds(found: Estimate | tuple[float, float] | None, measured: Measured, covers: str) -> Bounds:
     """An estimate's interval within the metric's range; percentiles of one run as they are, unless they are a point or its
     score is at an end of that range."""
@@ -83,15 +93,3 @@ def _of_any(measured: Measured) -> tuple[float, float]:
         return np.array([score(one, other) for one, other in flat]).reshape(given.shape[:-1])
 
     return bca([measured.answers[0], measured.labels], statistic, resamples=2000)
-
-
-def degenerate_runs(side: Side, majority_baseline: float | None, terms: Terms) -> NDArray[np.bool_]:
-    """(K,) Which runs always give one answer, or score no better than the majority baseline plus one standard error."""
-    errors = np.zeros(len(side.seeds))
-    if side.values is not None and side.values.shape[1] > 1:
-        errors = side.values.std(axis=1, ddof=1) / math.sqrt(side.values.shape[1])
-    ahead = (side.scores - (math.nan if majority_baseline is None else majority_baseline)) * (
-        1 if terms.higher_is_better else -1
-    )
-    found: NDArray[np.bool_] = (np.ptp(side.answers, axis=1) == 0) | (ahead <= errors)
-    return found

@@ -49,6 +49,8 @@ def _withheld(pair: Pair, metric: str, figures: Figures) -> Pair:
             "note": "",
             "advice": "a new experiment with new seeds, to which these records are a pilot only",
             "sentence": told,
+            "all_runs": pair.all_runs
+            and pair.all_runs.model_copy(update={"p_adjusted": None, "finding": WITHHELD, "sentence": "All runs: withheld."}),
         }
     )
 

@@ -35,7 +35,10 @@ LEADERBOARD_COLUMNS = {
     "high": NUMBER,
     "interval": TEXT,
     "seeds": WHOLE,
-    "degenerate": WHOLE,
+    "collapsed": WHOLE,
+    "failed": WHOLE,
+    "unlearned_low": NUMBER,
+    "unlearned_high": NUMBER,
     "front_probability": NUMBER,
     "warnings": TEXT,
 }
@@ -65,6 +68,12 @@ PAIR_COLUMNS = {
     "advice": TEXT,
     "note": TEXT,
     "sentence": TEXT,
+    "all_runs_difference": NUMBER,
+    "all_runs_low": NUMBER,
+    "all_runs_high": NUMBER,
+    "all_runs_p_adjusted": NUMBER,
+    "all_runs_verdict": TEXT,
+    "all_runs_sentence": TEXT,
 }
 WARNING_COLUMNS = {"name": TEXT, "severity": TEXT, "group": TEXT, "rows": TEXT, "what": TEXT, "what_to_do": TEXT}
 SLICE_COLUMNS = {
@@ -127,13 +136,16 @@ class Comparisons:
         | tie_group | Int64 | rows of one rank interval share one, from 1 |
         | split | string | |
         | metric | string | |
-        | score | float64 | the metric's own unit; mean over seeds |
+        | score | float64 | the metric's own unit; mean over the runs that learned |
         | sd | float64 | the metric's own unit; over seeds |
         | low | float64 | the metric's own unit; end of the 95 % interval |
         | high | float64 | the metric's own unit |
         | interval | string | what the interval covers |
-        | seeds | Int64 | runs with a score |
-        | degenerate | Int64 | of them, runs that learned nothing |
+        | seeds | Int64 | runs that the score is over: those that learned, or all where none did |
+        | collapsed | Int64 | runs that ended with scores and learned nothing |
+        | failed | Int64 | runs that ended without scores |
+        | unlearned_low | float64 | 0 to 1; end of the 95 % interval of the share of runs that collapsed or failed |
+        | unlearned_high | float64 | 0 to 1 |
         | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
         | warnings | string | names |
         """
@@ -170,6 +182,12 @@ class Comparisons:
         | advice | string | what it would take to know more |
         | note | string | why the verdict may be luck; empty otherwise |
         | sentence | string | |
+        | all_runs_difference | float64 | of all runs, those that collapsed or failed as the majority baseline |
+        | all_runs_low | float64 | the metric's own unit; end of the 95 % interval, not adjusted |
+        | all_runs_high | float64 | the metric's own unit |
+        | all_runs_p_adjusted | float64 | 0 to 1; by Holm over the family |
+        | all_runs_verdict | string | better, worse or inconclusive |
+        | all_runs_sentence | string | |
         """
         return frame((row for group in self.comparison.groups for row in _pairs(group)), PAIR_COLUMNS)
 
@@ -258,7 +276,10 @@ def _rows(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
             "high": score.high if score else None,
             "interval": score.method if score else None,
             "seeds": len(score.seeds) if score else 0,
-            "degenerate": len(row.degenerate),
+            "collapsed": len(row.collapsed),
+            "failed": row.unlearned.failed if row.unlearned else 0,
+            "unlearned_low": row.unlearned.low if row.unlearned else None,
+            "unlearned_high": row.unlearned.high if row.unlearned else None,
             "front_probability": row.front_probability,
             "warnings": ", ".join(row.warnings),
         }
@@ -275,10 +296,14 @@ def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:
 def _pairs(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
     for family, pairs in ((BASELINE_FAMILY, group.to_baseline), (ALL_FAMILY, group.all_pairs)):
         for pair in pairs:
-            yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds"}) | {
+            every = pair.all_runs
+            yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds", "all_runs"}) | {
                 "group": group.title,
                 "family": family,
                 "seeds_first": pair.seeds[0],
                 "seeds_second": pair.seeds[1],
                 "confounders": ", ".join(fact.sentence() for fact in pair.confounders),
+                **{f"all_runs_{name}": getattr(every, name, None) for name in ("difference", "low", "high", "p_adjusted")},
+                "all_runs_verdict": every.finding if every else None,
+                "all_runs_sentence": every.sentence if every else None,
             }

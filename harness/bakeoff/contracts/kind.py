@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,6 +19,34 @@ from bakeoff.errors import PluginError
 
 MADE_UP = 60
 """How many random examples a metric is tried on."""
+
+
+@dataclass(frozen=True)
+class OtherLabels:
+    """How the labels that a run answers differ from its most frequent answer, given to every example."""
+
+    examples: int
+    others: int
+    """Examples with another answer than the most frequent one."""
+    nearer: int
+    """Of these, the ones whose answer is nearer to the right one than the most frequent answer is."""
+    by_chance: float
+    """How many would be nearer on average, were the same other answers dealt out to examples at random."""
+    telling: bool
+    """Whether the labels could tell: they vary, and one of the answers is wrong."""
+
+
+@dataclass(frozen=True)
+class OtherNumbers:
+    """How the numbers that a run answers spread around their mean."""
+
+    examples: int
+    share: float
+    """Their variance over that of the labels; 0 where they do not vary, infinite where only they do."""
+    correlation: float
+    """With the labels; 0 where either does not vary."""
+    telling: bool
+    """Whether the labels could tell: they vary, and one of the answers is wrong."""
 
 
 class Kind(ABC):
@@ -151,6 +180,25 @@ class Kind(ABC):
         """The constant answer of the majority baseline: the most frequent of `labels`, (n,) with n of 1 or more."""
         found, counts = np.unique(labels, return_counts=True)
         return found[counts.argmax()]
+
+    def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+        """(n,) how far each answer is from its label; 0 where it is right."""
+        return np.asarray(answers != labels)
+
+    def beside_constant(self, answers: NDArray[Any], labels: NDArray[Any]) -> OtherLabels | OtherNumbers:
+        """How a run's answers (n,) differ from one constant answer; `statistics.collapse` says whether that is noise."""
+        values, counts = np.unique(answers, return_counts=True)
+        constant = values[counts.argmax()]
+        missed, errors = self.errors(np.full_like(answers, constant), labels), self.errors(answers, labels)
+        nearer = errors < missed
+        dealt = (
+            count * float((self.errors(np.full_like(answers, value), labels) < missed).mean())
+            for value, count in zip(values, counts, strict=True)
+            if value != constant
+        )
+        others = int((answers != constant).sum())
+        telling = bool((labels != labels[0]).any() and errors.any())
+        return OtherLabels(len(answers), others, int(nearer.sum()), float(sum(dealt)), telling)
 
     @abstractmethod
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:

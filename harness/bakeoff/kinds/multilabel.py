@@ -73,6 +73,10 @@ class Multilabel(Kind):
     def only_label(self, number: int) -> int:
         return 1 << number
 
+    def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+        """How many labels are in one of the two sets alone."""
+        return np.asarray(np.bitwise_count(_as_ints(answers) ^ _as_ints(labels)), dtype=np.int64)
+
     def micro_f1_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
         """2 TP, and 2 TP + FP + FN, of each example."""
         predicted, actual = _as_ints(predictions), _as_ints(references)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.kind import MADE_UP, Kind
+from bakeoff.contracts.kind import MADE_UP, Kind, OtherNumbers
 from bakeoff.contracts.metric import Answers
 
 
@@ -54,6 +54,18 @@ class Regression(Kind):
     def majority(self, labels: NDArray[Any]) -> Any:
         """The mean of the labels."""
         return labels.mean()
+
+    def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(np.abs(answers - labels))
+
+    def beside_constant(self, answers: NDArray[Any], labels: NDArray[Any]) -> OtherNumbers:
+        """Numbers that differ by rounding only do not vary."""
+        rounding = 1e-12 * float(np.abs(answers).max(initial=0.0))
+        varies = float(np.ptp(answers)) > rounding
+        spread, of_labels = float(answers.var()) if varies else 0.0, float(labels.var())
+        share = spread / of_labels if of_labels > 0 else np.inf if varies else 0.0
+        correlation = float(np.corrcoef(answers, labels)[0, 1]) if varies and of_labels > 0 else 0.0
+        return OtherNumbers(len(answers), share, correlation, of_labels > 0 and bool(self.errors(answers, labels).any()))
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
         """Random numbers with noise; never constant, since a correlation with a constant may be undefined."""

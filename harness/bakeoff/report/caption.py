@@ -34,9 +34,10 @@ def legend(group: ComparisonGroup) -> str:
 
 def _of_scores(group: ComparisonGroup) -> list[str]:
     direction = "" if group.metrics[0].higher_is_better else " (less is better)"
+    fell = any(row.collapsed for row in group.rows)
     always = (kind_named(group.data.kind) if group.data else CLASSIFICATION).majority_in_words
     return [
-        f"{_points(group)}: mean ± standard deviation over the n seeds that ended with scores.",
+        f"{_points(group)}: mean ± standard deviation over the n seeds that ended with scores{' and learned' if fell else ''}.",
         f"{REPORTED} is what this experiment reports on: {group.metric} on {group.split}{direction}." if group.splits else "",
         "The interval is for new seeds and new examples (of a single run: for new examples only); a rank is the best and the "
         "worst that the verdicts over all pairs leave open."
@@ -53,6 +54,10 @@ def _of_scores(group: ComparisonGroup) -> list[str]:
         f"The margin of equivalence is {group.figures.as_declared(group.margin)}"
         f"{f' ({group.margin_note})' if group.margin_note else ''}."
         if group.to_baseline and group.margin is not None
+        else "",
+        "Verdicts are of the runs that learned. Of all runs, better or worse is said where it holds with those that collapsed "
+        "or failed counted as the majority baseline and also without them."
+        if any(pair.all_runs for pair in group.to_baseline)
         else "",
         f"{DAGGER} differs from the baseline in something that is not under test." if group.confounded else "",
         f"The majority baseline always gives {always}.",

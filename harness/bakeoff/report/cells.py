@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bakeoff.analysis.findings import Ratio
-from bakeoff.analysis.results import Score, Spread
+from bakeoff.analysis.results import Pair, Score, Spread
 from bakeoff.contracts.unit import Figures
 from bakeoff.text.numbers import DASH, ratio, with_decimals
 
@@ -40,6 +40,11 @@ def ratio_cell(found: Ratio | None) -> str:
         return DASH
     shown = ratio(found.ratio, found.low, found.high)
     return shown if found.comparable else f"({shown})"
+
+
+def all_runs(pair: Pair) -> str:
+    """What may be said of all runs of the pair; its verdict where every run learned, or its predictions are identical."""
+    return pair.all_runs.finding if pair.all_runs and pair.verdict != "identical" else pair.verdict
 
 
 def rank(found: tuple[int, int] | None) -> str:

@@ -185,6 +185,8 @@ def cases() -> Iterator[Case]:
     fallen = clean_answers()
     fallen[[2, 5]] = 1
     yield Case("collapsed-runs", clean_experiment({BASELINE: base, ROW: fallen}), "lower learning rate", same(clean))
+    weak = clean_experiment({BASELINE: base, ROW: clean_answers(accuracy=0.67)})
+    yield Case("not-above-majority", weak, "Longer training", same(clean))
     stuck = importing(clean, published(accuracy=0.665))
     learned = importing(clean, published(accuracy=0.8579))
     yield Case("collapsed-runs", stuck, "figure of runs that learned", same(learned))

@@ -65,20 +65,44 @@ def test_collapsed_runs_are_counted_with_an_interval_and_both_means() -> None:
     warning = the_warning(clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen}), "collapsed-runs")
     low, high = share_interval(2 / 8, 8)
     assert warning.rows == [ROW]
-    assert f"2 of 8 runs of {ROW}" in warning.what
-    assert "seeds 2, 5" in warning.what
-    assert f"{100 * low:.0f} to {100 * high:.0f} %" in warning.what
+    assert f"{ROW} 2 of 8 ({100 * low:.0f} to {100 * high:.0f} %), seeds 2, 5" in warning.what
     right = (fallen == LABELS).mean(axis=1)
     without = np.delete(right, [2, 5]).mean()
-    assert f"{100 * right.mean():.2f} with them, {100 * without:.2f} without" in warning.what
+    assert f"{100 * without:.2f} without, {100 * right.mean():.2f} with them" in warning.what
+
+
+def test_runs_that_failed_count_in_the_share_of_collapses() -> None:
+    fallen = clean_answers()
+    fallen[2] = 1
+    made = clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: fallen}, failing={ROW: [5]})
+    assert f"{ROW} 2 of 8 (7 to 59 %), seed 2, and 1 that failed" in the_warning(made, "collapsed-runs").what
+    assert f"{ROW} 2 of 8 (7 to 59 %)" in the_warning(made, "failed-runs").what
 
 
 def test_a_row_that_always_collapsed_has_no_mean_without() -> None:
     warning = the_warning(
         clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "collapsed-runs"
     )
-    assert f"8 of 8 runs of {ROW}" in warning.what
-    assert "none without" in warning.what
+    assert f"{ROW} 8 of 8 (at least 69 %), seeds 0 to 7" in warning.what
+    assert "none without, 66.50 with them" in warning.what
+
+
+def test_rows_that_are_not_shown_above_the_majority_baseline_are_told_of_once() -> None:
+    """Scores of up to 70 with a baseline of 66.5: such runs give both answers and have not collapsed."""
+    rows = {name: clean_answers(accuracy=accuracy, seed=n) for n, (name, accuracy) in enumerate(NEAR.items())}
+    assert all(rows[name].mean() < 0.8 for name in NEAR)
+    made = clean_experiment(rows | {"good": clean_answers(seed=9)})
+    (warning,) = [one for one in compare(made).warnings if one.name in ("not-above-majority", "collapsed-runs")]
+    assert (warning.name, warning.rows) == ("not-above-majority", list(NEAR))
+    assert warning.what.count("66.50") == 1
+
+
+NEAR = {BASELINE: 0.66, ROW: 0.68, "third": 0.7}
+
+
+def test_a_row_that_always_collapsed_is_not_told_of_twice() -> None:
+    made = clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)})
+    assert "not-above-majority" not in codes(made)
 
 
 def test_a_published_figure_at_the_floor_is_a_collapsed_run() -> None:

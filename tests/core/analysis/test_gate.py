@@ -169,6 +169,50 @@ def test_a_candidate_of_which_every_run_failed_fails() -> None:
     assert "5 of 5" in gate.headline
 
 
+def with_collapses(*seeds: int, accuracy: float = 0.85, seed: int = 2) -> NDArray[np.int64]:
+    given = answers(accuracy, seed=seed)
+    given[list(seeds)] = 1
+    return given
+
+
+def test_a_candidate_does_not_pass_because_its_collapsed_run_is_left_out() -> None:
+    gate = judge(experiment(with_collapses(3), seconds=faster()), BASELINE)
+    quality = check(gate, "quality")
+    assert quality.low is not None
+    assert quality.low > -1.0  # by the four runs that learned it would
+    assert (quality.result, gate.result) == ("not enough evidence", "not enough evidence")
+    assert quality.seeds == (4, 5)
+    assert quality.reason == "1 of 5 candidate runs collapsed, 0 of 5 of the baseline"
+
+
+def test_a_candidate_whose_learned_runs_are_worse_fails_whatever_collapsed() -> None:
+    assert check(judge(experiment(with_collapses(3, accuracy=0.8), seconds=faster()), BASELINE), "quality").result == "fail"
+
+
+def test_a_candidate_of_which_every_run_collapsed_fails() -> None:
+    gate = judge(experiment(with_collapses(*range(5)), seconds=faster()), BASELINE)
+    assert check(gate, "quality").result == "fail"
+    assert check(gate, "quality").reason == "5 of 5 candidate runs collapsed, 0 of 5 of the baseline"
+    with_missing = judge(experiment(with_collapses(*range(5)), undone=[make_record("loop", 9)], seconds=faster()), BASELINE)
+    assert check(with_missing, "quality").result == "not enough evidence"
+
+
+def test_a_baseline_is_what_its_runs_that_learned_are() -> None:
+    """With its collapsed run it would be four points worse, and a worse candidate would pass."""
+    baseline = experiment(with_collapses(3, seed=1))
+    gate = judge(experiment(answers(seed=2), seconds=faster()), baseline)
+    assert (gate.result, check(gate, "quality").seeds) == ("pass", (5, 4))
+    assert "1 of 5 baseline runs of loop collapsed: left out" in gate.notes
+    assert check(judge(experiment(answers(0.80, seed=2), seconds=faster()), baseline), "quality").result == "fail"
+    nothing = judge(experiment(answers(seed=2), seconds=faster()), experiment(with_collapses(*range(5), seed=1)))
+    assert check(nothing, "quality").reason == "all 5 baseline runs collapsed"
+
+
+def test_an_unchanged_candidate_passes_with_the_baselines_own_collapse() -> None:
+    gate = judge(experiment(with_collapses(3, seed=1), seconds=faster()), experiment(with_collapses(3, seed=1)))
+    assert (gate.result, check(gate, "quality").identical) == ("pass", True)
+
+
 def test_a_strategy_that_the_candidate_lacks_keeps_the_gate_open() -> None:
     there = make_experiment({"loop": answers(), "api": answers(seed=4)}, LABELS, gate={"quality": "-1 points"})
     gate = judge(experiment(answers(seed=2)), there)

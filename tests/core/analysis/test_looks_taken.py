@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from builders import failed, make_experiment, right_by_pattern
 
+from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.looks import Course, course_of, next_runs
 from bakeoff.analysis.prepared_group import prepare
 from bakeoff.analysis.summary.rows import describe, layouts
@@ -186,3 +187,34 @@ def test_each_task_and_model_is_decided_by_itself() -> None:
     )
     (found,) = next_runs(both)
     assert (found.task, found.number) == ("glue/mrpc", 2)
+
+
+def collapsing(*seeds: int, looks: list[int] = LOOKS) -> Experiment:
+    """Two strategies of which one is worse; runs of these seeds of it always give one answer."""
+    answers = {BASE: runs(0.8, own=0), "worse": runs(0.6, own=1)}
+    answers["worse"][list(seeds)] = 1
+    return make_experiment(answers, LABELS, looks=looks, margin=2.0)
+
+
+def test_a_look_judges_the_runs_that_learned_and_all_runs_at_its_level() -> None:
+    (pair,) = compare(collapsing(6)).groups[0].to_baseline
+    assert (pair.verdict, pair.look and pair.look.number) == ("worse", 1)
+    assert pair.all_runs is None  # at seeds 0 to 2 none was lost
+    (pair,) = compare(collapsing(1)).groups[0].to_baseline
+    assert (pair.verdict, pair.look and pair.look.number, pair.seeds) == ("worse", 2, (4, 5))  # two runs are an anecdote
+    assert pair.all_runs
+    assert (pair.all_runs.first.number, pair.all_runs.first.runs, pair.all_runs.second.number) == (1, 5, 0)
+    assert pair.all_runs.finding == "worse"
+
+
+def test_a_strategy_of_which_no_run_learned_gets_no_more_seeds() -> None:
+    whole = collapsing(*range(8))
+    first = recorded(whole, {BASE: 3, "worse": 3})
+    assert waiting(first) == {}
+    (pair,) = compare(first).groups[0].to_baseline
+    assert (pair.verdict, pair.p_adjusted) == ("inconclusive", None)
+    assert "no run of worse learned" in pair.sentence
+    assert pair.all_runs
+    assert (pair.all_runs.finding, pair.all_runs.first.number) == ("worse", 3)
+    (early,) = compare(recorded(whole, {BASE: 3, "worse": 2})).groups[0].to_baseline
+    assert early.all_runs is None  # the look is not taken yet

@@ -103,7 +103,7 @@ def impossible(group: ComparisonGroup) -> Iterator[str]:
                 yield f"{pair.first}: finds {found}, more than two scores can differ by"
         if pair.detectable is not None and pair.detectable < 1 / pair.examples:
             yield f"{pair.first}: finds {pair.detectable}, less than one of {pair.examples} examples"
-        if (pair.verdict == "identical") != (pair.low is None) and min(pair.seeds) > 1:
+        if pair.tested and (pair.verdict == "identical") != (pair.low is None) and min(pair.seeds) > 1:
             yield f"{pair.first}: {pair.verdict} [{pair.low}, {pair.high}]"
     for part in group.slices:
         if not (0 <= part.score <= 1 and inside(part.low, part.high, (-1, 1))):

@@ -199,9 +199,7 @@ def test_nobody_is_judged_by_a_metric_that_says_nothing() -> None:
     assert (group.to_baseline, group.all_pairs, group.slices, group.majority_baseline) == ([], [], [], None)
     assert {row.rank for row in group.rows} == {None}
     assert [list(row.scores["test"]) for row in group.rows] == [["accuracy"]] * 3
-    assert [(row.mean_without_degenerate, row.expected_best, row.front_probability) for row in group.rows] == [
-        (None, [], None)
-    ] * 3
+    assert [(row.collapsed, row.expected_best, row.front_probability) for row in group.rows] == [([], [], None)] * 3
     assert group.answer.startswith("f1 says nothing on test of glue/mrpc: no example has the label 'label 1'.")
 
 

@@ -35,6 +35,7 @@ from bakeoff.errors import StoreError
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.report.beside import Unequal, set_beside
+from bakeoff.statistics.intervals import share_interval
 from bakeoff.text.markdown import paragraph
 
 ACCURACIES = (0.84, 0.85, 0.87)
@@ -387,14 +388,18 @@ def test_the_csv_has_a_row_each_and_ten_digits(tmp_path: Path) -> None:
         rows = {row["strategy"]: row for row in csv.DictReader(stream)}
     assert list(rows) == ["trainer-api", "manual-loop", "majority baseline"]
     api = rows["trainer-api"]
-    assert list(api)[:12] == [
+    assert list(api)[:15] == [
         *("task", "model", "strategy", "baseline", "trainer", "method"),
-        *("seeds_declared", "seeds_scored", "failures", "missing", "test_accuracy_mean", "test_accuracy_sd"),
+        *("seeds_declared", "seeds_scored", "collapsed", "failures", "missing", "unlearned_low", "unlearned_high"),
+        *("test_accuracy_mean", "test_accuracy_sd"),
     ]
     assert float(api["test_accuracy_mean"]) == pytest.approx(statistics.mean(ACCURACIES), rel=1e-9)
     assert float(api["test_accuracy_sd"]) == pytest.approx(statistics.stdev(ACCURACIES), rel=1e-9)
     assert (api["baseline"], api["recipe_learning_rate"], api["train_seconds_mean"]) == ("true", "5e-05", "691.0")
-    assert (rows["manual-loop"]["seeds_scored"], rows["manual-loop"]["failures"]) == ("2", "1")
+    loop = rows["manual-loop"]
+    assert [loop[name] for name in ("seeds_scored", "collapsed", "failures")] == ["2", "0", "1"]
+    bounds = [float(loop[name]) for name in ("unlearned_low", "unlearned_high")]
+    assert bounds == pytest.approx(share_interval(1 / 3, 3), rel=1e-9)
     assert float(rows["majority baseline"]["dev_f1_mean"]) == 0.8122271
 
 

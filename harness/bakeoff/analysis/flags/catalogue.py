@@ -131,11 +131,21 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "collapsed-runs": Entry(
         "caution",
-        "Runs always give one answer, or score no better than the majority baseline plus one standard error; or a published "
-        "figure is exactly the majority baseline.",
-        "A mean over runs that learned and runs that did not describes neither.",
+        "Runs always give one answer, or nearly: others on no more examples than noise on one in a hundred gives (of numbers: "
+        "at most a hundredth of the labels' variance), and these know nothing of the labels. Or a published figure is the "
+        "majority baseline to its last digit.",
+        "A mean over runs that learned and runs that did not describes neither. Scores, verdicts and ranks are of the runs "
+        "that learned; how often runs collapse or fail stands beside them, and what may be said of all runs.",
         "Report how often it happens beside the mean. A warm-up or a lower learning rate for all rows alike often prevents it. "
         + AFRESH,
+        "S10",
+    ),
+    "not-above-majority": Entry(
+        "caution",
+        "Rows that learned something are not shown to score better than the majority baseline does on the same examples: "
+        "one-sided p of 0.05 or more, or, of a metric that is no ratio of sums, a 95 % interval that holds its score.",
+        "They may be no better than always giving the most frequent answer, so that a difference between them says little.",
+        "Report the majority baseline beside them; train longer or with another learning rate, all rows alike. " + AFRESH,
         "S10",
     ),
     "unequal-budgets": Entry(

@@ -9,7 +9,6 @@ from statistics import fmean
 import numpy as np
 
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
-from bakeoff.analysis.results import Row
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.kinds import kind_named
@@ -142,8 +141,8 @@ def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
     """
     group, baselines = judged.group, _majority_baselines(judged)
     for result in group.rows:
-        for split in result.scores:
-            for metric, seed, value in _constant_scores(judged, result, split):
+        for split in judged.outputs.splits:
+            for metric, seed, value in _constant_scores(judged, result.strategy, split):
                 if meant := _gives_away(judged, value, metric, baselines.get(split, {}), OWN_DECIMALS):
                     shown = with_decimals(value, OWN_DECIMALS)
                     yield result.strategy, f"{result.strategy} has {metric} {shown} at seed {seed}, {meant}"
@@ -164,21 +163,22 @@ def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
                 yield row.name, f"{row.name} has {metric} {spelt(value)}, {meant}"
 
 
-def _constant_scores(judged: Judged, row: Row, split: str) -> Iterator[tuple[str, int, float]]:
+def _constant_scores(judged: Judged, row: str, split: str) -> Iterator[tuple[str, int, float]]:
     """(metric, seed, recorded score) of the row's runs that always answer the same; not where the built-in metric gives it."""
-    own = judged.outputs.splits.get(split)
-    if own is None or not own.labelled or row.strategy not in own.answers:
+    own = judged.outputs.splits[split]
+    if not own.labelled or row not in own.answers:
         return
-    constant = dict(zip(own.seeds[row.strategy], np.ptp(own.answers[row.strategy], axis=1) == 0, strict=True))
+    constant = dict(zip(own.seeds[row], np.ptp(own.answers[row], axis=1) == 0, strict=True))
     if not any(constant.values()):
         return
+    scores = {record.requested.seed: record.scores.get(split, {}) for record in judged.succeeded[row]}
     for facts in judged.group.metrics:
-        metric, score = recorded_metric(facts, kind_named(judged.data.kind)), row.score(split, facts.name)
-        computed = own.measured(metric, row.strategy).scores if metric else None
-        right = {} if computed is None else dict(zip(own.seeds[row.strategy], computed, strict=True))
-        for seed, value in zip(score.seeds, score.values, strict=True) if score else ():
-            if constant.get(seed) and not abs(right.get(seed, math.nan) - value) <= 10.0**-OWN_DECIMALS:
-                yield facts.name, seed, value
+        metric = recorded_metric(facts, kind_named(judged.data.kind))
+        computed = own.measured(metric, row).scores if metric else None
+        right = {} if computed is None else dict(zip(own.seeds[row], computed, strict=True))
+        for seed in (seed for seed, alike in constant.items() if alike and facts.name in scores[seed]):
+            if not abs(right.get(seed, math.nan) - scores[seed][facts.name]) <= 10.0**-OWN_DECIMALS:
+                yield facts.name, seed, scores[seed][facts.name]
 
 
 def _range_in_words(judged: Judged, metric: str) -> str:

@@ -48,11 +48,19 @@ class Draft:
     obstacle: str = ""
     """Why there can be no pass."""
     broken: bool = False
-    """No run of the candidate succeeded, and none is still to come: that fails without a figure."""
+    """No run of the candidate succeeded and learned, and none is still to come: that fails without a figure."""
     test: Hashable = None
     """Equal for drafts that are one test, of strategies with identical predictions; None where it is its own."""
+    collapsed: tuple[int, int] = (0, 0)
+    """Runs of the candidate and of the baseline that collapsed, and so are left out of its figures."""
     figures: Figures = PER_CENT
     """How its change is written."""
+
+    @property
+    def runs(self) -> tuple[int, int]:
+        """Of the candidate and of the baseline, behind its figures."""
+        here, there = (len(side.records) for side in (self.arm.candidate, self.arm.baseline))
+        return here - self.collapsed[0], there - self.collapsed[1]
 
 
 def drafts_of(
@@ -88,13 +96,20 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     found = outputs.splits.get(split)
     if found is None or not {CANDIDATE, BASELINE} <= found.answers.keys():
         return replace(draft, obstacle=obstacle or f"no predictions of {split} are recorded on both sides")
+    fallen = outputs.collapsed(split)
+    draft = replace(draft, collapsed=(len(fallen.get(CANDIDATE, ())), len(fallen.get(BASELINE, ()))))
     metric = (candidate.metrics.get(arm.task) or baseline.metrics.get(arm.task) or {}).get(facts.name)
     if silent := data.silent.get(split, {}).get(facts.name):
         return replace(draft, obstacle=joined(obstacle, f"{facts.name} says nothing on {split}: {silent}"))
-    paired = not found.why_not_paired(CANDIDATE, BASELINE)
     alike = found.seeds[CANDIDATE] == found.seeds[BASELINE]
     if alike and np.array_equal(found.answers[CANDIDATE], found.answers[BASELINE]):
+        paired = not found.why_not_paired(CANDIDATE, BASELINE)
         return replace(draft, evidence=UNCHANGED, paired=paired, identical=True, obstacle=obstacle)
+    obstacle = joined(obstacle, _why_collapsed(draft))
+    if 0 in draft.runs:  # no run of a side learned: nothing is left to estimate from
+        return replace(draft, obstacle=obstacle, broken=draft.runs[0] == 0 and draft.runs[1] > 0 and not arm.candidate.missing)
+    found = outputs.learned(split).splits[split]
+    paired = not found.why_not_paired(CANDIDATE, BASELINE)
     if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
         return replace(draft, obstacle=joined(obstacle, few))
     if len(found.ids) < 2:
@@ -107,6 +122,15 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
     )
     test = (arm.task, arm.model, compared.family_key)
     return replace(draft, evidence=evidence, paired=paired, test=test, obstacle=obstacle)
+
+
+def _why_collapsed(draft: Draft) -> str:
+    """Runs that collapsed are left out of the figures, so a candidate that has some cannot pass by them."""
+    here, there = draft.collapsed
+    runs, others = len(draft.arm.candidate.records), len(draft.arm.baseline.records)
+    if here:
+        return f"{here} of {runs} candidate runs collapsed, {there} of {others} of the baseline"
+    return f"all {there} baseline runs collapsed" if there == others else ""
 
 
 def _no_rule(facts: MetricFacts, unit: Unit, rule: str) -> str:

@@ -47,7 +47,7 @@ class Check(Part):
     high: float | None
     """A 90 % interval: each end is a one-sided 95 % bound."""
     seeds: tuple[int, int]
-    """Runs that succeeded, of the candidate and of the baseline."""
+    """Runs behind the figures, of the candidate and of the baseline: those that succeeded, and for quality learned."""
     paired: bool
     identical: bool
     """Every prediction is the baseline's."""
@@ -98,6 +98,11 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
         notes.append("no control run on both sides: that the machine was equally fast is not checked")
     drafts = [draft for arm in arms for draft in drafts_of(arm, rules, split, candidate, baseline, controls)]
     notes += dict.fromkeys(note for arm in arms for note in _notes_on(arm, split))
+    notes += dict.fromkeys(
+        f"{draft.collapsed[1]} of {len(draft.arm.baseline.records)} baseline runs of {draft.arm.strategy} collapsed: left out"
+        for draft in drafts
+        if draft.collapsed[1] and not draft.identical
+    )
     if unknown := taken_for_same([*arm.candidate.records, *arm.baseline.records] for arm in arms):
         notes.append(f"taken for the same: {unknown}")
     checks = _decided(drafts)
@@ -176,7 +181,7 @@ def _check(draft: Draft, adjusted: float | None) -> Check:
         change=evidence.change if evidence else None,
         low=evidence.low if evidence else None,
         high=evidence.high if evidence else None,
-        seeds=(len(arm.candidate.records), len(arm.baseline.records)),
+        seeds=draft.runs,
         paired=draft.paired,
         identical=draft.identical,
         p_fail=evidence.p_beyond if evidence and not draft.identical else None,
@@ -222,8 +227,7 @@ def _what_it_takes(draft: Draft, evidence: Evidence) -> str:
         return (
             f"{begin}, and no number of seeds will do: the examples resolve {figures.with_unit(needed.limit / scale)} at best"
         )
-    seeds = min(len(draft.arm.candidate.records), len(draft.arm.baseline.records))
-    if needed.number <= seeds:
+    if needed.number <= min(draft.runs):
         return f"{begin}, though {count(needed.number, 'seed')} usually do where nothing has changed"
     return f"{begin}; if nothing has changed, {count(needed.number, 'seed')} a side show it four times in five"
 

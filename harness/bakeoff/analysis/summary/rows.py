@@ -209,8 +209,8 @@ def _row(
         heads=sorted({record.weights.head for record in succeeded if record.weights and record.weights.head}),
         notes=list(dict.fromkeys(note for record in records for note in record.trainer_notes)),
         elsewhere=made_elsewhere(succeeded, surroundings),
-        scores=_scores(succeeded, data),
-        unscored=_unscored(succeeded),
+        scores=scores_of(succeeded, data),
+        unscored=unscored_of(succeeded),
         train_seconds=_spread([cost.train_seconds for cost in costs]),
         evaluate_seconds=_spread([cost.evaluate_seconds for cost in costs]),
         train_samples_per_second=_spread([cost.train_samples_per_second for cost in costs]),
@@ -239,7 +239,7 @@ def _sd(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def _scores(records: Sequence[Record], data: Data | None) -> dict[str, dict[str, Score]]:
+def scores_of(records: Sequence[Record], data: Data | None) -> dict[str, dict[str, Score]]:
     """Every metric on every split, where it says something and each run has it: a mean of some runs would not be the row's."""
     silent = data.silent if data else {}
     seeds = [record.requested.seed for record in records]
@@ -258,7 +258,8 @@ def score_of(seeds: Sequence[int], values: Sequence[float], bounds: Bounds = UNB
     return Score(mean=fmean(values), sd=_sd(values), **bounds._asdict(), seeds=list(seeds), values=list(values))
 
 
-def _unscored(records: Sequence[Record]) -> list[Unscored]:
+def unscored_of(records: Sequence[Record]) -> list[Unscored]:
+    """Where a metric gave runs no score."""
     found = grouped(
         ((split, metric.name), record.requested.seed)
         for record in records

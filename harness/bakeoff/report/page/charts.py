@@ -100,11 +100,11 @@ def _names(places: Sequence[Place], x: Axis, y: Axis) -> Iterator[Markup]:
 
 @dataclass(frozen=True)
 class Dots:
-    """One strategy's scores: of each run, and their mean with its interval."""
+    """One strategy's scores: of each run, and the mean of those that learned with its interval."""
 
     name: str
     values: Sequence[float]
-    degenerate: Sequence[bool]
+    collapsed: Sequence[bool]
     """Of each run: drawn as a cross."""
     mean: Range
     baseline: bool
@@ -121,7 +121,7 @@ def every_seed(rows: Sequence[Dots], axis: Axis, *, title: str, reference: float
         parts.append(f'<path class="range" d="M{low:.1f},{y:g}H{high:.1f}"/>')
         parts.append(f'<path class="mean" d="M{mean:.1f},{y - 9:g}v18"/>')
         places = [axis.place(value) for value in row.values]
-        for place, offset, cross in zip(places, _apart(places), row.degenerate, strict=True):
+        for place, offset, cross in zip(places, _apart(places), row.collapsed, strict=True):
             at = f"{place:.1f},{y + 4.5 * offset:g}"
             shape = f'path class="cross" d="M{at}m-3.5,-3.5l7,7m0,-7l-7,7"' if cross else f'path class="run" d="M{at}h0"'
             parts.append(f"<{shape}/>")

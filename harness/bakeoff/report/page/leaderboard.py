@@ -111,14 +111,13 @@ def _imported(group: ComparisonGroup, places: set[Place]) -> list[Unranked]:
     return found
 
 
-def degenerate_note(row: Row, group: ComparisonGroup) -> str:
-    """A row's degenerate seeds, and its mean without them; empty where there is none."""
-    if not row.degenerate:
+def unlearned_note(row: Row) -> str:
+    """How many of a row's runs collapsed or failed; empty where all learned."""
+    found = row.unlearned
+    if found is None or not found.number:
         return ""
-    many = len(row.degenerate) > 1
-    noted = f"seed{'s' if many else ''} {', '.join(map(str, row.degenerate))} {'are' if many else 'is'} degenerate"
-    without = row.mean_without_degenerate
-    return noted if without is None else f"{noted}; {group.figures.number(without)} without"
+    what = "collapsed or failed" if found.collapsed and found.failed else "collapsed" if found.collapsed else "failed"
+    return f"{what}: {found.words}"
 
 
 def warning_of(name: str, strategy: str, warnings: Mapping[str, NamedWarning]) -> tuple[str, str]:

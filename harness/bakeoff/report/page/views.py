@@ -106,7 +106,7 @@ class Seeds:
     drawings: list[Drawings]
     seeds: list[int]
     rows: list[tuple[Row, dict[int, float]]]
-    """(row, seed -> score)."""
+    """(row, seed -> score), runs that collapsed included."""
     tries: list[int]
     """The numbers of seeds whose expected best is shown."""
     optimism: str
@@ -118,18 +118,17 @@ def seeds(group: ComparisonGroup) -> Seeds | None:
     scored = [(row, score) for row in drawn_rows(group) if (score := group.score(row))]
     if not scored:
         return None
-    scale = group.unit.scale
+    scale, rows = group.unit.scale, [(row, _every_run(row, score)) for row, score in scored]
     dots = [
         Dots(
             row.strategy,
-            [value * scale for value in score.values],
-            [seed in row.degenerate for seed in score.seeds],
+            [value * scale for value in values.values()],
+            [seed in {run.seed for run in row.collapsed} for seed in values],
             _shown(score, group),
             row.baseline,
         )
-        for row, score in scored
+        for (row, values), (_, score) in zip(rows, scored, strict=True)
     ]
-    rows = [(row, dict(zip(score.seeds, score.values, strict=True))) for row, score in scored]
     tries = [number for number in (3, 5) if any(best_of(row, number) is not None for row, _ in rows)]
     return Seeds(
         [_strips(group, dots, dots[begin : begin + STRIPS]) for begin in range(0, len(dots), STRIPS)],
@@ -138,6 +137,12 @@ def seeds(group: ComparisonGroup) -> Seeds | None:
         tries,
         _optimism(group, tries[-1]) if tries else "",
     )
+
+
+def _every_run(row: Row, score: Score) -> dict[int, float]:
+    """Seed -> score, of runs that learned and of those that collapsed."""
+    collapsed = {run.seed: run.score for run in row.collapsed if run.score is not None}
+    return dict(sorted((dict(zip(score.seeds, score.values, strict=True)) | collapsed).items()))
 
 
 def _strips(group: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:

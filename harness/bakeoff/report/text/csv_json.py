@@ -4,15 +4,20 @@ baseline. Numbers keep ten significant digits: more are not the same on every ma
 The CSV's columns, in this order (a cell that does not apply or is not known is empty):
 
 - `task, model, strategy, baseline, trainer, method`
-- `seeds_declared, seeds_scored, failures, missing`; `seeds_scored` is the n of every mean and sd
+- `seeds_declared, seeds_scored, collapsed, failures, missing`; every mean and sd is over the `seeds_scored` without the
+  `collapsed`, or over all of them where all collapsed
+- `unlearned_low, unlearned_high`: 95 % interval of the share of runs that collapsed or failed
 - `<split>_<metric>_mean, <split>_<metric>_sd, <split>_<metric>_low, <split>_<metric>_high` for every predicted split (the one
   reported on first) and metric (the primary one first); low and high are the 95 % interval; not multiplied
 - `rank_low, rank_high`: what the verdicts over all pairs leave open
 - `difference, difference_low, difference_high, p, p_adjusted, verdict, question_changed, confounded_by, detectable`: of the
-  primary metric on the split that is reported on, the row minus the baseline; `p_adjusted` by Holm; `question_changed` names
-  what of the question was changed when results were known
+  primary metric on the split that is reported on, the row minus the baseline, of the runs that learned; `p_adjusted` by Holm;
+  `question_changed` names what of the question was changed when results were known
 - `difference_level, look, looks`: the confidence of `difference_low` to `difference_high`, and with declared looks which of how
   many judged the row last; `p_adjusted` is then scaled so that 0.05 is what that look asks for
+- `all_runs_difference, all_runs_low, all_runs_high, all_runs_p_adjusted, all_runs_verdict`: the same of all runs, those that
+  collapsed or failed counted as the majority baseline; empty where there are none. The verdict is `better` or `worse` only
+  where `verdict` says so too, or no run of a side learned
 - `train_seconds, evaluate_seconds, train_samples_per_second, evaluate_samples_per_second, energy_joules`, each as
   `<name>_mean, <name>_sd`
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
@@ -55,6 +60,7 @@ VERDICT = (
     *("rank_low", "rank_high"),
     *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict"),
     *("question_changed", "confounded_by", "detectable", "difference_level", "look", "looks"),
+    *("all_runs_difference", "all_runs_low", "all_runs_high", "all_runs_p_adjusted", "all_runs_verdict"),
 )
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
@@ -77,7 +83,7 @@ def write_csv(comparison: Comparison) -> str:
     )
     columns = [
         *("task", "model", "strategy", "baseline", "trainer", "method"),
-        *("seeds_declared", "seeds_scored", "failures", "missing"),
+        *("seeds_declared", "seeds_scored", "collapsed", "failures", "missing", "unlearned_low", "unlearned_high"),
         *scores,
         *VERDICT,
         *(f"{cost}_{number}" for cost in COSTS for number in ("mean", "sd")),
@@ -138,8 +144,11 @@ def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, 
         "method": row.method,
         "seeds_declared": len(row.seeds),
         "seeds_scored": len(row.scored),
+        "collapsed": len(row.collapsed),
         "failures": len(row.failed),
         "missing": len(row.missing),
+        "unlearned_low": row.unlearned.low if row.unlearned else None,
+        "unlearned_high": row.unlearned.high if row.unlearned else None,
         **{f"{split}_{metric}_{number}": getattr(score, number) for split, metric, score in scores for number in NUMBERS},
         **dict(zip(("rank_low", "rank_high"), row.rank or (), strict=False)),
         **(_difference(pair) if pair else {}),
@@ -153,6 +162,7 @@ def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, 
 
 
 def _difference(pair: Pair) -> dict[str, Any]:
+    every = pair.all_runs
     return {
         "difference_level": None if pair.low is None else pair.look.level if pair.look else 0.95,
         **({"look": pair.look.number, "looks": pair.look.looks} if pair.look else {}),
@@ -165,6 +175,8 @@ def _difference(pair: Pair) -> dict[str, Any]:
         "question_changed": ", ".join(pair.question_changed),
         "confounded_by": ", ".join(fact.subject for fact in pair.confounders),
         "detectable": pair.detectable,
+        **{f"all_runs_{name}": getattr(every, name, None) for name in ("difference", "low", "high", "p_adjusted")},
+        "all_runs_verdict": every.finding if every else None,
     }
 
 

@@ -102,6 +102,10 @@ def _notes(group: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
     if score.low is not None and score.high is not None:
         parts.append(f"95 % interval {with_decimals(score.low, 4)} to {with_decimals(score.high, 4)}, covering {score.method}")
     parts.append(f"{'mean of ' if runs > 1 else ''}{runs} seed{'s' if runs > 1 else ''} ({seeds_spelt(score.seeds)})")
+    if row.unlearned and row.unlearned.number:
+        parts.append(
+            f"of the runs {'that learned' if row.learned else 'none learned'}: {row.unlearned.words} collapsed or failed"
+        )
     if score.sd is not None:
         parts.append(f"standard deviation over seeds {with_decimals(score.sd, 4)}")
     made = [f"strategy {row.strategy}", f"model {group.model}"]
@@ -110,7 +114,7 @@ def _notes(group: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
     parts.append(", ".join(made))
     pair = group.pairs.get(row.strategy)
     if pair is not None and metric == group.metric:
-        parts.append(pair.sentence.rstrip("."))
+        parts.append(pair.told.rstrip("."))
     return escaped("; ".join([*parts, MADE_WITH]))
 
 

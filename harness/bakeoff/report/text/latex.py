@@ -8,9 +8,9 @@ import unicodedata
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from bakeoff.analysis.findings import Comparison, ComparisonGroup
-from bakeoff.analysis.results import Row
+from bakeoff.analysis.results import Pair, Row
 from bakeoff.report import TEMPLATES
-from bakeoff.report.cells import MAJORITY, seconds
+from bakeoff.report.cells import MAJORITY, all_runs, seconds
 from bakeoff.text.numbers import confidence
 from bakeoff.text.values import listed, seeds_spelt
 
@@ -85,9 +85,15 @@ def _cells(row: Row, group: ComparisonGroup) -> list[str]:
         figures.number(score.mean if score else None),
         figures.range(score.low, score.high) if score else "",
         difference,
-        (pair.marked_verdict + (f" (look {pair.look.number})" if pair.look else "")) if pair else "",
+        _verdict(pair) if pair else "",
         f"({took})" if row.train_seconds and group.times_differ[row.strategy] else took,
     ]
+
+
+def _verdict(pair: Pair) -> str:
+    look = f"look {pair.look.number}" if pair.look else ""
+    aside = "; ".join(filter(None, (look, f"all runs: {all_runs(pair)}" if pair.all_runs else "")))
+    return f"{pair.marked_verdict} ({aside})" if aside else pair.marked_verdict
 
 
 def _caption(group: ComparisonGroup) -> str:
@@ -100,6 +106,11 @@ def _caption(group: ComparisonGroup) -> str:
     ]
     if methods := list(dict.fromkeys(score.method for score in scores if score.method)):
         parts.append(f"The 95 % intervals cover {listed(methods)}.")
+    if shares := [f"{row.unlearned.words} of {row.strategy}" for row in group.rows if row.unlearned and row.unlearned.number]:
+        parts.append(
+            f"Scores and verdicts are of the runs that learned; collapsed or failed: {listed(shares)}. Of all runs, better or "
+            "worse is said where it holds with these counted as the majority baseline and also without them."
+        )
     tested = [pair for pair in group.to_baseline if pair.p_adjusted is not None]
     if tested:
         how = (

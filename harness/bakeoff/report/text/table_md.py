@@ -9,7 +9,7 @@ from bakeoff.analysis.results import Pair, Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
-from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, rank, score_cell, time_cell
+from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, all_runs, rank, score_cell, time_cell
 from bakeoff.report.looks import TITLES as LOOK_TITLES
 from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import owned, sentences
@@ -87,8 +87,10 @@ def _scores(group: ComparisonGroup) -> list[str]:
                 columns.append(Column("rank", [*(rank(row.rank) for row in rows), DASH]))
     if group.searches:
         columns.append(Column("tuning", [*(tuning(group.searches.get(row.strategy)) for row in rows), DASH], "left"))
-    done = [f"{len(row.scored)} of {len(row.seeds)}" if row.missing else str(len(row.scored)) for row in rows]
+    done = [f"{len(row.averaged)} of {len(row.seeds)}" if row.missing else str(len(row.averaged)) for row in rows]
     columns.append(Column("n", [*done, DASH]))
+    if any(row.collapsed for row in rows):
+        columns.append(Column("collapsed", [*(str(len(row.collapsed)) for row in rows), DASH]))
     columns.append(Column("failed", [*(str(len(row.failed)) for row in rows), DASH]))
     found = [as_markdown(", ".join([*row.warnings, *owned(row)])) for row in rows]
     if any(found):
@@ -112,6 +114,7 @@ def _differences(group: ComparisonGroup) -> list[str]:
         Column("p (of the look)" if group.looks else "p (Holm)", [p_value(pair.p_adjusted) for pair in pairs]),
         Column("verdict", [pair.marked_verdict for pair in pairs], "left"),
         *([Column("look", [look_cell(pair) for pair in pairs])] if group.looks else []),
+        *([Column("all runs", [all_runs(pair) for pair in pairs], "left")] if any(pair.all_runs for pair in pairs) else []),
         Column("detectable", [figures.number(pair.detectable or None) for pair in pairs]),
     ]
     return grid(columns)
@@ -177,7 +180,7 @@ def _verdicts(group: ComparisonGroup, answer: str, warnings: Sequence[NamedWarni
     answer or a warning states already is left out."""
     found = [_in_words(warning) for warning in warnings if warning.severity == "invalid"]
     for pair in group.to_baseline:
-        shown = "" if pair.sentence in answer or _warned_of(pair, warnings) else pair.sentence
+        shown = "" if pair.told in answer or _warned_of(pair, warnings) else pair.told
         advice = f"{pair.first}: what it would take: {pair.advice}." if not shown else f"What it would take: {pair.advice}."
         found.append(" ".join(filter(None, (shown, advice if pair.advice else ""))))
     for number, reason in enumerate(group.rankings):
