@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 
 import pytest
+from messages import tells
 
 from bakeoff.errors import BakeoffError, Problem, SpecError, StoreError
 from bakeoff.text.words import did_you_mean
@@ -56,8 +57,7 @@ def test_another_number_a_short_word_and_the_opposite_are_no_slips(name: str, va
 
 def test_of_many_names_the_first_are_listed_and_the_rest_counted() -> None:
     said = did_you_mean("label", "zzz", [f"intent {number:03}" for number in range(77)])
-    assert said.startswith("no label 'zzz'; there is intent 000, intent 001, ")
-    assert said.endswith(", intent 029 and 47 more")
+    assert tells(said, "no label 'zzz'; ", "intent 000, intent 001, ", ", intent 029 ", "47 more")
 
 
 def test_without_names_there_is_none() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from end_to_end.experiments import call, records, write_spec
+from messages import tells
 
 from bakeoff.errors import MachineError
 from bakeoff.records import claims
@@ -77,10 +78,7 @@ def test_a_disk_that_fills_up_at_a_checkpoint_is_no_error_of_the_run(small_disk:
     stopped = call("run", spec, folder=tmp_path)
     assert stopped.returncode == 2, stopped.stderr
     last = stopped.stderr.splitlines()[-1]
-    assert re.match(
-        rf"{folder}/records/\.checkpoints-r1-\w+: No space left on device \(1,08\d,\d{{3}} bytes are needed and [\d,]+ bytes",
-        last,
-    )
+    assert re.match(rf"{folder}/records/\.checkpoints-r1-\w+: .* \(1,08\d,\d{{3}} bytes .* [\d,]+ bytes", last)
     assert "Traceback" not in stopped.stderr
     assert stopped.stderr.count(": started") == 1, "the second run is not tried on a full disk"
     assert (records(folder), leftovers(folder)) == ({}, [])
@@ -101,7 +99,7 @@ def test_runs_beside_the_one_that_finds_no_room_are_stopped_and_go_on(small_disk
     spec = write_spec(folder, LONGER, seeds=2, checkpoint_every=10)
     stopped = call("run", spec, "--jobs", "2", "--threads", "1", folder=tmp_path)
     assert stopped.returncode == 2, stopped.stderr
-    assert "No space left on device" in stopped.stderr.splitlines()[-1]
+    assert os.strerror(errno.ENOSPC) in stopped.stderr.splitlines()[-1]
     assert (records(folder), leftovers(folder)) == ({}, [])
     left = {name[:5] for name in checkpoints(folder)}
     assert left - {".tmp-"} == {"step-"}, "the run beside may have been stopped while it wrote one"
@@ -119,7 +117,7 @@ def test_only_the_model_finds_no_room(small_disk: Path, tmp_path: Path) -> None:
     assert answer.returncode == 1, answer.stderr
     (record,) = records(small_disk / "e").values()
     assert record["status"] == "ok"
-    assert re.match(r"No space left on device \([\d,]+ bytes are needed and [\d,]+ bytes are free\)$", record["kept"]["reason"])
+    assert re.match(r".* \([\d,]+ bytes .* [\d,]+ bytes are free\)$", record["kept"]["reason"])
     assert call("verify", small_disk / "e", folder=tmp_path).returncode == 0
     remount(small_disk, "size=8m")
     again = call("run", spec, "--retry", "unkept", folder=tmp_path)
@@ -189,7 +187,7 @@ def test_a_folder_of_a_librarys_own_that_is_full_is_named(
     monkeypatch.setenv("TMPDIR", str(small_disk))
     monkeypatch.setattr(Job, "begin_step", and_write)
     (tmp_path / "run").mkdir()
-    with pytest.raises(MachineError, match=rf"^{small_disk}: No space left on device"):
+    with pytest.raises(MachineError, match=rf"^{small_disk}: {os.strerror(errno.ENOSPC)}"):
         perform(asked, tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
 
@@ -208,7 +206,7 @@ def test_a_cache_without_room_for_a_model_that_is_kept_is_named_before_any_run(s
     fill(small_disk / "filling")
     stopped = call("run", spec, folder=small_disk)
     assert stopped.returncode == 2, stopped.stderr
-    assert re.match(rf"{small_disk}/cache.*: No space left on device \(", stopped.stderr.splitlines()[-1])
+    assert re.match(rf"{small_disk}/cache.*: {os.strerror(errno.ENOSPC)} \(", stopped.stderr.splitlines()[-1])
     assert not (tmp_path / "e" / "records").exists()
 
 
@@ -220,7 +218,7 @@ def test_a_process_that_dies_where_a_disk_is_full_may_have_died_of_that(small_di
     fill(small_disk / "filling")
     stopped = call("run", spec, folder=small_disk)
     assert stopped.returncode == 2, stopped.stderr
-    assert stopped.stderr.splitlines()[-1].startswith(f"{small_disk / 'cache'}: No space left on device")
+    assert tells(stopped.stderr.splitlines()[-1], f"{small_disk / 'cache'}: ", os.strerror(errno.ENOSPC))
     assert (records(tmp_path / "e"), leftovers(tmp_path / "e")) == ({}, [])
     (small_disk / "filling").unlink()
     assert call("run", spec, folder=small_disk).returncode == 1
@@ -235,7 +233,7 @@ def test_several_processes_for_a_run_tell_a_full_disk_too(small_disk: Path, tmp_
     spec = write_spec(small_disk / "e", {"two": {"trainer": "torch-loop", "recipe": {"processes": 2}}})
     stopped = call("run", spec, "--threads", "2", folder=tmp_path)
     assert stopped.returncode == 2, stopped.stderr
-    assert "No space left on device" in stopped.stderr.splitlines()[-1]
+    assert os.strerror(errno.ENOSPC) in stopped.stderr.splitlines()[-1]
     assert (records(small_disk / "e"), leftovers(small_disk / "e")) == ({}, [])
 
 
@@ -248,7 +246,7 @@ def test_a_full_disk_is_named_and_what_was_recorded_stays(small_disk: Path, tmp_
     fill(filling)
     answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 2, answer.stderr
-    assert "No space left on device" in answer.stderr
+    assert os.strerror(errno.ENOSPC) in answer.stderr
     assert "Traceback" not in answer.stderr
     assert records(small_disk / "e") == before
     filling.unlink()

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from end_to_end.experiments import call, records, write_spec
+from messages import tells
 from plugins.checkpoints import edit, model_of, save
 
 HEAD = """
@@ -63,7 +64,7 @@ def test_a_folder_beside_the_command_only_is_named_with_both_places(tmp_path: Pa
     monkeypatch.chdir(tmp_path / "elsewhere")
     done = call("run", spec, folder=tmp_path)
     assert done.returncode == 2
-    assert f"there is no model folder {tmp_path}/files/model: " in done.stderr
+    assert tells(done.stderr, "", "no model folder", f" {tmp_path}/files/model: ")
     assert f"{tmp_path}/elsewhere/model" in done.stderr
     assert "Traceback" not in done.stderr
 

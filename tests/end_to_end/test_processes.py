@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from end_to_end.experiments import COMMAND, call, environment, records, start, wait_until, write_spec
+from messages import tells
 
 from bakeoff.errors import BakeoffError
 from bakeoff.machine import hardware
@@ -259,12 +260,10 @@ def test_no_rank_outlives_the_command_or_the_time_that_a_run_may_take(tmp_path: 
 
 
 def test_more_processes_than_cores_are_refused_by_number() -> None:
-    with pytest.raises(
-        BakeoffError, match=rf"^processes 1000: each takes one usable core, and this machine has {CORES} usable core"
-    ):
+    with pytest.raises(BakeoffError, match=rf"^processes 1000: .* {CORES} usable core"):
         hardware.require_processes(1000, "cpu")
     hardware.require_processes(CORES, "cpu")
-    with pytest.raises(BakeoffError, match=r"^processes 2: several for one run need Linux, and the CPU or CUDA$"):
+    with pytest.raises(BakeoffError, match=r"^processes 2: .*Linux"):
         hardware.require_processes(2, "mps")
 
 
@@ -282,4 +281,4 @@ def test_more_processes_than_cores_stop_before_the_first_run(tmp_path: Path) -> 
     preflight.try_all()
     ((kind, name, message),) = preflight.problems
     assert (kind, name) == ("strategy", "many")
-    assert message.startswith("processes 1000: each takes one usable core")
+    assert tells(message, "processes 1000: ", "usable core")

@@ -41,7 +41,7 @@ def test_a_kept_model_with_many_figures_fits(
     monkeypatch.syspath_prepend(PLANTED)
     from bakeoff_planted_bench import plan_of, requests_of
 
-    for split, size in (("train", 60), ("dev", 40), ("test", 40)):
+    for split, size in (("train", 40), ("dev", 20), ("test", 20)):
         rows = [
             {
                 "text": f"{TOPICS[n % 10]} {n}",

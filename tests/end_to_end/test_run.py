@@ -28,6 +28,7 @@ from end_to_end.experiments import (
     wait_until,
     write_spec,
 )
+from messages import tells
 
 from bakeoff.records.schema import PHASES
 
@@ -314,8 +315,7 @@ def test_a_run_that_learns_nothing_ends_well_and_is_told(failures: tuple[dict[st
     predictions = pq.read_table(folder / "records" / record["id"] / "predictions.parquet").to_pandas()
     assert predictions["logits"].map(np.argmax).nunique() == 1, "it gives one answer to all"
     told = " ".join((folder / "table.md").read_text().split())
-    assert "collapsed-runs (caution): No better than the majority baseline: " in told
-    assert "; 1 of 1 run of collapses" in told
+    assert tells(told, "", "collapsed-runs (caution): ", "; 1 of 1 ", "collapses")
 
 
 def test_the_experiment_goes_on_after_failures(failures: tuple[dict[str, dict[str, Any]], Path, int]) -> None:
@@ -343,7 +343,8 @@ def test_a_run_that_takes_too_long_is_ended_and_recorded(tmp_path: Path, monkeyp
     time_is_up(monkeypatch, lambda _: trains(tmp_path))
     assert call("run", spec, folder=tmp_path).returncode == 1
     failure = records(tmp_path)["sleeps/0"]["failure"]
-    assert (failure["reason"], failure["message"], failure["phase"]) == ("timed out", "it took over 600 s", "train")
+    assert (failure["reason"], failure["phase"]) == ("timed out", "train")
+    assert "600 s" in failure["message"]
 
 
 def test_failures_are_retried_when_asked(tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_several_at_once_record_every_run_once(tmp_path: Path, commands: int, se
     assert twins(tmp_path, commands, seeds=seeds) == {"commands": commands, "runs": runs, "recorded": runs, "ended": runs}
 
 
-@pytest.mark.parametrize("count", [40, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
 def test_every_altered_file_of_a_record_is_named(tmp_path: Path, count: int) -> None:
     assert damage(tmp_path, count, seed=0) == {"alterations": count, "named": count}
 

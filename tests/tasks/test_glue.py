@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from messages import tells
 from pydantic import ValidationError
 
 from bakeoff.plugin import DataError, Paths
@@ -199,7 +200,7 @@ def test_damage_is_named_with_file_and_line(made_up: Path, damage: Callable[[byt
 def test_a_file_that_git_lfs_has_not_fetched_is_named(made_up: Path) -> None:
     path = made_up / "glue/MRPC/dev.tsv"
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:a1\nsize 44\n")
-    assert f"{path} is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull`" in refusal(made_up)
+    assert tells(refusal(made_up), "", f"{path} ", "Git LFS, ", "`git lfs pull`")
 
 
 def test_a_missing_file_is_named(made_up: Path) -> None:
@@ -231,7 +232,7 @@ def test_a_folder_without_mrpc_is_never_silently_the_hub(tmp_path: Path) -> None
 
 
 def test_a_data_folder_that_does_not_exist_is_said_so(tmp_path: Path) -> None:
-    assert refusal(tmp_path / "nowhere") == f"no folder {tmp_path / 'nowhere'} (given by --data or BAKEOFF_DATA)"
+    assert tells(refusal(tmp_path / "nowhere"), "no folder ", f"{tmp_path / 'nowhere'} ", "--data", "BAKEOFF_DATA")
 
 
 # --- options ----------------------------------------------------------------------------------------------------------
@@ -403,7 +404,7 @@ def test_a_hub_that_refuses_is_an_error_in_our_words(status: int, tmp_path: Path
     files = {} if status == 404 else {MRPC.splits["train"].hub_file: b"PAR1"}
     with hub_of(files, status=status) as (endpoint, _):
         error = look(tmp_path / "home", endpoint, "load")["error"]
-    assert f"{MRPC.splits['train'].hub_file} of {REPOSITORY} could not be fetched from the hub" in error
+    assert tells(error, "", f"{MRPC.splits['train'].hub_file} of {REPOSITORY} ", "hub")
     assert str(status) in error
     assert "--data DIR or BAKEOFF_DATA=DIR" in error
 
@@ -456,9 +457,7 @@ def test_a_folder_is_located_without_the_hub_and_without_heavy_imports(made_up: 
 
 def test_a_metric_of_the_hub_needs_the_hub_though_the_data_do_not(made_up: Path, tmp_path: Path) -> None:
     result = look(tmp_path, "http://127.0.0.1:9", "check_available", data=made_up, metrics=("accuracy", "rouge"))
-    assert result["error"].startswith(
-        "metric 'rouge' comes from the hub, which is not reachable; available offline are accuracy, f1, "
-    )
+    assert tells(result["error"], "metric 'rouge' ", "hub", "accuracy, f1, ")
     assert result["heavy"] == []
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from core.records.odd_files import NO_FILES
+from messages import tells
 from tasks.conftest import TABLE, Load
 
 from bakeoff.contracts.task import Paths
@@ -103,7 +104,7 @@ def test_a_link_that_leads_away_from_the_experiment_file_is_refused_by_name(link
         (inner / "sub" / "a.csv").symlink_to(outer / "a.csv")
     else:
         (inner / "sub").symlink_to(outer)
-    with pytest.raises(DataError, match=r"'sub/a\.csv' leads out of .*inner by a symbolic link; .* by --data"):
+    with pytest.raises(DataError, match=r"'sub/a\.csv' leads out .*inner .*symbolic link; .* --data"):
         labels_of(tmp_path / "nothing", inner, train="sub/a.csv")
     assert labels_of(inner, inner, train="sub/a.csv") == [0, 1], "the same folder given by --data"
 
@@ -139,8 +140,8 @@ def test_an_archive_is_its_only_file_without_what_macos_adds(tmp_path: Path, loa
     assert list(load(train="one.zip", **ONE)[1]["train"]["label"]) == [0, 1]
     zipped(tmp_path / "two.zip", a__csv=CSV, b__csv=CSV)
     told = refusal(train="two.zip", **ONE)
-    assert told == "two.zip: an archive of 2 files ('a.csv', 'b.csv'); name one as 'two.zip/a.csv'"
-    assert refusal(train="two.zip/c.csv", **ONE) == "two.zip/c.csv: there is no such file in the archive"
+    assert tells(told, "two.zip: ", "2 files ('a.csv', 'b.csv'); ", "'two.zip/a.csv'")
+    assert tells(refusal(train="two.zip/c.csv", **ONE), "two.zip/c.csv: ", "no such file")
 
 
 @pytest.mark.parametrize("damage", ["cut", "flipped"])
@@ -160,7 +161,7 @@ def test_a_damaged_archive_is_told(damage: str, form: str, tmp_path: Path, refus
     path.write_bytes(raw)
     told = refusal(train=path.name, **ONE, labels=["no", "x"])
     if damage == "cut":
-        assert "it cannot be unpacked" in told or "not a readable ZIP archive" in told
+        assert "cannot be unpacked" in told or "not a readable ZIP" in told
     assert not list((tmp_path / "cache").rglob("*.arrow")), "not even the rows before the damage are kept"
 
 
@@ -179,8 +180,8 @@ def test_what_unpacks_to_far_more_than_its_size_is_refused(
     else:
         (tmp_path / f"a.{form}").write_bytes(gzip.compress(bomb))
     told = refusal(train=f"a.{form}", **ONE)
-    assert "it unpacks to more than" in told
-    assert "over 100 times its size" in told
+    assert "unpacks to more than" in told
+    assert "over 100 times" in told
     monkeypatch.setattr(contents, "ALWAYS_UNPACKED", 2**30)
     if form != "json.gz":
         assert len(load(train=f"a.{form}", **ONE, labels=["no", "yes"])[1]["train"]["id"]) == 200_000
@@ -221,10 +222,7 @@ def test_an_array_that_is_too_large_for_memory_is_told(
 ) -> None:
     monkeypatch.setattr(json_rows, "LARGEST_ARRAY", 100)
     (tmp_path / "a.json").write_text("[\n" + '{"q1": "a", "same": "no"},\n' * 10)
-    assert (
-        refusal(train="a.json", **ONE)
-        == "a.json: an array of more than 100 characters: write it as JSON lines, one object per line"
-    )
+    assert tells(refusal(train="a.json", **ONE), "a.json: ", "100 characters: ", "JSON lines")
 
 
 def test_json_in_another_encoding(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
@@ -238,9 +236,8 @@ def test_a_number_among_texts_is_read_as_it_is_written(tmp_path: Path, load: Loa
         '{"q1": "a", "same": "no"}\n{"q1": 1984, "same": "no"}\n{"q1": 1.50, "same": "yes"}\n{"q1": -0, "same": "yes"}\n'
     )
     assert list(load(train="a.jsonl", **ONE)[1]["train"]["q1"]) == ["a", "1984", "1.50", "0"]
-    assert said(train="a.jsonl", **ONE) == [
-        "train: a.jsonl:2: a text is a number (and in 2 other rows), and read as it is written"
-    ]
+    (line,) = said(train="a.jsonl", **ONE)
+    assert tells(line, "train: a.jsonl:2: ", "number", "2 other rows")
 
 
 # --- options of one file -----------------------------------------------------------------------------------------------------
@@ -285,9 +282,8 @@ def test_more_than_two_columns_are_joined_as_a_template_says(tmp_path: Path, loa
     assert (splits["train"]["joined1"][1], splits["train"]["joined2"][1]) == ("U by you", "C")
     (tmp_path / "a.csv").write_text("#1 t,body,by,same\nT,B,me,no\n,C,,yes\n,,,yes\nV,W,x,yes\n")
     told = refusal(**three, join="{#1 t} {body} {by}")
-    assert told.startswith("a.csv:3: column '#1 t' is empty, as in 1 other row; fill it in, or say `gaps: drop`")
-    assert told.endswith("or `gaps: none` where that means that there is none")
-    assert refusal(**three, join="{#1 t} {body} {by}", gaps="none").startswith("a.csv:4: column '#1 t' is empty; fill it in")
+    assert tells(told, "a.csv:3: column '#1 t' ", "1 other row; ", "`gaps: drop`", "`gaps: none`")
+    assert tells(refusal(**three, join="{#1 t} {body} {by}", gaps="none"), "a.csv:4: column '#1 t' ", "fill it in")
     (tmp_path / "a.csv").write_text("#1 t,body,by,same\nT,B,me,no\n,C,,yes\n")
     assert list(load(**three, join="{#1 t} {body} {by}", gaps="none")[1]["train"]["joined"]) == ["T B me", " C "]
 
@@ -295,9 +291,7 @@ def test_more_than_two_columns_are_joined_as_a_template_says(tmp_path: Path, loa
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl", "a.parquet", "a.csv.gz"])
 def test_a_file_that_git_lfs_has_not_fetched_is_told_as_that(name: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / name).write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:a1\nsize 44\n")
-    assert refusal(train=name) == (
-        f"{name} is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
-    )
+    assert tells(refusal(train=name), f"{name} ", "Git LFS, ", "`git lfs pull`")
 
 
 # --- joined files ----------------------------------------------------------------------------------------------------------
@@ -324,7 +318,7 @@ def test_the_header_of_a_file_that_was_joined_is_no_row(
     assert info.labels == ("no", "yes")
     assert list(splits["train"]["q"]) == ["a b", "c d"]
     (told,) = [line for line in said(**options) if "header" in line]
-    assert told.startswith(f"train: {name}:3: the header appears again")
+    assert tells(told, f"train: {name}:3: ", "header", "again")
 
 
 def test_a_mark_before_a_row_is_no_part_of_it(tmp_path: Path, load: Load) -> None:
@@ -335,7 +329,7 @@ def test_a_mark_before_a_row_is_no_part_of_it(tmp_path: Path, load: Load) -> Non
 
 def test_a_header_in_another_case_and_order_is_refused(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text("q,y\na b,no\nY,Q\nyes,c d\n")
-    assert refusal(text="q", label="y").startswith("a.csv:3: a header whose columns are in another order")
+    assert tells(refusal(text="q", label="y"), "a.csv:3: ", "header", "another order")
 
 
 # --- what lies there is something else -------------------------------------------------------------------------------------
@@ -365,13 +359,13 @@ def test_a_file_that_is_something_else_is_told_as_that(case: str, tmp_path: Path
 def test_a_link_that_leads_nowhere_is_told_with_its_target(target: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").symlink_to(target)
     (tmp_path / "b.csv").symlink_to("a.csv")
-    assert refusal().startswith(f"'a.csv' is a symbolic link to '{target}', where there is no file: fetch what it leads to")
+    assert tells(refusal(), "'a.csv' ", f"symbolic link to '{target}', ", "no file")
 
 
 def test_characters_that_were_lost_are_told(tmp_path: Path, said: Callable[..., list[str]]) -> None:
     (tmp_path / "a.csv").write_text("q,y\na long line of words with K\ufffdse,no\nb,yes\nK\ufffdln,no\n")
     (told,) = [line for line in said(text="q", label="y") if "U+FFFD" in line]
-    assert told.startswith("train: a.csv:2: a text holds U+FFFD (and in 1 other row), which stands where characters were lost")
+    assert tells(told, "train: a.csv:2: ", "U+FFFD ", "1 other row")
 
 
 # --- what is no file of rows -----------------------------------------------------------------------------------------------
@@ -404,6 +398,6 @@ def test_what_is_no_plain_file_is_told(kind: str, tmp_path: Path, refusal: Calla
     if kind == "sparse":
         assert said == "a.csv: it has 64,424,509,440 bytes, of which the disk stores 0: the rest would be read as zeros"
     elif kind in {"device", "link that leads nowhere"}:
-        assert said.startswith("'a.csv' is a symbolic link to ")
+        assert tells(said, "'a.csv' ", "symbolic link to ")
     else:
-        assert said == f"'a.csv' cannot be read: {NO_FILES[kind][1]}"
+        assert tells(said, "'a.csv' ", NO_FILES[kind][1])

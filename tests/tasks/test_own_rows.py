@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from messages import tells
 from pydantic import ValidationError
 
 from bakeoff.contracts.dev_split import SplittableTask
@@ -111,13 +112,13 @@ def test_the_order_of_labels_may_be_given(tmp_path: Path, load: Load, refusal: C
     info, splits = load(labels=["yes", "no", "unseen"])
     assert (info.labels, info.n_outputs) == (("yes", "no", "unseen"), 3)
     assert list(splits["train"]["label"]) == [0, 1, 1]
-    assert refusal(labels=["yes", "noo"]) == "a.csv:3: no label 'no'; did you mean 'noo'?"
+    assert tells(refusal(labels=["yes", "noo"]), "a.csv:3: no label 'no'; ", "'noo'?")
 
 
 def test_a_label_that_train_never_had_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text(csv_of(ROWS))
     (tmp_path / "b.csv").write_text(csv_of([("x", "y", "no"), ("x", "z", "Yes")]))
-    assert refusal(dev="b.csv") == "b.csv:3: no label 'Yes'; did you mean 'yes'? (those are the labels of train)"
+    assert tells(refusal(dev="b.csv"), "b.csv:3: no label 'Yes'; ", "'yes'? ", "labels of train")
 
 
 def test_label_names_that_a_hub_dataset_brings_are_kept(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
@@ -143,7 +144,7 @@ def test_numbers(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> Non
     for value, more in (("nan", ""), ("1e999", ""), ("three", ""), ('"3,5"', "; a decimal point is needed")):
         (tmp_path / "a.csv").write_text(f"q1,q2,same\na,b,1\nc,d,{value}\n")
         told = value.strip('"')
-        assert refusal(kind="regression") == f"a.csv:3: column 'same' holds '{told}', which is not a finite number{more}"
+        assert tells(refusal(kind="regression"), "a.csv:3: column 'same' ", f"'{told}', ", f"finite number{more}")
 
 
 def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str]) -> None:
@@ -250,7 +251,7 @@ def test_dirt_in_json_lines_is_told_with_its_line(
 
 def test_what_is_no_parquet_file_is_told(tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.parquet").write_text("q1,q2,same\n")
-    assert refusal(train="a.parquet").startswith("a.parquet: not a readable Parquet file: ")
+    assert tells(refusal(train="a.parquet"), "a.parquet: ", "Parquet")
 
 
 def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_path: Path, load: Load) -> None:
@@ -258,17 +259,17 @@ def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_pat
     info, splits = load(gaps="drop")
     assert texts(splits["train"]) == [("a", "b", 0), ("g", "h", 1)]
     assert list(splits["train"]["id"]) == ["train-0", "train-3"], "an id does not hang on other rows"
-    assert data_checks(info, splits) == ["train: 2 rows without text or label left out"]
+    (line,) = data_checks(info, splits)
+    assert tells(line, "train: 2 rows ", "left out")
 
 
 def test_what_is_odd_is_said_with_counts(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\nA, b,no\na,b,yes\nc,d,yes\n")
     (tmp_path / "b.csv").write_text("q1,q2,same\nx,y,no\nC,D ,no\n")
-    assert data_checks(*load(dev="b.csv")) == [
-        "train: 1 of 4 rows have the texts and the label of an earlier row",
-        "train: 1 of 4 rows have the texts of an earlier row and another label",
-        "dev: 1 of 2 rows have the texts of a row of train",
-    ]
+    first, second, third = data_checks(*load(dev="b.csv"))
+    assert tells(first, "train: 1 of 4 rows ", "the label")
+    assert tells(second, "train: 1 of 4 rows ", "another label")
+    assert tells(third, "dev: 1 of 2 rows ", "row of train")
 
 
 # --- where files lie -------------------------------------------------------------------------------------------------------
@@ -285,9 +286,7 @@ def test_a_file_is_looked_for_in_the_data_folder_then_beside_the_experiment(tmp_
     assert len(load_checked(TABLE, options, Paths(data, tmp_path, beside)).splits["train"]["id"]) == 2
     (data / "a.csv").rename(data / "a2.csv")
     (beside / "a.csv").unlink()
-    with pytest.raises(
-        DataError, match=r"no file 'a\.csv'; did you mean 'a2\.csv'\? \(looked for 'a\.csv' in .*data and .*beside"
-    ):
+    with pytest.raises(DataError, match=r"'a\.csv'; .*'a2\.csv'\? \(.*'a\.csv' in .*data and .*beside"):
         TABLE.check_available(options, Paths(data, tmp_path, beside))
 
 
@@ -405,7 +404,7 @@ def test_columns_of_0_and_1_may_be_written_with_a_point(tmp_path: Path, load: Lo
 @pytest.mark.parametrize("value", ["1_000", "1,000.5", "0x10"])
 def test_what_only_looks_like_a_number_is_told(value: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").write_text(f'q1,q2,same\na,b,"{value}"\n')
-    assert refusal(kind="regression") == f"a.csv:2: column 'same' holds '{value}', which is not a finite number"
+    assert tells(refusal(kind="regression"), "a.csv:2: column 'same' ", f"'{value}', ", "finite number")
 
 
 def test_a_list_of_another_language_in_a_cell_is_no_label(tmp_path: Path, refusal: Callable[..., str]) -> None:
@@ -430,12 +429,12 @@ def test_what_is_said_of_train_is_said_once(tmp_path: Path, load: Load) -> None:
     )
     loaded = load_checked(SplittableTask(TABLE), chosen, Paths(tmp_path, tmp_path / "cache"))
     found = data_checks(loaded.info, loaded.splits)
-    assert found == ["train: 1 row without text or label left out"]
+    (line,) = found
+    assert tells(line, "train: 1 row ", "left out")
 
 
 def test_a_third_row_is_compared_with_both_before_it(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text("q1,same\na,no\na,yes\na,yes\n")
-    assert data_checks(*load(text="q1")) == [
-        "train: 1 of 3 rows have the texts and the label of an earlier row",
-        "train: 1 of 3 rows have the texts of an earlier row and another label",
-    ]
+    first, second = data_checks(*load(text="q1"))
+    assert tells(first, "train: 1 of 3 rows ", "the label")
+    assert tells(second, "train: 1 of 3 rows ", "another label")

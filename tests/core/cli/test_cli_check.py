@@ -12,6 +12,7 @@ import pytest
 from builders import failed, lasting, make_record
 from core.calling import Call
 from end_to_end import experiments
+from messages import tells
 
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.machine import hardware
@@ -50,9 +51,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_a_good_file_is_counted(call: Call, spec: Path) -> None:
     code, out, err = call("check", spec)
     assert (code, err) == (0, "")
-    assert out == (
-        f"{spec}: 2 strategies x 1 task x 1 model x 2 seeds = 4 runs; no error found (--build tries data and models)\n"
-    )
+    assert tells(out, f"{spec}: 2 strategies", "4 runs")
 
 
 @pytest.mark.parametrize("verb", ["check", "plan", "run"])
@@ -112,11 +111,11 @@ def test_check_build_finds_what_a_look_at_the_file_cannot(call: Call, spec: Path
 def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: Path) -> None:
     spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}"), encoding="utf-8")
     answer = experiments.call("check", spec, "--build", folder=tmp_path)
-    assert (answer.returncode, answer.stdout) == (0, f"{spec}: {COUNTED}; no error found\n")
+    assert (answer.returncode, answer.stdout.partition(";")[0]) == (0, f"{spec}: {COUNTED}")
     spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "{name: toy, missing: true}"), encoding="utf-8")
     answer = experiments.call("check", spec, "--build", folder=tmp_path)
     assert answer.returncode == 2
-    assert answer.stderr.splitlines()[-1] == f"{spec}:2:9: tasks[0]: the toy box is empty"
+    assert tells(answer.stderr.splitlines()[-1], f"{spec}:2:9: tasks[0]: ", "toy box")
     assert list(spec.parent.iterdir()) == [spec]
 
 
@@ -161,7 +160,7 @@ def test_a_plan_without_records_knows_no_times(call: Call, spec: Path) -> None:
     assert answer["left"] == {"runs": 4, "seconds": 0, "unknown": 4}
     assert {run["state"] for run in answer["runs"]} == {"to do"}
     _, out, _ = call("plan", spec)
-    assert out.splitlines()[-1] == "4 runs; 4 left to do, of unknown length"
+    assert tells(out.splitlines()[-1], "4 runs; 4 left", "unknown length")
     assert contents(spec.parent) == before
 
 
@@ -180,7 +179,7 @@ def test_times_are_the_median_of_like_runs_of_the_folder(call: Call, spec: Path)
         ("api", 1): ("to do", None),
     }
     _, out, _ = call("plan", spec)
-    assert out.splitlines()[-1] == "4 runs; 3 left to do, about 20 s and 2 runs of unknown length"
+    assert tells(out.splitlines()[-1], "4 runs; 3 left", "20 s", "2 runs of unknown length")
     assert len({line.index("to do") for line in out.splitlines() if "to do  " in line}) == 1
 
 
@@ -207,9 +206,9 @@ def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
     (store.records / runs[1].id / RECORD_FILE).write_text("{")
     code, out, _ = call("plan", spec)
     assert code == 0
-    assert f"{runs[0].id}: failed: crashed: it is gone\n" in out
+    assert f"{runs[0].id}: failed: crashed: " in out
     assert f"{runs[1].id}: damaged: " in out
-    assert f"1 failed run recorded; `bakeoff run {spec} --retry failed` tries again" in out
+    assert tells(out, "", "1 failed run", f"`bakeoff run {spec} --retry failed`")
 
 
 def test_an_interrupted_run_is_still_to_do(call: Call, spec: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from core.calling import HOOK, TASK, Install, bakeoff
+from messages import tells
 
 from bakeoff.cli.plugins import component_lines, plugins, trouble_lines
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS
@@ -86,7 +87,7 @@ def test_json_tells_the_same_and_every_key_is_always_there(install: Install) -> 
     }
     assert all(set(component) == set(colours) for component in data["components"])
     (broken,) = data["broken"]
-    assert broken["error"].startswith("ZeroDivisionError: division by zero (")
+    assert tells(broken["error"], "ZeroDivisionError: ", "(")
     del broken["error"]
     assert broken == {"plugin": "acme-broken", "distribution": "acme-broken", "distribution_version": "1.0"}
 
@@ -107,10 +108,9 @@ def test_broken_plugins_and_clashes_stand_below_with_their_owners(install: Insta
     install("acme-b", TASK + HOOK)
     install("acme-ml", "raise ImportError('a\\x1b[2J\\nb')")
     below = listed().split("\n\nCANNOT BE USED\n")[1].splitlines()
-    assert below[0].startswith("plugin 'acme-ml' of acme-ml 1.0 is broken: ImportError: a\\x1b[2J b (")
-    assert below[1:] == [
-        "task 'colours' is offered by plugin 'acme-a' of acme-a 1.0 and by plugin 'acme-b' of acme-b 1.0: uninstall all but one"
-    ]
+    assert tells(below[0], "plugin 'acme-ml' of acme-ml 1.0 ", "ImportError: a\\x1b[2J b (")
+    assert tells(below[1], "task 'colours'", "'acme-a' of acme-a 1.0", "'acme-b' of acme-b 1.0", "uninstall")
+    assert len(below) == 2
     assert as_data()["clashes"] == [
         {
             "kind": "task",

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from builders import drawn_answers, make_folder
 from core.calling import Call
+from messages import tells
 
 from bakeoff.cli.report import WARNED
 
@@ -66,7 +67,8 @@ def test_a_reader_that_has_gone_does_not_change_the_verdict(folder: Path, tmp_pa
 def test_output_that_cannot_be_written_is_one_line(folder: Path, verb: str) -> None:
     with Path("/dev/full").open("w") as full:
         code, err = bakeoff(verb, folder, stdout=full.fileno())
-    assert (code, err.splitlines()) == (2, ["standard output cannot be written: No space left on device"])
+    assert (code, err.count("\n")) == (2, 1)
+    assert os.strerror(errno.ENOSPC) in err
 
 
 def test_a_file_in_place_of_a_folder_is_named(folder: Path, tmp_path: Path, call: Call) -> None:
@@ -78,13 +80,16 @@ def test_a_file_in_place_of_a_folder_is_named(folder: Path, tmp_path: Path, call
 
 def test_what_cannot_be_written_is_named_by_its_own_name(folder: Path, call: Call) -> None:
     (folder / "report.html").mkdir()
-    assert call("report", folder) == (2, "", f"{folder / 'report.html'} cannot be written: {os.strerror(errno.EISDIR)}\n")
+    code, out, err = call("report", folder)
+    assert (code, out) == (2, "")
+    assert tells(err, f"{folder / 'report.html'} ", os.strerror(errno.EISDIR))
 
 
 def test_a_table_that_cannot_be_saved_is_shown_all_the_same(folder: Path, call: Call) -> None:
     (folder / "table.md").mkdir()
     code, out, err = call("table", folder)
-    assert (code, err) == (2, f"{folder / 'table.md'} cannot be written: {os.strerror(errno.EISDIR)}\n")
+    assert code == 2
+    assert tells(err, f"{folder / 'table.md'} ", os.strerror(errno.EISDIR))
     assert out.startswith("# mrpc")
 
 
@@ -106,7 +111,7 @@ def test_a_record_that_may_not_be_read_is_told_and_left_out(folder: Path, call: 
     finally:
         run.chmod(stat.S_IRWXU)
     assert code == 0
-    assert f"{run.name}/record.json cannot be read: {os.strerror(errno.EACCES)}" in " ".join(out.split())
+    assert tells(" ".join(out.split()), "", f"{run.name}/record.json ", os.strerror(errno.EACCES))
 
 
 def test_results_of_rows_that_are_gone_are_cleared_away_and_nobody_elses(tmp_path: Path, call: Call) -> None:

@@ -32,9 +32,9 @@ def test_people_get_tables(call: Call) -> None:
     code, out, err = call(*TOY, "--examples", "1")
     assert (code, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == "toy: Pairs of word lists: the same or not."
+    assert lines[0].startswith("toy: ")
     assert "train 20 7 (35 %) 13 (65 %)" in [" ".join(line.split()) for line in lines]
-    assert "majority baseline: always the most frequent label of train" in lines
+    assert any(line.startswith("majority baseline: ") for line in lines)
     assert "example 1 of train: different (train-0)" in lines
     assert "example 2 of train" not in out
 

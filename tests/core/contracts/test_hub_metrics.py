@@ -111,5 +111,5 @@ def test_a_look_at_a_task_runs_no_script_of_its_metrics_name(hub: dict[str, str]
     (tmp_path / "train.csv").write_text("text,label\na,yes\nb,no\n")
     options = [f"--option={pair}" for pair in ("train=train.csv", "dev=train.csv", "text=text", "label=label")]
     code, _, err = call("show", "task", "table", "--data", tmp_path, *options, "--option=metrics=[f1_weighted]")
-    assert (code, "the hub has no metric 'f1_weighted'" in err) == (2, True), err
+    assert (code, "'f1_weighted'" in err) == (2, True), err
     assert not marker.exists()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from core.calling import HOOK, TASK, Install, bakeoff
+from messages import tells
 
 from bakeoff import plugin
 from bakeoff.contracts.registry import BrokenPlugin, Registry, load_registry
@@ -79,14 +80,14 @@ def test_ctrl_c_while_a_plugin_is_imported_is_the_users(install: Install) -> Non
 def test_a_spec_that_needs_a_broken_plugin_is_refused_with_its_name_and_error(install: Install, tmp_path: Path) -> None:
     install("acme-ml", "import nothing_of_that_name")
     message = refusal(tmp_path, "colours")
-    assert message.startswith("no task 'colours'; there is docstrings, glue/cola")
+    assert tells(message, "no task 'colours'; ", "docstrings, glue/cola")
     assert "acme-ml 1.0: ModuleNotFoundError:" in message
 
 
 def test_the_nearest_name_comes_before_the_broken_plugins(install: Install, tmp_path: Path) -> None:
     install("acme-ml", "x = 1 / 0")
     message = refusal(tmp_path, "glue/mprc")
-    assert message.startswith("no task 'glue/mprc'; did you mean 'glue/mrpc'? It may belong to a broken plugin: ")
+    assert tells(message, "no task 'glue/mprc'; ", "'glue/mrpc'?", "broken plugin: ")
 
 
 def test_of_many_broken_plugins_an_unknown_name_tells_three(install: Install, tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_of_many_broken_plugins_an_unknown_name_tells_three(install: Install, tm
         install(f"acme-{number}", "x = 1 / 0")
     message = refusal(tmp_path, "colours")
     assert message.count("ZeroDivisionError") == 3
-    assert message.endswith("; 2 more, see `bakeoff plugins`")
+    assert tells(message, "", "; 2 more", "`bakeoff plugins`")
 
 
 def test_what_a_plugin_prints_when_imported_stays_off_the_output(install: Install, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,9 +115,9 @@ def test_two_plugins_under_one_name_are_an_error_that_names_both(install: Instal
     registry = load_registry()
     broken = only_broken(registry)
     assert str(broken.origin) == "plugin 'acme' of acme-b 1.0"
-    assert broken.error == "the name 'acme' is taken by plugin 'acme' of acme-a 1.0: uninstall one of the two"
+    assert tells(broken.error, "the name 'acme'", "'acme' of acme-a 1.0", "uninstall one")
     assert registry.get("task", "colours").origin.distribution == "acme-a"
-    with pytest.raises(PluginError, match=r"plugin 'acme' of acme-b 1\.0: the name 'acme' is taken by .* of acme-a"):
+    with pytest.raises(PluginError, match=r"'acme' of acme-b 1\.0: .* taken by .* of acme-a"):
         registry.get("task", "shapes")
 
 
@@ -134,9 +135,7 @@ def test_a_component_that_two_plugins_offer_is_neithers_and_both_are_named(insta
     assert not registry.broken
     assert "colours" not in registry.names("task")
     assert refusal(tmp_path, "colours") == str(registry.clashes[0])
-    assert str(registry.clashes[0]) == (
-        "task 'colours' is offered by plugin 'acme-a' of acme-a 1.0 and by plugin 'acme-b' of acme-b 1.0: uninstall all but one"
-    )
+    assert tells(str(registry.clashes[0]), "task 'colours'", "'acme-a' of acme-a 1.0", "'acme-b' of acme-b 1.0", "uninstall")
 
 
 def test_what_else_a_clashing_plugin_offers_works(install: Install) -> None:
@@ -156,7 +155,7 @@ def test_a_component_that_three_plugins_offer_names_all_three(install: Install) 
 def test_a_name_of_ours_that_a_neighbour_offers_too_is_nobodys(install: Install, tmp_path: Path) -> None:
     install("acme-ml", TASK.replace('"colours"', '"glue/mrpc"') + HOOK)
     message = refusal(tmp_path, "glue/mrpc")
-    assert message.startswith("task 'glue/mrpc' is offered by plugin 'glue' of bakeoff ")
+    assert tells(message, "task 'glue/mrpc'", "'glue' of bakeoff ")
     assert "'acme-ml' of acme-ml" in message
 
 
@@ -181,12 +180,12 @@ def test_an_installation_that_is_seen_twice_counts_once(install: Install, monkey
 @pytest.mark.parametrize("decorator", ["@hookimpl", "", "@hookimpl(optionalhook=True)"])
 def test_a_misspelt_hook_is_told_with_the_right_name(install: Install, decorator: str) -> None:
     install("acme-ml", TASK + HOOK.replace("@hookimpl", decorator).replace("bakeoff_tasks", "bakeoff_task"))
-    assert only_broken(load_registry()).error == "no hook 'bakeoff_task'; did you mean 'bakeoff_tasks'?"
+    assert tells(only_broken(load_registry()).error, "no hook 'bakeoff_task'; ", "'bakeoff_tasks'?")
 
 
 def test_a_misspelt_hook_beside_a_right_one_is_told_too(install: Install) -> None:
     install("acme-ml", TASK + HOOK + HOOK.replace("bakeoff_tasks", "bakeoff_model"))
-    assert only_broken(load_registry()).error == "no hook 'bakeoff_model'; did you mean 'bakeoff_models'?"
+    assert tells(only_broken(load_registry()).error, "no hook 'bakeoff_model'; ", "'bakeoff_models'?")
 
 
 HOOKS_BROKEN = {
@@ -352,7 +351,7 @@ def test_an_old_name_of_the_authors_door_is_told_the_new_one(install: Install, o
 def test_an_old_method_of_a_task_is_told_the_new_one(install: Install, old: str) -> None:
     install("acme-ml", TASK.replace("    name =", f"    def {old}(self, *a): ...\n    name =") + HOOK)
     error = only_broken(load_registry()).error
-    assert f".{old} is now {RENAMED_METHODS[old]}: rename it" in error
+    assert tells(error, "", f".{old} ", f"{RENAMED_METHODS[old]}:")
 
 
 @pytest.mark.parametrize(("written", "broken"), [(1, 1), (CONTRACT_VERSION, 0), (CONTRACT_VERSION + 1, 1)])

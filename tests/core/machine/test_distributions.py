@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from core.calling import HOOK, TASK, Call
+from messages import tells
 
 from bakeoff.contracts.registry import load_registry
 from bakeoff.machine import hardware
@@ -59,7 +60,7 @@ def test_of_two_folders_the_first_on_the_path_is_imported(build: Build) -> None:
     user = build("0.9", "user")
     assert installed_version("twice") == "0.9"
     (clause,) = several_builds(["twice"])
-    assert f"twice is installed in 2 versions: 0.9 in {user} and 1.0 in" in clause
+    assert tells(clause, "", "twice ", "2 versions: ", f"0.9 in {user} ", "1.0 in")
     assert clause.endswith("; imported is 0.9")
 
 
@@ -76,7 +77,7 @@ def test_an_editable_install_is_not_taken_for_the_stale_copy_whose_metadata_come
     assert installed_version("twice") == "1.1"
     assert hardware.software(["twice"])["twice"] == "1.1"
     (clause,) = several_builds(["twice"])
-    assert f"1.0 in {stale} and 1.1 in {tmp_path / 'work'}; imported is 1.1" in clause
+    assert tells(clause, "", f"1.0 in {stale} ", f"1.1 in {tmp_path / 'work'}; ", "1.1")
 
 
 @pytest.mark.parametrize("order", [("1.0", "2.0"), ("2.0", "1.0")])
@@ -105,7 +106,7 @@ def test_records_name_the_imported_build_of_a_plugin_and_check_tells(build: Buil
         "name: tried\nreport_on: test\ntasks: [colours]\nmodels: [tiny-bert]\nstrategies: {loop: {trainer: torch-loop}}\n"
     )
     code, out, err = call("check", spec)
-    assert (code, err.count("caution: twice is installed in 2 versions")) == (0, 1), out + err
+    assert (code, err.count("caution: twice ")) == (0, 1), out + err
 
 
 def test_metadata_that_were_left_behind_do_not_hide_a_plugin(build: Build, tmp_path: Path, call: Call) -> None:

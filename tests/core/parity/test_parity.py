@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from core.calling import Call
+from messages import tells
 
 from bakeoff.cli import bakeoff
 from bakeoff.cli.parity import choose_pair, in_words
@@ -60,9 +61,8 @@ def test_the_unspoilt_loop_is_identical_to_both_built_in_trainers(tmp_path: Path
         assert verdict.identical, in_words(verdict)
         assert (verdict.identical_steps, verdict.compared_steps, verdict.differs_at) == (12, 12, None)
         assert not verdict.likely_causes + verdict.also_different
-        assert in_words(verdict)[0] == (
-            f"one and {other.strategy}: identical for 12 steps "
-            "(batches, losses, learning rates, gradient norms, weights, to the bit)"
+        assert tells(
+            in_words(verdict)[0], f"one and {other.strategy}: identical", "12 steps", "gradient norms", "weights", "to the bit"
         )
     assert {step.norm == step.unclipped_norm for step in one.steps} == {True, False}, "clipping must bite at some steps"
 
@@ -290,7 +290,7 @@ def test_a_seed_that_no_run_can_have_is_refused_in_one_line(tmp_path: Path, seed
     answer = CliRunner().invoke(bakeoff, ["parity", str(tmp_path / "spec.yaml"), "--seed", seed])
     assert answer.exit_code == 2
     (told,) = (line for line in answer.output.splitlines() if line.startswith("Error: "))
-    assert told == f"Error: Invalid value for '--seed': {seed} is not in the range 0<=x<={LARGEST_SEED}."
+    assert tells(told, "Error: ", "'--seed'", f"{seed} ", f"<={LARGEST_SEED}.")
 
 
 def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path, call: Call) -> None:
@@ -307,8 +307,8 @@ def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path, call: C
         )
 
     same = parity("--steps", "3")
-    assert (same.returncode, same.stderr) == (0, "tracing one ...\ntracing api ...\n")
-    assert same.stdout.startswith("one and api: identical for 3 steps (batches,")
+    assert (same.returncode, same.stderr.count("tracing ")) == (0, 2)
+    assert tells(same.stdout, "one and api: identical", "3 steps (batches,")
     different = parity("--strategies", "one,two", "--json")
     assert different.returncode == 1, different.stderr
     verdict = json.loads(different.stdout)

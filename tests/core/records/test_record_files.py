@@ -271,7 +271,7 @@ def test_one_run_under_four_seeds_is_no_four_runs() -> None:
     plain = json.loads(dump(whole_declared()))
     first = plain["runs"][0]
     plain["runs"] = [first | {"seed": seed} for seed in range(4)]
-    with pytest.raises(DamageError, match="two runs of the plan have the id"):
+    with pytest.raises(DamageError, match=r"two runs .* the id"):
         read_part(Declared, sealed(plain), HERE)
     plain["runs"] = [first] * 4
     with pytest.raises(DamageError, match="occurs twice"):
@@ -334,7 +334,7 @@ def test_a_file_larger_than_any_of_its_kind_is_not_parsed() -> None:
 @pytest.mark.parametrize("seal", ["", "0" * 64, "f" * 64, None, 5, ...])
 def test_no_word_in_the_place_of_a_checksum_switches_it_off(kind: type[Part], seal: Any) -> None:
     content = json.dumps(altered(kind, "seal", seal)).encode()
-    with pytest.raises(DamageError, match=r"was altered|is damaged: seal|own checksum"):
+    with pytest.raises(DamageError, match=r"altered|damaged: seal|checksum"):
         read_part(kind, content, HERE)
 
 

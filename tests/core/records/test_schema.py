@@ -135,7 +135,7 @@ def test_a_plan_without_looks_has_a_fixed_number_of_seeds() -> None:
 
 @pytest.mark.parametrize("version", [0, SCHEMA_VERSION + 1, "1", True, None, 1.0])
 def test_versions_that_nobody_wrote_are_refused_as_such(version: Any) -> None:
-    with pytest.raises(StoreError, match=f"schema version .*; this bakeoff reads {SCHEMA_VERSION}"):
+    with pytest.raises(StoreError, match=f"schema version .*reads {SCHEMA_VERSION}"):
         read(Declared, PLAN | {"schema_version": version})
 
 

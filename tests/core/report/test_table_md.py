@@ -28,6 +28,7 @@ from builders import (
     run_id,
 )
 from click.testing import CliRunner
+from messages import tells
 
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.cli.table import table
@@ -140,8 +141,8 @@ def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_pat
     assert cells(text, "trainer-api")["learning rate"] == "5e-5"
     assert cells(text, "lora")["method"] == "lora"
     assert "trainer" not in cells(text, "lora")
-    assert "lora 1 (bakeoff 0.1.0) with r 8, alpha 16" in flowing(text)
-    assert "**recipe**: training length 3 epochs, batch size 8, betas 0.9 / 0.999" in flowing(text)
+    assert tells(flowing(text), "", "lora 1 (bakeoff 0.1.0) ", "r 8, alpha 16")
+    assert tells(flowing(text), "", "**recipe**: ", "3 epochs", "size 8", "betas 0.9 / 0.999")
     assert "torch 2.13.0" in text
     assert "train 3,668 examples" in text
 
@@ -202,7 +203,7 @@ def test_a_row_has_its_interval_its_rank_and_its_difference_to_the_baseline(tmp_
     assert duel["verdict"] == "better"
     assert duel["p (Holm)"] == "< 0.001"
     assert float(duel["test accuracy − trainer-api"]) > 10
-    assert "**better is better than trainer-api: " in text
+    assert tells(text, "", "**better ", "than trainer-api: ")
     with (tmp_path / "x" / "table.csv").open(newline="") as stream:
         rows = {row["strategy"]: row for row in csv.DictReader(stream)}
     assert (rows["better"]["verdict"], rows["better"]["rank_low"], rows["better"]["rank_high"]) == ("better", "1", "1")
@@ -231,7 +232,7 @@ def test_what_a_trainer_owns_is_told_in_its_row(tmp_path: Path) -> None:
     text = show(make_folder_of(tmp_path / "x", [make_record("own-way", owns=["order", "steps"]), make_record()]))
     assert "owns order, steps" in cells(text, "own-way")["warnings"]
     assert "owns" not in cells(text, "trainer-api")["warnings"]
-    assert "owns order, steps: own-way's trainer does this its own way" in flowing(text)
+    assert tells(flowing(text), "", "owns order, steps: ")
 
 
 def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path) -> None:
@@ -240,8 +241,8 @@ def test_other_environments_are_flagged_and_their_times_set_apart(tmp_path: Path
     assert "machine-changed" in cells(text, "elsewhere")["warnings"]
     assert cells(text, "elsewhere", nth=1)["train s"] == "(690.0 ± 0.0)"
     assert cells(text, "trainer-api", nth=1)["train s"] == "690.5 ± 0.7"
-    assert "torch 2.12.0 instead of 2.13.0 in 1 of 2 runs" in flowing(text)
-    assert "a Mac instead of AMD EPYC, 2 threads in 1 of 2 runs" in flowing(text)
+    assert tells(flowing(text), "", "torch 2.12.0 ", "2.13.0 ", "1 of 2 runs")
+    assert tells(flowing(text), "", "a Mac ", "AMD EPYC, 2 threads ", "1 of 2 runs")
 
 
 @pytest.mark.parametrize(("other", "time"), [("AVX2", "(690.0)"), (None, "690.0")])
@@ -252,14 +253,14 @@ def test_another_instruction_set_is_another_machine(other: str | None, time: str
     ]
     text = show(make_folder_of(tmp_path / "x", records))
     assert cells(text, "else", nth=1)["train s"] == time
-    assert ("instruction set AVX2 instead of AVX512 in 1 of 1 runs" in flowing(text)) == (other is not None)
+    assert tells(flowing(text), "", "AVX2 ", "AVX512 ", "1 of 1 runs") == (other is not None)
 
 
 def test_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
     records = both()
     text = show(make_folder_of(tmp_path / "x", records[:-1], undone=records[-1:]))
     assert cells(text, "manual-loop")["n"] == "2 of 3"
-    assert "1 of 6 declared runs has no record that can be used: manual-loop (seed 2)" in flowing(text)
+    assert tells(flowing(text), "", "1 of 6 ", "manual-loop (seed 2)")
 
 
 def test_an_experiment_without_a_record_is_a_table_of_dashes(tmp_path: Path) -> None:
@@ -273,7 +274,7 @@ def test_a_damaged_record_is_named_and_the_rest_stands(tmp_path: Path) -> None:
     damaged = folder / "records" / run_id("manual-loop", 2) / "record.json"
     damaged.write_text("{")
     text = show(folder)
-    assert re.search(rf"damaged and left out: \S*{run_id('manual-loop', 2)}/record.json", flowing(text))
+    assert tells(flowing(text), "", "damaged and left out: ", f"{run_id('manual-loop', 2)}/record.json")
     assert (cells(text, "manual-loop")["n"], cells(text, "trainer-api")["n"]) == ("2 of 3", "3")
 
 
@@ -281,7 +282,7 @@ def test_foreign_records_are_only_counted(tmp_path: Path) -> None:
     folder = make_folder_of(tmp_path / "x", [*both(), make_record("foreign")])
     declare(folder, both())
     text = show(folder)
-    assert "- undeclared-runs (caution): 1 record in the folder is of runs that mrpc does not declare" in flowing(text)
+    assert tells(flowing(text), "", "- undeclared-runs (caution): 1 record ", "mrpc ")
     assert "foreign" not in text.replace(str(tmp_path), "")
 
 
@@ -294,8 +295,8 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     assert cells(text, "trainer-api")["test accuracy★"] == "86.00 ± 1.41"
     row = cells(text, "manual-loop")
     assert (row["test accuracy★"], row["n"], row["failed"], row["warnings"]) == ("–", "0", "3", "failed-runs")
-    assert "trainer-api seed 0, timed out: 'it took over 5 s'" in flowing(text)
-    assert "manual-loop seed 0 to 2, crashed: 'it is gone'" in flowing(text)
+    assert tells(flowing(text), "", "trainer-api seed 0, timed out: ", "5 s")
+    assert tells(flowing(text), "", "manual-loop seed 0 to 2, ", "crashed: ")
 
 
 def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> None:
@@ -307,8 +308,8 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     records[1] = records[1].model_copy(update={"process_notes": [code]})
     folder = make_folder_of(tmp_path / "x", records)
     told = flowing(show(folder))
-    assert f"- trainer-api, seed 0, 1: {hung} - " in told
-    assert "- manual-loop, seed 0: the run's process: exit code 3 (phase save: \\`x\\` \\| y)" in told
+    assert tells(told, "", "- trainer-api, seed 0, 1: ", f"{hung} - ")
+    assert tells(told, "", "- manual-loop, seed 0: ", "exit code 3 ", "save: \\`x\\` \\| y")
     (only,) = json.loads(show(folder, "--json"))["groups"]
     assert [[note["seed"] for note in row["process_notes"]] for row in only["rows"]] == [[0, 1], [0]]
     assert cells(show(folder), "trainer-api") == cells(plain, "trainer-api"), "it stands in every mean"
@@ -423,10 +424,10 @@ def test_beside_says_in_how_many_runs_the_weights_are_the_same(tmp_path: Path) -
     row = cells(text, "manual-loop")
     assert row["same weights"] == "2 of 3"
     assert (row["test accuracy here"], row["test accuracy there"]) == ("86.00 ± 0.00", "84.00 ± 3.46")
-    assert "the same to the bit (sha256) in 5 of 6 runs" in flowing(text)
+    assert tells(flowing(text), "", "(sha256) in 5 of 6 ")
     assert not (tmp_path / "here" / "table.md").exists()
     same = show(tmp_path / "here", "--beside", str(tmp_path / "here"))
-    assert "the same to the bit (sha256) in all 6 runs" in flowing(same)
+    assert tells(flowing(same), "", "(sha256) in all 6 ")
 
 
 def unequal(here: Record, there: Record) -> Unequal | None:
@@ -466,19 +467,19 @@ def test_beside_knows_no_reason_where_nothing_recorded_differs(tmp_path: Path) -
     make_folder_of(tmp_path / "here", [here])
     make_folder_of(tmp_path / "there", [there])
     text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
-    assert "nothing that is recorded differs" in text
-    assert "differ by at most 0.00 points of accuracy on test" in text
+    assert "nothing that is recorded" in text
+    assert tells(text, "", "0.00 points of accuracy", "test")
 
 
 def test_beside_says_what_differs(tmp_path: Path) -> None:
     make_folder_of(tmp_path / "here", [make_record()])
     make_folder_of(tmp_path / "there", [make_record(hardware="a Mac", torch="2.12.0", test_data="others"), make_record(seed=1)])
     text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
-    assert "The data of test differ, so the scores are not of the same examples" in text
+    assert tells(text, "", "data of test differ, ")
     assert "The hardware differs" in text
-    assert "torch 2.13.0 here, 2.12.0 there" in text
-    assert "Only the 1 that both declare count, of 1 runs here and 2 runs there" in text
-    assert "The hardware differs: seconds are not comparable." in text
+    assert tells(text, "", "torch 2.13.0 here, ", "2.12.0 there")
+    assert tells(text, "", "Only the 1 ", "1 runs here", "2 runs there")
+    assert tells(text, "", "hardware differs: ", "not comparable.")
 
 
 def test_beside_puts_seconds_in_parentheses_where_the_machine_was_not_equally_fast(tmp_path: Path) -> None:
@@ -494,13 +495,13 @@ def test_beside_puts_seconds_in_parentheses_where_the_machine_was_not_equally_fa
     Store(tmp_path / "there").add_control(make_control(8.0))
     assert seconds() == ("(690.0)", "(460.0)")
     text = flowing(show(tmp_path / "here", "--beside", str(tmp_path / "there")))
-    assert "The control run moved by 50 % (at most 10 % is tolerated): seconds are not comparable." in text
+    assert tells(text, "", "50 % ", "10 % ", "not comparable.")
 
 
 def test_beside_refuses_experiments_without_a_common_run(tmp_path: Path) -> None:
     make_folder_of(tmp_path / "here", [make_record(seed=0)])
     make_folder_of(tmp_path / "there", [make_record(seed=1)], name="other")
-    with pytest.raises(StoreError, match="'mrpc' and 'other' have no run in common"):
+    with pytest.raises(StoreError, match=r"'mrpc' and 'other' .* no run"):
         show(tmp_path / "here", "--beside", str(tmp_path / "there"))
 
 
@@ -552,6 +553,6 @@ def test_run_with_nothing_to_do_shows_the_table_and_loads_no_torch(tmp_path: Pat
     done = subprocess.run([sys.executable, "-c", program, str(spec)], capture_output=True, text=True, check=False)
     assert done.returncode == (1 if failing else 0), done.stderr
     assert done.stderr.strip().endswith("[]")
-    assert done.stdout.startswith("all 4 runs are recorded, 1 failed\n" if failing else "all 4 runs are recorded\n")
+    assert tells(done.stdout, "all 4 runs ", *["1 failed\n"] * failing)
     assert cells(done.stdout, "trainer-api")["n"] == ("1" if failing else "2")
     assert (tmp_path / "x" / "table.csv").is_file()

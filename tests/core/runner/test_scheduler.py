@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from messages import tells
 
 from bakeoff.contracts.task import Paths
 from bakeoff.machine import hardware
@@ -48,7 +49,8 @@ def test_where_memory_is_short_it_waits_and_says_so_once(scheduler: Scheduler, m
     with_free(int(1.5 * GIB), monkeypatch)
     assert not scheduler.has_room()
     assert not scheduler.has_room()
-    assert scheduler.progress == ["only 1.5 GiB of memory are free, and a run took 2.0 GiB: the next run waits"]
+    (line,) = scheduler.progress
+    assert tells(line, "only 1.5 GiB ", "2.0 GiB: ", "next run")
     with_free(8 * GIB, monkeypatch)
     assert scheduler.has_room(), "when others have ended"
 

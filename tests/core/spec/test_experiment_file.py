@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from messages import tells
 from pydantic import ConfigDict, Field, ValidationError
 
 from bakeoff.contracts.component import Component
@@ -150,7 +151,7 @@ def test_what_is_no_mapping_in_yaml_is_refused_in_a_line(tmp_path: Path, content
 @pytest.mark.timeout(60)  # at once; a recursive reader takes long to overflow
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- "])
 def test_deep_nesting_is_refused(opening: str) -> None:
-    assert f"nested deeper than {MAX_DEPTH} levels" in only_problem(f"name: toy\ntasks:\n  {opening * 100_000}")
+    assert tells(only_problem(f"name: toy\ntasks:\n  {opening * 100_000}"), "", f"{MAX_DEPTH} levels")
 
 
 def test_an_alias_bomb_is_refused_before_it_expands() -> None:
@@ -195,7 +196,7 @@ def test_line_endings_and_a_byte_order_mark_change_nothing(tmp_path: Path, endin
     path = tmp_path / "spec.yaml"
     path.write_bytes(b"\xef\xbb\xbf" + (GOOD + "sedes: 3\n").replace("\n", ending).encode())
     _, problems, _ = read_document(path).read(ANY)
-    assert str(problems[0]) == f"{path}:6:1: sedes: no key 'sedes'; did you mean 'seeds'?"
+    assert tells(str(problems[0]), f"{path}:6:1: sedes: ", "'seeds'?")
 
 
 # --- keys and values -----------------------------------------------------------------------------------------------------
@@ -329,10 +330,9 @@ def test_what_is_wrong_is_said_with_what_is_valid_and_what_was_given(line: str, 
 
 def test_unknown_keys_are_found_at_every_level_by_the_keys_of_that_level() -> None:
     text = changed("strategies: {trainer: {trainer: x, recipes: {}}}") + "margins: 1\n"  # a strategy named like a key
-    assert [str(problem) for problem in problems_in(text)] == [
-        "spec.yaml:5:36: strategies.trainer.recipes: no key 'recipes'; did you mean 'recipe'?",
-        "spec.yaml:6:1: margins: no key 'margins'; did you mean 'margin'?",
-    ]
+    first, second = map(str, problems_in(text))
+    assert tells(first, "spec.yaml:5:36: strategies.trainer.recipes: ", "'recipe'?")
+    assert tells(second, "spec.yaml:6:1: margins: ", "'margin'?")
 
 
 def test_six_mistakes_are_six_lines_each_at_its_place() -> None:

@@ -12,7 +12,7 @@ from bakeoff.training.flops import COUNTED_STEPS, Counter, counted_steps, extrap
 
 PLANTED = Path(__file__).parents[2] / "thirdparty" / "planted"
 ROW = "{one: {trainer: torch-loop}}"
-RECIPE = "{epochs: 10, batch_size: 4, learning_rate: 1e-3}"
+RECIPE = "{epochs: 5, batch_size: 4, learning_rate: 1e-3}"
 
 
 @pytest.fixture(autouse=True)

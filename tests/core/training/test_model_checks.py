@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from builders import task_info
+from messages import tells
 from plugins.checkpoints import POSITIONS, WORDS, edit, model_of, save
 
 from bakeoff.contracts.model import Encoding
@@ -100,7 +101,7 @@ def test_a_model_that_takes_other_lengths_in_training_is_refused_before_it(tmp_p
     folder = save(tmp_path, model_of("reformer"), "reformer")
     message = refusal(folder)
     assert "accepts otherwise: ValueError:" in message
-    assert message.endswith("use `padding: max_length` with that length as max_length")
+    assert tells(message, "", "`padding: max_length`", "max_length")
     check(folder, max_length=POSITIONS, padding="max_length")
 
 
@@ -125,7 +126,7 @@ def test_a_checkpoint_whose_outputs_have_no_names_passes(family: str, tmp_path: 
 def test_attention_over_the_padding_is_refused_unless_all_rows_are_padded_alike(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
     message = refusal(folder)
-    assert message.startswith("its prediction depends on the other texts of a batch: ")
+    assert tells(message, "its prediction ", "other texts")
     assert "`padding: max_length`" in message
     check(folder, padding="max_length")
 
@@ -136,10 +137,7 @@ def test_pad_tokens_that_differ_are_refused_with_both(family: str, padding: str,
     folder = save(tmp_path, model_of(family), family)
     edit(folder / "config.json", pad_token_id=2)
     message = refusal(folder)
-    assert message.startswith("its prediction depends on the other texts of a batch: ")
-    assert message.endswith(
-        "Its tokenizer pads with 1 ('<pad>'), its config.json has pad_token_id 2 ('</s>'): set it to 1 in config.json"
-    )
+    assert tells(message, "its prediction ", "other texts", "1 ('<pad>')", "pad_token_id 2 ('</s>'): ", "to 1 in config.json")
 
 
 @pytest.mark.parametrize("family", ["gpt2", "llama", "biogpt"])
@@ -147,12 +145,12 @@ def test_a_decoder_without_a_pad_token_is_told_with_the_cure(family: str, tmp_pa
     folder = save(tmp_path, model_of(family, pad_token_id=None), family)
     message = refusal(folder)
     assert "row 'dev-1'" in message
-    assert message.endswith("add \"pad_token_id\": 1 to it, which is the tokenizer's ('<pad>')")
+    assert tells(message, "", '"pad_token_id": 1', "('<pad>')")
 
 
 def test_a_tokenizer_without_a_pad_token_is_told_with_the_cure(tmp_path: Path) -> None:
     folder = save(tmp_path, model_of("gpt2"), "gpt2", pad_token=None)
-    with pytest.raises(ModelError, match=r"has no padding token, .*resize_token_embeddings.*config.pad_token_id"):
+    with pytest.raises(ModelError, match=r"no padding token, .*resize_token_embeddings.*config.pad_token_id"):
         load_tokenizer(folder)
 
 
@@ -188,9 +186,7 @@ def test_texts_of_one_length_are_compared_with_a_shorter_one(tmp_path: Path) -> 
 def test_tokens_beyond_the_embeddings_are_refused_with_the_row(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family, vocab_size=WORDS - 10), family)
     message = refusal(folder, [*TEXTS, "w8 w55 w9"])
-    assert message.startswith(
-        "its tokenizer gives token 55 ('w55', row 'dev-4' of dev), and the model's embeddings have 50 rows"
-    )
+    assert tells(message, "its tokenizer ", "55 ('w55', row 'dev-4' of dev), ", "50 rows")
     assert "resize_token_embeddings" in message
     check(folder, TEXTS)  # nobody asks for the words that it lacks
 
@@ -203,9 +199,7 @@ def test_a_pad_token_beyond_the_embeddings_is_refused(tmp_path: Path) -> None:
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(folder)
     edit(folder / "config.json", pad_token_id=WORDS)
-    assert refusal(folder).startswith(
-        f"its tokenizer gives token {WORDS} ('[PAD]', its padding), and the model's embeddings have"
-    )
+    assert tells(refusal(folder), f"its tokenizer gives token {WORDS} ('[PAD]', ", "embeddings")
 
 
 def test_a_token_type_that_the_model_does_not_know_is_refused(tmp_path: Path) -> None:
@@ -215,7 +209,7 @@ def test_a_token_type_that_the_model_does_not_know_is_refused(tmp_path: Path) ->
     prepared = HubModel().prepare(pair, options, Encoding(32, "longest"))
     rows = prepared.encode({"text": TEXTS, "other": TEXTS})
     made = load_classifier(folder, pair).model
-    with pytest.raises(ModelError, match=r"its tokenizer gives token type 1 \(row '0' of dev\), and the model knows 1: "):
+    with pytest.raises(ModelError, match=r"token type 1 \(row '0' of dev\), .* 1: "):
         ModelCheck(made, prepared, prepared, {"dev": rows}, lambda split, number: str(number), "cpu").run()
 
 
@@ -227,7 +221,7 @@ def test_weights_that_are_no_numbers_are_refused(value: str, tmp_path: Path) -> 
     with torch.no_grad():
         model.roberta.encoder.layer[1].output.dense.weight[3, 5] = float(value)
     message = refusal(save(tmp_path, model, "roberta"))
-    assert message.startswith("its weights hold NaN or infinity in 1 of ")
+    assert tells(message, "its weights ", "NaN or infinity", "1 of ")
     assert "first roberta.encoder.layer.1.output.dense.weight" in message
 
 
@@ -239,7 +233,7 @@ def test_weights_that_are_all_zero_are_refused(tmp_path: Path) -> None:
         for parameter in model.parameters():
             parameter.zero_()
     message = refusal(save(tmp_path, model, "roberta"))
-    assert re.match(r"of its \d+ matrices \d+ are all zero, first roberta\.embeddings\.word_embeddings\.weight", message)
+    assert re.match(r"of its \d+ matrices \d+ .* first roberta\.embeddings\.word_embeddings\.weight", message)
 
 
 # --- texts ---------------------------------------------------------------------------------------------------------------
@@ -249,7 +243,7 @@ def test_weights_that_are_all_zero_are_refused(tmp_path: Path) -> None:
 def test_an_end_of_text_within_a_text_is_refused_with_its_row(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
     message = refusal(folder, [*TEXTS, "w5 </s> w6"])
-    assert message.startswith("it needs the end-of-text token '</s>' equally often in all texts: 1 times in row 'dev-")
+    assert tells(message, "", "end-of-text token '</s>'", "1 times", "row 'dev-")
     assert "row 'dev-4'" in message
 
 
@@ -262,7 +256,7 @@ def test_a_token_that_fails_is_not_taken_for_a_text_too_long(tmp_path: Path, mon
     monkeypatch.setattr("bakeoff.training.model_checks.words_of", lambda model: None)  # as of a model that does not tell
     folder = save(tmp_path, model_of("gpt2", vocab_size=WORDS - 10), "gpt2")
     message = refusal(folder, [*TEXTS, "w8 w55 w9 w9"])
-    assert message.startswith("its forward pass fails on row 'dev-4' of dev (4 tokens): IndexError: ")
+    assert tells(message, "its forward pass ", "row 'dev-4' of dev (4 tokens): IndexError: ")
     assert "max_length" not in message
 
 
@@ -270,14 +264,14 @@ def test_a_token_that_fails_is_not_taken_for_a_text_too_long(tmp_path: Path, mon
 @pytest.mark.parametrize("family", ["bert", "roberta", "modernbert"])
 def test_a_tokenizer_that_makes_no_mask_is_told_with_the_cure(family: str, padding: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family, model_input_names=["input_ids"])
-    assert refusal(folder, padding=padding).endswith(
-        "Its tokenizer marks no padding: add attention_mask to model_input_names in tokenizer_config.json, beside input_ids"
+    assert tells(
+        refusal(folder, padding=padding), "", "attention_mask ", "model_input_names ", "tokenizer_config.json, ", "input_ids"
     )
 
 
 def test_a_text_without_any_token_is_refused(tmp_path: Path) -> None:
     folder = save(tmp_path, model_of("gpt2"), "gpt2")
-    assert refusal(folder, [*TEXTS, "  "]).startswith("its tokenizer makes no token of row 'dev-4' of dev: ")
+    assert tells(refusal(folder, [*TEXTS, "  "]), "its tokenizer ", "row 'dev-4' of dev: ")
     check(save(tmp_path / "bert", model_of("bert"), "bert"), [*TEXTS, "  "])  # it has [CLS] and [SEP]
 
 
