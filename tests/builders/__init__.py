@@ -53,6 +53,7 @@ from builders.records import (
     sha256,
 )
 from builders.runs import drawn_answers, make_run, make_runs, right_by_pattern, task_info
+from builders.timings import make_timed, make_timing
 
 __all__ = [
     "BASELINE",
@@ -97,6 +98,8 @@ __all__ = [
     "make_runs",
     "make_selection",
     "make_steps",
+    "make_timed",
+    "make_timing",
     "make_whole_run",
     "not_judged",
     "parquet",

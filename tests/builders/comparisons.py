@@ -10,7 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning, Ratio, SliceScore
+from bakeoff.analysis.findings import (
+    Calibration,
+    Comparison,
+    ComparisonGroup,
+    CostAxis,
+    ImportedRow,
+    NamedWarning,
+    Ratio,
+    SliceScore,
+)
 from bakeoff.analysis.results import Budget, Checks, Fact, Pair, Row, Score
 from bakeoff.analysis.summary.rows import describe, layouts
 from bakeoff.records.experiment import Experiment
@@ -188,6 +197,15 @@ def make_comparison(
             "to_baseline": to_baseline,
             "all_pairs": every,
             "costs": [ratio(row.strategy, names[0], records) for row in scored[1:]],
+            "cost_axis": CostAxis(
+                quantity="train_seconds",
+                title="train seconds of a run, timed in turns",
+                amounts={
+                    row.strategy: (spread.mean, 0.95 * spread.mean, 1.06 * spread.mean)
+                    for row in scored
+                    if (spread := row.train_seconds)
+                },
+            ),
             "calibration": calibration,
             **changes,
         }
@@ -223,8 +241,7 @@ def ratio(first: str, second: str, records: Sequence[Record]) -> Ratio:
         ratio=found,
         low=found * 0.95,
         high=found * 1.06,
-        p=0.2,
-        seeds=5,
+        rounds=40,
         comparable=True,
         reason="",
     )

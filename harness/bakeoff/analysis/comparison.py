@@ -14,17 +14,20 @@ import numpy as np
 
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparability import shown
+from bakeoff.analysis.costs import compared_cost, cost_ratios, timings_of
 from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import nothing_scored
 from bakeoff.analysis.flags.wording import Judged
 from bakeoff.analysis.looks import course_of, pairs_of, summary_of
+from bakeoff.analysis.machines import unlike_times
 from bakeoff.analysis.outputs import Outputs, why_uncut
-from bakeoff.analysis.pareto import cost_ratios, front_of
+from bakeoff.analysis.pareto import front_of
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
 from bakeoff.analysis.results import Collapsed, Pair, Row
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts, unscored_of
+from bakeoff.analysis.timings import RunTime
 from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.analysis.withholding import mark_of, slices_with_history
 from bakeoff.contracts.metric import called, known_as
@@ -84,7 +87,9 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
     tested = [pair for pair in compared if all(prepared.has_learned(side.name) for side in (pair.first, pair.second))]
     declared = prepared.experiment.declared
-    front = front_of(layout.succeeded, prepared.rankings[0], tested, terms, controls)
+    timings = timings_of(prepared.experiment.timings, layout.succeeded, baseline)
+    cost = compared_cost(layout.succeeded, baseline, timings)
+    front = front_of(prepared.rankings[0], tested, terms, cost)
     if course is None:
         pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
         to_baseline = prepared.judged(pairs_with_baseline, thorough=True)
@@ -103,11 +108,14 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "margin_note": prepared.margin_note,
             "one_example": prepared.one_example,
             "rankings": prepared.rankings[1],
-            "rows": _judged_rows(prepared, all_pairs, front),
+            "rows": _judged_rows(prepared, all_pairs, front, timings.run_times),
             "to_baseline": to_baseline,
             "all_pairs": all_pairs,
             "looks": taken,
-            "costs": cost_ratios(layout.succeeded, baseline, controls),
+            "costs": cost_ratios(layout.succeeded, baseline, timings),
+            "cost_axis": cost.axis if cost else None,
+            "timed_on": timings.told,
+            "unlike_times": unlike_times(layout.succeeded, baseline, controls),
             "slices": slices_with_history(
                 slice_scores(split, prepared.metric, baseline=baseline, strategies=learned, label_names=prepared.data.labels),
                 declared,
@@ -117,7 +125,7 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             else [],
             "calibration": calibration_of(prepared.learned),
             "imported": _imported(prepared),
-            "notes": _notes(prepared),
+            "notes": [*_notes(prepared), *timings.notes(prepared.experiment.commands("time"))],
         }
     )
     group = group.model_copy(update={"answer": answer_on(group)})
@@ -136,7 +144,12 @@ def _commands(experiment: Experiment) -> list[str]:
 # --- the parts of a group ------------------------------------------------------------------------------------------------
 
 
-def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapping[str, tuple[float, list[str]]]) -> list[Row]:
+def _judged_rows(
+    prepared: PreparedGroup,
+    all_pairs: Sequence[Pair],
+    front: Mapping[str, tuple[float, list[str]]],
+    run_times: Mapping[str, RunTime],
+) -> list[Row]:
     """The leaderboard's rows with what follows from comparing them: intervals, ranks, runs that collapsed, and whether another
     row is both better and cheaper (`front`)."""
     ranks = {} if prepared.crowded or not prepared.judges or _unranked(prepared, all_pairs) else _ranks(prepared, all_pairs)
@@ -146,6 +159,7 @@ def _judged_rows(prepared: PreparedGroup, all_pairs: Sequence[Pair], front: Mapp
         name, scores = row.strategy, prepared.scores(row)
         added: dict[str, Any] = {
             "scores": scores,
+            "timed": run_times.get(name),
             "unscored": unscored_of(prepared.averaged(name)),
             "ranking": prepared.rankings[0].get(name, 0),
             "collapsed": [

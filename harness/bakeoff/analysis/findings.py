@@ -17,22 +17,35 @@ from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit
 from bakeoff.records.schema import Data, Declared, Environment
 
+Quantity = Literal["train_seconds", "evaluate_seconds", "total_seconds", "flops", "peak_memory", "trainable"]
+"""Seconds are those of a run by `bakeoff time`; memory and operations those of recorded runs."""
+
 
 class Ratio(Part):
-    """A cost of `first` over that of `second`: geometric means, 95 % interval by paired t on logs."""
+    """A cost of `first` over that of `second`, with a 95 % interval: of seconds by the median over rounds of turns, of memory
+    by t on logs, of operations none."""
 
     first: str
     second: str
-    quantity: Literal["train_seconds", "evaluate_seconds", "total_seconds", "peak_memory"]
+    quantity: Quantity
     ratio: float | None
     """None where a cost is not a positive number."""
     low: float | None
     high: float | None
-    p: float | None
-    seeds: int
+    rounds: int
+    """In which both took turns; 0 where nothing was timed."""
     comparable: bool
     reason: str
     """Why not, or what to mind; empty where there is nothing."""
+
+
+class CostAxis(Part):
+    """The cost that quality is set against."""
+
+    quantity: Quantity
+    title: str
+    amounts: dict[str, tuple[float, float | None, float | None]]
+    """Row -> amount in the unit of the title, and its 95 % interval."""
 
 
 class NamedWarning(Part):
@@ -178,6 +191,12 @@ class ComparisonGroup(Part):
     """Every row against the baseline."""
     looks: Looks | None = None
     """None where the number of seeds is fixed."""
+    cost_axis: CostAxis | None = None
+    """None where there is no cost by which two rows can be compared."""
+    timed_on: str = ""
+    """When, and on which machine, `bakeoff time` measured; empty where no time that it measured is used."""
+    unlike_times: dict[str, str] = Field(default_factory=dict)
+    """Row -> why the seconds of its recorded runs are not comparable with the baseline's; nothing where they may be."""
     slices: list[SliceScore] = Field(default_factory=list)
     calibration: list[Calibration] = Field(default_factory=list)
     imported: list[ImportedRow] = Field(default_factory=list)
@@ -224,14 +243,8 @@ class ComparisonGroup(Part):
 
     @property
     def times_differ(self) -> dict[str, str]:
-        """Strategy -> why its times are not comparable with the baseline's; empty where they are."""
-        ratios = self.ratios
-        return {
-            row.strategy: ratio.reason
-            if (ratio := ratios.get((row.strategy, "train_seconds"))) is not None and not ratio.comparable
-            else "; ".join(row.elsewhere)
-            for row in self.rows
-        }
+        """Strategy -> why the times of its recorded runs are not comparable with the baseline's; empty where they are."""
+        return {row.strategy: self.unlike_times.get(row.strategy) or "; ".join(row.elsewhere) for row in self.rows}
 
     def majority_baseline_of(self, split: str, metric: str) -> float | None:
         """The score of the majority baseline."""

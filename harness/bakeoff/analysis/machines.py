@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 
 from bakeoff.records.provenance import (
@@ -55,6 +55,13 @@ def why_no_time(first: Sequence[Record], second: Sequence[Record], controls: Seq
     if unlike := why_no_hardware(first, second):
         return unlike
     return why_moved(controls, hardware=first[0].environment.hardware)
+
+
+def unlike_times(rows: Mapping[str, Sequence[Record]], baseline: str, controls: Sequence[Control]) -> dict[str, str]:
+    """Row -> why the seconds of its runs are not comparable with the baseline's; nothing of rows where they may be."""
+    there = rows.get(baseline, ())
+    found = {name: why_no_time(records, there, controls) for name, records in rows.items() if records and name != baseline}
+    return {name: reason for name, reason in found.items() if reason}
 
 
 def why_moved(controls: Sequence[Control], *, hardware: str) -> str:

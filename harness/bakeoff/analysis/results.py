@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from bakeoff.analysis.summary.compute import Work
+from bakeoff.analysis.timings import RunTime
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.model import HeadOrigin
 from bakeoff.records.schema import Attempt
@@ -154,6 +155,8 @@ class Row(Part):
     final_sha256: dict[int, str]
     """Seed -> hash of the trained weights."""
     work: Work
+    timed: RunTime | None = None
+    """What a run takes by `bakeoff time`; None where that has not measured it as it was run."""
 
     ranking: int = 0
     """Rows of one ranking have the same comparability key; only they are ranked against each other. 0 is the baseline's."""
@@ -173,7 +176,7 @@ class Row(Part):
     """One-sided: small where its runs that learned are better than the majority baseline, on the same examples. None where no
     run learned, or the metric is no ratio of sums."""
     front_probability: float | None = None
-    """How often, over bootstrap draws, no row of the ranking beats it on both quality and train seconds."""
+    """How often, over bootstrap draws, no row of the ranking beats it on both quality and the group's cost (`cost_axis`)."""
     dominated_by: list[str] = Field(default_factory=list)
     expected_best: list[float] = Field(default_factory=list)
     """What the best of 1, 2 and so on of its seeds scores on average, up to all of them or ten; of the primary metric on the

@@ -146,7 +146,7 @@ class Comparisons:
         | failed | Int64 | runs that ended without scores |
         | unlearned_low | float64 | 0 to 1; end of the 95 % interval of the share of runs that collapsed or failed |
         | unlearned_high | float64 | 0 to 1 |
-        | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and train seconds |
+        | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and cost |
         | warnings | string | names |
         """
         return frame((row for group in self.comparison.groups for row in _rows(group)), LEADERBOARD_COLUMNS)

@@ -27,6 +27,7 @@ VERBS = {
     "explain": "Explain a warning, a verdict or a table column, and what to do about it.",
     "gate": "Compare new results with a baseline's: pass, fail, or not enough evidence.",
     "rescore": "Score stored predictions by another metric, also on slices, without training.",
+    "time": "Measure what a run of each strategy takes, also on a machine that others use.",
     "plan": "List every run of an experiment file: its id, its state, its expected time.",
     "check": "Find all errors in an experiment file without training.",
     "parity": "Train two strategies side by side and report the first step that differs.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
+from bakeoff.runner.rounds import TimingProgress
 from bakeoff.runner.settings import Progress
-from bakeoff.text.numbers import in_seconds, with_decimals
+from bakeoff.text.numbers import count, duration, in_seconds, per_cent, with_decimals
+from bakeoff.text.words import escaped
 
 
 def result_line(run: Run, record: Record) -> str:
@@ -145,4 +148,73 @@ def make_progress() -> Iterator[Progress]:
         return
     live = LiveProgress()
     with live.bars, closing(Above(live.note)) as above, redirect_stderr(above):
+        yield live
+
+
+# --- of `bakeoff time` ---------------------------------------------------------------------------------------------------
+
+
+class PlainTimingProgress:
+    """A line when a process is started, and one every half minute."""
+
+    EVERY_SECONDS = 30.0
+
+    def __init__(self) -> None:
+        self.reported = time.monotonic()
+
+    def prepare(self, title: str, name: str, number: int, total: int) -> None:
+        self.note(f"{title}: preparing {name} ({number} of {total})")
+
+    def turn(self, title: str, *, rounds: int, widest: float, name: str, seconds_left: float) -> None:
+        if time.monotonic() - self.reported >= self.EVERY_SECONDS:
+            self.reported = time.monotonic()
+            self.note(f"{title}: {state_of(rounds, widest, name)}; at most {duration(seconds_left)} left")
+
+    def note(self, line: str) -> None:
+        print_note(escaped(line))
+
+
+class LiveTimingProgress(PlainTimingProgress):
+    """One live line by rich."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.status import Status
+
+        self.console = Console(file=as_it_is(sys.stderr))
+        self.status = Status("", console=self.console)
+
+    def prepare(self, title: str, name: str, number: int, total: int) -> None:
+        self.show(f"{title}: preparing {name} ({number} of {total})")
+
+    def turn(self, title: str, *, rounds: int, widest: float, name: str, seconds_left: float) -> None:
+        self.show(f"{title}: {state_of(rounds, widest, name)}; at most {duration(seconds_left)} left")
+
+    def show(self, line: str) -> None:
+        from rich.text import Text
+
+        self.status.update(Text(one_line(line)))
+
+    def note(self, line: str) -> None:
+        from rich.text import Text
+
+        self.console.print(Text(one_line(line)))
+
+
+def state_of(rounds: int, widest: float, name: str) -> str:
+    """How far the measurement has come."""
+    if not name:
+        return f"{count(rounds, 'round')}, all ratios certain enough"
+    certain = "" if math.isinf(widest) else f", least certain: {name}, ± {per_cent(widest, 1)}"
+    return f"{count(rounds, 'round')}{certain}"
+
+
+@contextmanager
+def make_timing_progress() -> Iterator[TimingProgress]:
+    """A live line on a terminal, plain lines elsewhere; both on standard error."""
+    if not sys.stderr.isatty():
+        yield PlainTimingProgress()
+        return
+    live = LiveTimingProgress()
+    with live.status:
         yield live

@@ -46,6 +46,10 @@ def verify(folder: Path) -> int:
             whole += 1
             failed += record.status == "failed"
     damaged += store.controls()[1]
+    try:
+        store.timings()
+    except StoreError as error:
+        damaged.append(str(error))
     missing = [run_id for run_id in wanted if run_id not in recorded]
     foreign = [run_id for run_id in recorded if run_id not in wanted]
     print_result(f"{whole} of {len(recorded)} records are undamaged" + (f", {failed} of failed runs" if failed else ""))

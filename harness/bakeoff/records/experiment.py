@@ -9,7 +9,7 @@ from typing import Any
 
 from bakeoff.contracts.metric import Metric
 from bakeoff.records.predictions import Predictions
-from bakeoff.records.schema import Control, Declared, Record
+from bakeoff.records.schema import Control, Declared, Record, Timing
 from bakeoff.text.values import command, listed
 from bakeoff.text.words import escaped
 
@@ -54,6 +54,8 @@ class Experiment:
     """How many records in the folders belong to no declared run."""
     controls: tuple[Control, ...] = ()
     """Control runs, before and after each session of training."""
+    timings: tuple[Timing, ...] = ()
+    """What `bakeoff time` measured; a folder's own labels and names of strategies."""
     trials: dict[str, Record] = field(default_factory=dict)
     """Run id -> record of each trial of a search; they serve to choose, and are never compared."""
     separated: tuple[Separated, ...] = ()

@@ -24,7 +24,7 @@ from bakeoff.records.load.metrics import metrics_of_run
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import content_of
 from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_inside, read_part
-from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, SCHEMA_VERSION, Control, Data, Declared, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, SCHEMA_VERSION, Control, Costs, Data, Declared, Record
 from bakeoff.records.silent_metrics import silent_metrics
 from bakeoff.records.store import Store
 from bakeoff.records.upgrades import upgraded
@@ -40,7 +40,7 @@ class Migrated:
     records: int = 0
     """How many records were converted, archived ones included."""
     other_files: list[str] = field(default_factory=list)
-    """Names of the plan and control runs that were converted."""
+    """Names of the plan, control runs and timings that were converted."""
     versions: set[int] = field(default_factory=set)
     """The schema versions that were converted."""
     left: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class OldRecord:
 
 
 def migrate(folder: Path) -> Migrated:
-    """Convert all records, control runs and the plan of an experiment to the current schema.
+    """Convert all records, control runs, timings and the plan of an experiment to the current schema.
 
     Ids, scores and all other files stay unchanged; each file's checksum of itself is new. A file whose old checksum does not
     fit, or that can't be read, is reported and left as it is. Raises StoreError if the folder has no records, and OSError where
@@ -81,6 +81,7 @@ def migrate(folder: Path) -> Migrated:
     found.records, found.versions = len(done), found.versions | {one.version for one in done}
     for path in sorted(store.records.glob("control-*.json")):
         _bring_other(store, path, Control, found)
+    _bring_other(store, store.costs_file, Costs, found)
     if not blocked:
         _bring_other(store, store.plan_file, Declared, found)
     _remove_torn(store, store.records)
@@ -135,8 +136,8 @@ def _replace(store: Store, old: OldRecord, record: Record) -> bool:
         store.claims.release(old.run_id)
 
 
-def _bring_other(store: Store, path: Path, kind: type[Control] | type[Declared], found: Migrated) -> None:
-    """Converts the plan, or a control run."""
+def _bring_other(store: Store, path: Path, kind: type[Control] | type[Costs] | type[Declared], found: Migrated) -> None:
+    """Converts the plan, a control run, or the timings."""
     if not path.exists() or (old := _old_file(kind, path, found)) is None:
         return
     part, _, plain = old

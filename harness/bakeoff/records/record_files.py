@@ -19,7 +19,7 @@ from bakeoff.contracts.fields import first_flaw
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.files import Tree, open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
-from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Declared, KeptModel, Record
+from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Costs, Declared, KeptModel, Record
 from bakeoff.text.values import command
 from bakeoff.text.words import escaped, quoted, shown_path
 
@@ -154,7 +154,7 @@ def sealed(content: bytes, seal: str) -> bytes:
     return b'%b"%b"%b' % (before, digest.encode(), after)
 
 
-def dump(part: Record | Declared | Control) -> bytes:
+def dump(part: Record | Declared | Control | Costs) -> bytes:
     """The bytes of a file with its checksum, as readable JSON. Raises StoreError for content that could not be read again."""
     plain = part.model_copy(update={"seal": UNSEALED}).model_dump(mode="json")
     try:
@@ -162,6 +162,8 @@ def dump(part: Record | Declared | Control) -> bytes:
             plain = gathered(plain)
             if plain["observed"]:
                 plain["observed"]["groups"] = in_columns(plain["observed"]["groups"])
+            text = laid_out(plain)
+        elif isinstance(part, Costs):
             text = laid_out(plain)
         else:
             text = json.dumps(plain, indent=1, allow_nan=False)

@@ -20,7 +20,17 @@ from bakeoff.records.history import continued
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import Rank, RecordFolders, check_content, content_of
 from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_inside, read_part, without_model
-from bakeoff.records.schema import OUTPUT_FILE, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Control, Declared, Record
+from bakeoff.records.schema import (
+    OUTPUT_FILE,
+    PREDICTIONS_FILE,
+    RECORD_FILE,
+    STEPS_FILE,
+    Control,
+    Costs,
+    Declared,
+    Record,
+    Timing,
+)
 from bakeoff.records.steps import read_steps
 from bakeoff.text.words import quoted, shown_path
 
@@ -32,6 +42,7 @@ class Store(RecordFolders):
         super().__init__(Tree(folder), folder / "records")
         self.folder = folder
         self.plan_file = self.records / "plan.json"
+        self.costs_file = self.records / "costs.json"
         self.claims = Claims(self.tree, self.records)
         self._declared: tuple[State, Declared] | None = None
         self._place: tuple[int, int] | None = None
@@ -167,6 +178,13 @@ class Store(RecordFolders):
                 damaged.append(str(error))
         return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after")), damaged
 
+    def timings(self) -> list[Timing]:
+        """What `bakeoff time` has measured; raises StoreError where it can't be read."""
+        if not os.path.lexists(self.costs_file):
+            return []
+        content = read_inside(self.records, self.costs_file.name, at_most=MOST_BYTES)
+        return read_part(Costs, content, self.costs_file).timings
+
     def refuse_links(self) -> None:
         """Raises StoreError if the folder of records or of checkpoints is a symbolic link or a file."""
         for place in (self.records, *self.records.glob(".checkpoints-*")):
@@ -211,6 +229,16 @@ class Store(RecordFolders):
 
     def add_control(self, control: Control) -> None:
         self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
+
+    def add_timing(self, timing: Timing) -> None:
+        """Writes it in the place of an earlier one of the same comparison group. A damaged file of timings is replaced."""
+        try:
+            before = self.timings()
+        except DamageError:
+            before = []
+        others = [one for one in before if (one.task, one.model) != (timing.task, timing.model)]
+        self.tree.make(self.records)
+        self.tree.write(self.costs_file, dump(Costs(timings=[*others, timing])))
 
     def begin(self, run_id: str) -> Path:
         """Makes a new folder, to be filled with the run's record and then published."""

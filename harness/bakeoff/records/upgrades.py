@@ -17,7 +17,7 @@ from typing import Any, Final
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import POINTS
 from bakeoff.kinds import KINDS
-from bakeoff.records.schema import MOST_NEW, SCHEMA_VERSION, UNSEALED, Control, Declared, Record
+from bakeoff.records.schema import MOST_NEW, SCHEMA_VERSION, UNSEALED, Control, Costs, Declared, Record
 
 Plain = dict[str, Any]
 
@@ -42,8 +42,8 @@ ADDED: Final[Mapping[tuple[type[Part], int], Mapping[str, Plain]]] = {
 """(Kind of file, schema version) -> path in it (`*`: each item of a list) -> keys that the next version adds there, with
 values."""
 
-FIRST_VERSION: Final[Mapping[type[Part], int]] = {Record: 1, Declared: 1, Control: 2}
-SEALED_SINCE: Final[Mapping[type[Part], int]] = {Record: 4, Declared: 5, Control: 5}
+FIRST_VERSION: Final[Mapping[type[Part], int]] = {Record: 1, Declared: 1, Control: 2, Costs: 6}
+SEALED_SINCE: Final[Mapping[type[Part], int]] = {Record: 4, Declared: 5, Control: 5, Costs: 6}
 """The first schema version in which a kind of file has a checksum of itself."""
 
 

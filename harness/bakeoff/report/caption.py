@@ -26,6 +26,10 @@ def legend(group: ComparisonGroup) -> str:
         "of a run summed."
         if any(row.train_seconds for row in rows)
         else "",
+        f"Run s, with its training and evaluation: of one run, measured in turns by `bakeoff time` ({group.timed_on}), with "
+        "95 % intervals of the ratios to the baseline's."
+        if group.timed_on
+        else "",
         work_legend({row.strategy: row.work for row in rows}) if any(row.work.flops is not None for row in rows) else "",
         tuning_cost(group) if group.searches else "",
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bakeoff.analysis.findings import Ratio
-from bakeoff.analysis.results import Pair, Score, Spread
+from bakeoff.analysis.findings import ComparisonGroup, Ratio
+from bakeoff.analysis.results import Pair, Row, Score, Spread
 from bakeoff.contracts.unit import Figures
 from bakeoff.text.numbers import DASH, ratio, with_decimals
 
@@ -45,6 +45,27 @@ def ratio_cell(found: Ratio | None) -> str:
 def all_runs(pair: Pair) -> str:
     """What may be said of all runs of the pair; its verdict where every run learned, or its predictions are identical."""
     return pair.all_runs.finding if pair.all_runs and pair.verdict != "identical" else pair.verdict
+
+
+TIMED = ("run s", "to baseline", "training of it s", "to baseline", "evaluation of it s", "to baseline")
+"""Titles of `timed_cells`."""
+
+
+def timed_cells(row: Row, group: ComparisonGroup) -> list[str]:
+    """What a run takes by `bakeoff time`, and its ratios to the baseline's; none where no row was timed."""
+    if not any(one.timed for one in group.rows):
+        return []
+    cells = []
+    for name, quantity in (("total", "total_seconds"), ("train", "train_seconds"), ("evaluate", "evaluate_seconds")):
+        taken = getattr(row.timed, name) if row.timed else None
+        cells += [seconds(taken.seconds if taken else None), ratio_cell(group.ratios.get((row.strategy, quantity)))]
+    return cells
+
+
+def cost_titles(group: ComparisonGroup) -> list[str]:
+    """Titles of the page's table of costs, after the names."""
+    timed = TIMED if any(row.timed for row in group.rows) else ()
+    return [*timed, "recorded train s", "recorded evaluate s", "peak MiB", "to baseline", "on the front", "dominated by"]
 
 
 def rank(found: tuple[int, int] | None) -> str:

@@ -35,16 +35,14 @@ def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: A
     import torch
 
     network.eval()
-    order = longest_first(examples)
-    batches = [order[start : start + EVALUATION_BATCH] for start in range(0, len(order), EVALUATION_BATCH)]
-    mine = []
+    batches = batches_of(examples)
     with (
         torch.no_grad()
     ):  # not inference mode: tensors that a model caches in that mode have no gradients, and training may continue
-        for rows in batches[world.rank :: world.size]:
-            batch = prepared.collate([examples[row] for row in rows])
-            output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
-            mine.append(output.float().cpu().numpy())  # (rows, n_outputs)
+        mine = [
+            predict_batch(prepared, network, [examples[row] for row in rows], device)
+            for rows in batches[world.rank :: world.size]
+        ]
     logits = None
     for rank, theirs in enumerate(world.gather(mine)):
         for rows, values in zip(batches[rank :: world.size], theirs, strict=True):
@@ -52,6 +50,19 @@ def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: A
                 logits = np.empty((len(examples), values.shape[1]), dtype=np.float32)
             logits[rows] = values
     return logits
+
+
+def batches_of(examples: Sequence[Row]) -> list[list[int]]:
+    """The row numbers of each batch, the longest examples first."""
+    order = longest_first(examples)
+    return [order[start : start + EVALUATION_BATCH] for start in range(0, len(order), EVALUATION_BATCH)]
+
+
+def predict_batch(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any) -> Any:
+    """Logits (examples, n_outputs), float32, of one forward pass; to be called where gradients are off."""
+    batch = prepared.collate(examples)
+    output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
+    return output.float().cpu().numpy()
 
 
 def longest_first(examples: Sequence[Row]) -> list[int]:

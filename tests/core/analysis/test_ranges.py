@@ -189,25 +189,6 @@ def test_errors_on_the_same_examples_are_not_shown_to_be_equal_by_twenty_example
     assert compare(wide).groups[0].to_baseline[0].verdict == "equivalent"
 
 
-@pytest.mark.parametrize("seconds", [[0.0, 1.0, 2.0], [0.0, 0.0, 0.0]])
-def test_a_ratio_to_no_time_at_all_is_withheld(seconds: list[float]) -> None:
-    answers, labels, _ = CASES["all right, against half"]
-    made = make_experiment(answers, labels, under_test=["trainer"])
-    records = []
-    for record in made.records:
-        assert record.cost is not None
-        own = seconds[record.requested.seed] if record.requested.strategy == "base" else 1.0
-        cost = record.cost.model_copy(update={"phase_seconds": record.cost.phase_seconds | {"warm-up": 0.0, "train": own}})
-        records.append(record.model_copy(update={"cost": cost}))
-    made = replace(made, records=tuple(records))
-    comparison = compare(made)
-    (cost,) = [cost for cost in comparison.groups[0].costs if cost.quantity == "train_seconds"]
-    assert (cost.ratio, cost.low, cost.comparable) == (None, None, False)
-    assert "not a positive number" in cost.reason
-    page = write_html(comparison, made.records, lambda run: None)
-    assert "× 0.00" not in page
-
-
 @pytest.mark.parametrize(
     ("metric", "value", "range_told"),
     [("accuracy", 84.07, "between 0 and 1 (84.07 points are 0.8407)"), ("f1", -0.2, "between 0 and 1")],

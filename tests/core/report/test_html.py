@@ -174,6 +174,8 @@ def hostile() -> MadeComparison:
             "title": HOSTILE,
             "to_baseline": pairs,
             "costs": costs,
+            "timed_on": HOSTILE,
+            "unlike_times": {HOSTILE: HOSTILE},
             "slices": scored,
             "notes": [HOSTILE],
             "imported": [COURSE.model_copy(update={"name": HOSTILE, "source": HOSTILE, "split": HOSTILE})],
@@ -387,11 +389,8 @@ def test_other_tests_show_the_probability_of_improvement(rich: MadeComparison) -
 def test_times_that_are_not_comparable_stand_in_parentheses_with_the_reason() -> None:
     made = make_comparison(SKILL)
     group = made.comparison.groups[0]
-    costs = [
-        ratio.model_copy(update={"comparable": False, "reason": "another machine"}) if ratio.first == "lora" else ratio
-        for ratio in group.costs
-    ]
-    comparison = made.comparison.model_copy(update={"groups": [group.model_copy(update={"costs": costs})]})
+    unlike = {"unlike_times": {"lora": "another machine"}}
+    comparison = made.comparison.model_copy(update={"groups": [group.model_copy(update=unlike)]})
     source = write_html(comparison, made.records, made.steps)
     assert re.search(r'title="another machine">\(\d', source)
     assert source.count('title="another machine">(') == 1

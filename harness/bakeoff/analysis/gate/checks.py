@@ -8,6 +8,7 @@ from itertools import chain
 
 import numpy as np
 
+from bakeoff.analysis.costs import memory
 from bakeoff.analysis.gate.candidate_baseline import (
     BASELINE,
     CANDIDATE,
@@ -19,12 +20,11 @@ from bakeoff.analysis.gate.candidate_baseline import (
 )
 from bakeoff.analysis.machines import why_no_hardware, why_no_time
 from bakeoff.analysis.pairs import comparison_of
-from bakeoff.analysis.pareto import amounts
-from bakeoff.contracts.metric import MetricFacts
+from bakeoff.contracts.metric import Floats, MetricFacts
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import Figures, Unit, figures_of
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.schema import Control
+from bakeoff.records.schema import Control, Cost
 from bakeoff.statistics import margins as limits
 from bakeoff.statistics.margins import Evidence
 from bakeoff.statistics.twoway import TwoWay
@@ -157,11 +157,17 @@ def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft
     costs = [[record.cost for record in side.records if record.cost is not None] for side in (arm.candidate, arm.baseline)]
     if few := _too_few(*map(len, costs)):
         return Draft(arm, rule, limit, obstacle=joined(why_no_pass(arm), few))
-    a, b = amounts(rule, *costs)
+    a, b = memory(*costs) if rule == "peak_memory" else _seconds(rule, *costs)
     if not (np.isfinite([*a, *b]).all() and min(*a, *b) > 0):
         return Draft(arm, rule, limit, obstacle=f"a run's {rule} is not a positive number")
     evidence = limits.cost(a, b, paired=arm.paired, allowed=cost_tolerance(limit))
     return Draft(arm, rule, limit, evidence, paired=arm.paired, obstacle=why_no_pass(arm))
+
+
+def _seconds(rule: str, a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats, Floats]:
+    """Of the runs of two sides."""
+    mine, theirs = (np.array([float(getattr(cost, rule)) for cost in side]) for side in (a, b))
+    return mine, theirs
 
 
 UNCHANGED = Evidence(change=0.0, low=0.0, high=0.0, within=True, p_beyond=1.0, needed=None)

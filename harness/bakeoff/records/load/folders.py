@@ -83,6 +83,10 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
     tried = list(dict.fromkeys(run.id for search in declared.searches.values() for run in search.trials))
     trials, damaged_trials = _usable(store, declared, tried)
     controls, damaged_controls = store.controls()
+    try:
+        timings = store.timings()
+    except DamageError as error:
+        timings, damaged_controls = [], [*damaged_controls, str(error)]
     return Experiment(
         declared,
         tuple(with_attempts(record, attempts.get(record.id, [])) for record in records),
@@ -94,6 +98,7 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
         damaged=(*damaged, *(sentence for sentence in damaged_trials if sentence not in damaged), *damaged_controls),
         foreign=len(set(store.recorded_ids()) - {*ids, *tried}),
         controls=tuple(controls),
+        timings=tuple(timings),
         trials={record.id: record for record in trials},
         source=dict.fromkeys((run.strategy for run in declared.runs), declared.name),
     )

@@ -53,6 +53,7 @@ def merged(read: Read, files: RunFiles) -> Experiment:
         damaged=tuple(chain.from_iterable(folder.damaged for folder in experiments)),
         foreign=sum(folder.foreign for folder in experiments),
         controls=tuple(chain.from_iterable(folder.controls for folder in experiments)),
+        timings=tuple(chain.from_iterable(folder.timings for folder in experiments)),
         trials={f"{number}:{trial.id}": trial.model_copy(update={"id": f"{number}:{trial.id}"}) for number, trial in trials},
         source={names[place]: experiments[place[0]].declared.name for place in names},
     )

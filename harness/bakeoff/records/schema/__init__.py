@@ -4,12 +4,14 @@ A record's folder has `record.json` (this model, at most about 8 KB), `steps.par
 seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
 `status: failed` and the reason.
 
-Beside the runs lie `plan.json` (`Declared`), and `control-SESSION-before.json` and `-after.json` (`Control`). `bakeoff migrate`
-converts files of an older schema version to this one; what an older Bakeoff did not record is None.
+Beside the runs lie `plan.json` (`Declared`), `control-SESSION-before.json` and `-after.json` (`Control`), and `costs.json`
+(`Costs`). `bakeoff migrate` converts files of an older schema version to this one; what an older Bakeoff did not record is
+None.
 """
 
 from __future__ import annotations
 
+from bakeoff.records.schema.costs import MOST_ROUNDS, Costs, Timed, Timing, timed_digest
 from bakeoff.records.schema.inputs import ComponentOrigin, Data, MadeFrom, Requested, Split, Weights
 from bakeoff.records.schema.observed import Cost, Environment, LossScale, Observed, ObservedGroup
 from bakeoff.records.schema.plan import (
@@ -54,6 +56,7 @@ __all__ = [
     "MOST_LABELS",
     "MOST_NEW",
     "MOST_NOTES",
+    "MOST_ROUNDS",
     "OUTPUT_FILE",
     "PHASES",
     "PREDICTIONS_FILE",
@@ -69,6 +72,7 @@ __all__ = [
     "ComponentOrigin",
     "Control",
     "Cost",
+    "Costs",
     "Data",
     "Declared",
     "DeclaredRun",
@@ -88,7 +92,10 @@ __all__ = [
     "Search",
     "Selection",
     "Split",
+    "Timed",
+    "Timing",
     "TrialRun",
     "Weights",
     "capped",
+    "timed_digest",
 ]

@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Row, Score
-from bakeoff.contracts.unit import Unit
 from bakeoff.records.schema import Record
 from bakeoff.report.page.charts import Curve, Dots, Kind, Place, Range, curve, every_seed, learning_curves, quality_against_cost
 from bakeoff.report.page.differences import drawn_rows
 from bakeoff.report.page.drawing import LETTER, axis_over
-from bakeoff.statistics.intervals import Estimate, score_interval
 from bakeoff.text.numbers import DASH
 from bakeoff.text.values import grouped
 
@@ -28,8 +26,6 @@ Drawings = list[tuple[str, Markup]]
 MOST_CURVES, MOST_POINTS, ALL_POINTS = 12, 48, 30_000
 """At most so many strategies of a comparison group have learning curves, a line has so many points, and a page."""
 
-SECONDS = Unit(name="s", low=0.0)
-
 STRIPS = 40
 """Rows in one chart of seeds: as many as fit on a sheet of paper."""
 
@@ -38,18 +34,17 @@ WIDE, NARROW = 700, 330
 
 
 def cost_drawings(group: ComparisonGroup) -> Drawings:
-    """Quality against train seconds of the rows with times comparable to the baseline's; empty below two rows."""
-    places, aside = [], group.times_differ
+    """Quality against the group's cost, of the rows of the baseline's ranking that have it; empty below two rows."""
+    if (axis := group.cost_axis) is None:
+        return []
+    places = []
     for row in drawn_rows(group):
-        taken, score = row.train_seconds, group.score(row)
-        if taken is None or score is None or row.ranking != 0 or aside[row.strategy]:
+        score, amount = group.score(row), axis.amounts.get(row.strategy)
+        if amount is None or score is None or row.ranking != 0:
             continue
-        low, high = None, None
-        if taken.sd is not None:  # by Student's t on the log: seconds are above 0
-            low, high = score_interval(Estimate(taken.mean, taken.sd**2 / taken.n, taken.n - 1), SECONDS, taken.n)
         kind: Kind = "baseline" if row.baseline else "behind" if row.dominated_by else "front"
-        places.append(Place(row.strategy, _range(taken.mean, low, high), _shown(score, group), kind))
-    titles = ("train seconds", group.axis_title)
+        places.append(Place(row.strategy, _range(*amount), _shown(score, group), kind))
+    titles = (axis.title, group.axis_title)
     sizes = (("wide", WIDE, 340), ("narrow", NARROW, 300)) if len(places) > 1 else ()
     return [
         (kind, quality_against_cost(places, titles=titles, ends=group.score_ends, width=width, height=height))

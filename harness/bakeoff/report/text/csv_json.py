@@ -21,6 +21,8 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `train_seconds, evaluate_seconds, train_samples_per_second, evaluate_samples_per_second, energy_joules`, each as
   `<name>_mean, <name>_sd`
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
+- `timed_run_seconds, timed_train_seconds, timed_evaluate_seconds`, each with `<name>_ratio, <name>_ratio_low,
+  <name>_ratio_high` to the baseline's: of one run by `bakeoff time`; these columns are there where that has measured
 - `parameters, trainable, steps, replicate, select`
 - `recipe_<key>` for every key of the recipe; lists are JSON
 - `warnings`, separated by `; `
@@ -55,6 +57,12 @@ COSTS = (
     "evaluate_samples_per_second",
     "energy_joules",
 )
+TIMED = {
+    "timed_run_seconds": ("total", "total_seconds"),
+    "timed_train_seconds": ("train", "train_seconds"),
+    "timed_evaluate_seconds": ("evaluate", "evaluate_seconds"),
+}
+"""Column -> part of a row's `RunTime`, and the quantity of its ratio."""
 NUMBERS = ("mean", "sd", "low", "high")
 VERDICT = (
     *("rank_low", "rank_high"),
@@ -81,6 +89,7 @@ def write_csv(comparison: Comparison) -> str:
         for key in row.facts
         if key.startswith(RECIPE)
     )
+    any_timed = any(row.timed for group in comparison.every_group for row in group.rows)
     columns = [
         *("task", "model", "strategy", "baseline", "trainer", "method"),
         *("seeds_declared", "seeds_scored", "collapsed", "failures", "missing", "unlearned_low", "unlearned_high"),
@@ -88,6 +97,7 @@ def write_csv(comparison: Comparison) -> str:
         *VERDICT,
         *(f"{cost}_{number}" for cost in COSTS for number in ("mean", "sd")),
         *("times_comparable", "peak_memory_bytes_max", "peak_device_memory_bytes_max"),
+        *(f"{name}{end}" for name in TIMED if any_timed for end in ("", "_ratio", "_ratio_low", "_ratio_high")),
         *FACTS,
         *recipe,
         "warnings",
@@ -156,9 +166,21 @@ def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, 
         "times_comparable": _plain(not row.elsewhere),
         "peak_memory_bytes_max": row.peak_memory_bytes,
         "peak_device_memory_bytes_max": row.peak_device_memory_bytes,
+        **_timed(row, group),
         **{name.replace(RECIPE, "recipe_", 1): _plain(value) for name, value in row.facts.items()},
         "warnings": "; ".join([*row.warnings, *owned(row)]),
     }
+
+
+def _timed(row: Row, group: ComparisonGroup) -> dict[str, Any]:
+    if row.timed is None:
+        return {}
+    found: dict[str, Any] = {}
+    for name, (part, quantity) in TIMED.items():
+        found[name] = getattr(row.timed, part).seconds
+        if (ratio := group.ratios.get((row.strategy, quantity))) is not None:
+            found |= {f"{name}_ratio": ratio.ratio, f"{name}_ratio_low": ratio.low, f"{name}_ratio_high": ratio.high}
+    return found
 
 
 def _difference(pair: Pair) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from bakeoff.analysis.results import Pair, Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
-from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, all_runs, rank, score_cell, time_cell
+from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, TIMED, all_runs, rank, score_cell, time_cell, timed_cells
 from bakeoff.report.looks import TITLES as LOOK_TITLES
 from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import owned, sentences
@@ -29,7 +29,8 @@ def write_page(comparison: Comparison) -> str:
         lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
     for group in comparison.every_group:
         warnings = [warning for warning in comparison.warnings if warning.group == group.title]
-        blocks = [_scores(group), _differences(group), _looks(group), _costs(group), _work(group), _searches(group)]
+        scores, costs = [_scores(group), _differences(group), _looks(group)], [_costs(group), _timed(group), _work(group)]
+        blocks = [*scores, *costs, _searches(group)]
         lines += ["", f"## {as_markdown(group.title)}", ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         verdicts, looks = _verdicts(group, comparison.answer, warnings), look_sentences(group, comparison.commands)
@@ -152,6 +153,14 @@ def _costs(group: ComparisonGroup) -> list[str]:
     }
     columns += [Column(title, cells) for title, cells in memory.items() if set(cells) != {DASH}]
     return grid([_names(group), *columns]) if columns else []
+
+
+def _timed(group: ComparisonGroup) -> list[str]:
+    """What a run takes by `bakeoff time`; empty where that has measured nothing of the group."""
+    cells = [timed_cells(row, group) for row in group.rows]
+    if not any(cells):
+        return []
+    return grid([_names(group), *(Column(title, [row[number] for row in cells]) for number, title in enumerate(TIMED))])
 
 
 def _work(group: ComparisonGroup) -> list[str]:

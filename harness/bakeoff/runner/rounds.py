@@ -1,0 +1,359 @@
+"""The rounds of turns in which the strategies of one comparison group are timed. Read `Rounds.measure`."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import statistics
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, Literal, Protocol
+
+import psutil
+
+from bakeoff.analysis.timings import What, paired
+from bakeoff.errors import BakeoffError
+from bakeoff.planning.runs import Run
+from bakeoff.records.schema import MOST_ROUNDS, Timed, Timing
+from bakeoff.records.store import Store
+from bakeoff.runner.scheduler import MEMORY_FACTOR
+from bakeoff.runner.settings import Settings, request_of
+from bakeoff.runner.turn_worker import TurnError, TurnWorker
+from bakeoff.statistics.median_ratio import median_ratio
+from bakeoff.text.numbers import gibibytes, rounded
+from bakeoff.training.turns import FIRST_STEPS, Ready, Taken, Turn
+
+CLAIM: Final = "costs"
+"""As a run is claimed: two commands that time one experiment would time each other."""
+TURN_SECONDS: Final = 0.5
+"""A turn's steps take about so long, its batches half of it: far longer than changing over, far shorter than load lasts."""
+FEWEST: Final = 3
+MOST: Final = 100
+"""Steps or batches of a turn."""
+WARM_UP: Final = Turn(steps=FEWEST, batches=1)
+"""The first turn, which is not counted, and by whose times the length of the others is chosen."""
+LEAST_ROUNDS: Final = 8
+"""Before a narrow interval is believed."""
+LOOK_EVERY: Final = 4
+"""Rounds between two looks at the intervals: looked at in each round, they are found narrow too soon, and hold the truth less
+often."""
+FAIR_SHARE: Final = 2.0
+"""A strategy whose turns are whole trainings sits out a round while it has spent so many times the mean of the others."""
+CUDA_BYTES: Final = 2**30
+"""Of a CUDA device: what a process takes there beside its tensors."""
+PATIENCE: Final = 20.0
+"""A turn may take so many times as long as the longest before, and a minute besides, before its process is given up."""
+
+
+class TimingProgress(Protocol):
+    """Who hears how the measurement goes on."""
+
+    def prepare(self, title: str, name: str, number: int, total: int) -> None:
+        """A strategy's process is started, the `number`th of `total` of the comparison group."""
+
+    def turn(self, title: str, *, rounds: int, widest: float, name: str, seconds_left: float) -> None:
+        """A round has ended; `widest` is half the width of the least certain ratio, that of `name`; infinite at first."""
+
+    def note(self, line: str) -> None:
+        """A sentence for the user."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimingGoal:
+    """When the measurement has come to its end."""
+
+    within: float = 0.02
+    """The 95 % interval of each ratio reaches at most so far to either side of it."""
+    budget: float = 600.0
+    """Seconds of the whole command, preparations included."""
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What is timed once: strategies of a comparison group whose runs take equally long."""
+
+    names: tuple[str, ...]
+    run: Run
+    digest: str
+
+
+@dataclass(frozen=True)
+class TimedGroup:
+    """A comparison group: its baseline comes first."""
+
+    task: str
+    model: str
+    baseline: str
+    contenders: tuple[Contender, ...]
+
+    @property
+    def title(self) -> str:
+        return f"{self.task} · {self.model}"
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have."""
+    return int(psutil.virtual_memory().available)
+
+
+@dataclass
+class Active:
+    """A contender whose process is ready and warmed up."""
+
+    contender: Contender
+    worker: TurnWorker
+    ready: Ready
+    warm: Taken
+    """Its first turn, which does not count."""
+    step_seconds: list[float | None] = field(default_factory=list)
+    batch_seconds: list[float | None] = field(default_factory=list)
+    """By round; shorter where it took no turn in the last ones."""
+    unfinished: set[What] = field(default_factory=set)
+    """Of what its ratio to the baseline was not certain enough at the last look."""
+    last: float = 0.0
+    """Seconds of its last turn, evaluation included; 0 before the first that counts."""
+
+    @property
+    def name(self) -> str:
+        return self.contender.names[0]
+
+    @property
+    def steps(self) -> int:
+        return self.ready.steps
+
+    @property
+    def batches(self) -> int:
+        return self.ready.batches
+
+    def note(self, number: int, taken: Taken) -> None:
+        """Keeps what a turn of this round took."""
+        for seconds, found in ((self.step_seconds, taken.step_seconds), (self.batch_seconds, taken.batch_seconds)):
+            seconds += [None] * (number - len(seconds))
+            seconds.append(found)
+
+    def uncertainty(self, what: What, baseline: Active) -> float:
+        """Half the width of the interval of its ratio to the baseline, on the log scale; of the baseline, of its seconds."""
+        if self is not baseline:
+            found = paired(what, self, baseline)
+        else:
+            rounds = self.step_seconds if what == "train" else self.batch_seconds
+            found = median_ratio([seconds for seconds in rounds if seconds is not None])
+        return math.inf if found is None or found.rounds < LEAST_ROUNDS else found.half_width
+
+    def timed(self) -> Timed:
+        return Timed(
+            strategies=list(self.contender.names),
+            digest=self.contender.digest,
+            sources=self.ready.sources,
+            whole=self.ready.whole,
+            steps=self.ready.steps,
+            step_seconds=self.step_seconds,
+            batches=self.ready.batches,
+            batch_seconds=self.batch_seconds,
+            fixed_seconds=self.worker.fixed_seconds,
+            peak_memory_bytes=self.worker.memory,
+        )
+
+
+class Rounds:
+    """The measurement of one comparison group."""
+
+    def __init__(
+        self,
+        group: TimedGroup,
+        store: Store,
+        settings: Settings,
+        goal: TimingGoal,
+        progress: TimingProgress,
+        *,
+        keep: Literal["none", "final"],
+        polled: Callable[[], None],
+    ) -> None:
+        """`keep` is the experiment's; `polled` is called about twice a second."""
+        self.group, self.store, self.settings, self.goal, self.progress = group, store, settings, goal, progress
+        self.keep, self.polled = keep, polled
+        self.failed: dict[str, str] = {}
+        """Strategy -> why it can't be timed."""
+        self.done: list[Active] = []
+        self.rounds = self.started = 0
+        self.lengths: tuple[int, int] | None = None
+        """Steps and batches of a turn: the same for all and in all rounds."""
+        self.random = random.Random(0)  # noqa: S311 - an order of turns, no secret
+
+    def measure(self, *, until: float) -> Timing:
+        """Times all contenders until `until`, a time of the monotonic clock: together where there is memory for that, else in
+        several sets beside the baseline. Raises BakeoffError where the baseline fails."""
+        began, moment, load = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
+        first, *others = self.group.contenders
+        waiting, members = deque(others), list[Active]()
+        baseline = self.start(first, until)
+        if baseline is None:
+            raise self.without_baseline()
+        try:
+            while True:
+                while waiting and self.has_room(baseline, members):
+                    if (one := self.start(waiting.popleft(), until)) is not None:
+                        members.append(one)
+                share = (until - time.monotonic()) * len(members) / max(1, len(members) + len(waiting))
+                self.take_turns(baseline, members, until=time.monotonic() + share if waiting else until)
+                while members:
+                    self.finish(members[0])
+                    self.let_go(members.pop(0))
+                if not waiting:
+                    break
+            if not self.finish(baseline):
+                raise self.without_baseline()
+        finally:
+            for one in (*members, baseline):
+                self.let_go(one)
+        *rest, last = self.done
+        return Timing(
+            task=self.group.task,
+            model=self.group.model,
+            baseline=self.group.baseline,
+            measured=moment,
+            seconds=rounded(time.monotonic() - began, 4),
+            load=rounded(load, 3),
+            environment=baseline.ready.environment,
+            timed=[one.timed() for one in (last, *rest)],
+        )
+
+    def without_baseline(self) -> BakeoffError:
+        why = self.failed[self.group.baseline]
+        return BakeoffError(f"{self.group.title}: {self.group.baseline}, the baseline, can't be timed: {why}")
+
+    # --- turns -----------------------------------------------------------------------------------------------------------
+
+    def take_turns(self, baseline: Active, members: list[Active], *, until: float) -> None:
+        """Rounds until each member's ratios to the baseline are certain enough, or until `until`; at least one. Members that
+        fail are removed."""
+        steps, batches = self.lengths = self.lengths or lengths_of((baseline, *members))
+        first = self.rounds
+        while self.rounds < MOST_ROUNDS:
+            if (self.rounds - first) % LOOK_EVERY == 0:
+                self.look(baseline, members)
+            needed = set().union(*(one.unfinished for one in members or [baseline]))
+            taking = [one for one in members if one.unfinished and not self.sits_out(one, (baseline, *members), until)]
+            expected = sum(one.last for one in (baseline, *taking))
+            if not needed or (self.rounds > first and time.monotonic() + expected > until):
+                return
+            place, turns = self.random.random(), [baseline, *taking]
+            self.random.shuffle(turns)
+            for one in turns:
+                what = needed if one is baseline else one.unfinished
+                turn = Turn(steps=steps * ("train" in what), batches=batches * ("evaluate" in what), place=place)
+                if not self.take_turn(one, turn, until):
+                    if one is baseline:
+                        raise self.without_baseline()
+                    members.remove(one)
+                    self.let_go(one)
+            self.rounds += 1
+            self.report(baseline, members, until)
+
+    def take_turn(self, one: Active, turn: Turn, until: float) -> bool:
+        """False where it fails, which is noted."""
+        within = 60 + (PATIENCE * one.worker.longest if one.last else max(0.0, until - time.monotonic()))
+        spent = one.worker.spent
+        try:
+            one.note(self.rounds, one.worker.take(turn, within=within))
+        except TurnError as error:
+            self.note_failure(one.contender, error)
+            return False
+        one.last = one.worker.spent - spent
+        return True
+
+    def look(self, baseline: Active, members: list[Active]) -> None:
+        """Decides of which ratios more turns are needed."""
+        for one in members or [baseline]:
+            parts: set[What] = {"train", "evaluate"} if min(one.batches, baseline.batches) else {"train"}
+            one.unfinished = {what for what in parts if one.uncertainty(what, baseline) > math.log1p(self.goal.within)}
+
+    def sits_out(self, one: Active, everyone: Iterable[Active], until: float) -> bool:
+        """Whether a strategy whose turns are whole trainings leaves this round to the others: they have had less, or there is
+        no time left for another."""
+        if not one.ready.whole or not one.last:
+            return False
+        others = [other.worker.spent for other in everyone if other is not one]
+        return one.worker.spent > FAIR_SHARE * statistics.fmean(others) or one.last > until - time.monotonic()
+
+    def report(self, baseline: Active, members: list[Active], until: float) -> None:
+        open_ones = [(one.uncertainty(what, baseline), one.name) for one in members or [baseline] for what in one.unfinished]
+        widest, name = max(open_ones, default=(0.0, ""))
+        left = max(0.0, until - time.monotonic())
+        self.progress.turn(self.group.title, rounds=self.rounds, widest=math.expm1(widest), name=name, seconds_left=left)
+
+    # --- processes -------------------------------------------------------------------------------------------------------
+
+    def start(self, contender: Contender, until: float) -> Active | None:
+        """Its process, ready and warmed up; None where it fails, which is noted."""
+        self.started += 1
+        self.progress.prepare(self.group.title, contender.names[0], self.started, len(self.group.contenders))
+        folder, worker = self.store.begin(CLAIM), None
+        patience = 60 + max(0.0, until - time.monotonic())
+        try:
+            worker = TurnWorker(request_of(contender.run, self.settings, keep=self.keep), folder, polled=self.polled)
+            ready = worker.ready(within=patience)
+            warm = worker.take(WARM_UP.model_copy(update={"steps": 0}) if ready.whole else WARM_UP, within=patience)
+            return Active(contender, worker, ready, warm)
+        except BaseException as error:  # whatever it is, no process and no folder may stay
+            if worker is not None:
+                worker.end()
+            self.store.drop(folder)
+            if not isinstance(error, TurnError):
+                raise
+            self.note_failure(contender, error)
+            return None
+
+    def has_room(self, baseline: Active, members: list[Active]) -> bool:
+        """Whether another process fits beside those that are ready. Two always may: without them there is no ratio."""
+        if not members:
+            return True
+        workers = [one.worker for one in (baseline, *members)]
+        needed, free = MEMORY_FACTOR * max(worker.memory for worker in workers), free_memory()
+        if (on_device := workers[-1].device_free) is not None:
+            wanted = MEMORY_FACTOR * max(worker.device_memory for worker in workers) + CUDA_BYTES
+            if wanted > on_device:
+                needed, free = wanted, on_device
+        if free >= needed:
+            return True
+        self.progress.note(
+            f"{self.group.title}: {gibibytes(free)} of memory are free, and a strategy takes up to {gibibytes(needed)}: "
+            f"{', '.join(one.name for one in members)} first, the others after that, each time beside {baseline.name}"
+        )
+        return False
+
+    def finish(self, one: Active) -> bool:
+        """Whether its process has ended well."""
+        try:
+            one.worker.finish(within=60 + PATIENCE * one.worker.longest)
+        except TurnError as error:
+            self.note_failure(one.contender, error)
+            return False
+        self.done.append(one)
+        return True
+
+    def let_go(self, one: Active) -> None:
+        one.worker.end()
+        self.store.drop(one.worker.folder)
+
+    def note_failure(self, contender: Contender, error: TurnError) -> None:
+        for name in contender.names:
+            self.failed[name] = str(error)
+        self.progress.note(f"{self.group.title}: {contender.names[0]} is not timed: {error}")
+
+
+def lengths_of(everyone: Iterable[Active]) -> tuple[int, int]:
+    """Steps and batches of a turn, by the first ones' times."""
+    stepped = [one for one in everyone if not one.ready.whole]
+    steps = [one.warm.step_seconds for one in stepped if one.warm.step_seconds]
+    batches = [one.warm.batch_seconds for one in everyone if one.warm.batch_seconds]
+    room = min((one.steps - 1 - FIRST_STEPS for one in stepped), default=1)
+    return min(_number(TURN_SECONDS, steps), room), _number(TURN_SECONDS / 2, batches)
+
+
+def _number(seconds: float, each: list[float]) -> int:
+    return min(MOST, max(FEWEST, int(seconds / statistics.median(each) + 0.5))) if each else FEWEST

@@ -1,0 +1,130 @@
+"""`bakeoff time`: what a run of each strategy takes, also on a machine that others use. Read `time_experiment`.
+
+A process of each strategy is kept ready and gets turns in random order, round after round: a few steps and evaluation batches,
+the same batches for all. Whatever slows the machine for longer than a round slows all strategies of it, so the ratio of two of
+them in one round hardly depends on it; bursts that hit single turns hardly move the median over rounds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bakeoff.errors import StoreError
+from bakeoff.machine.faults import raise_machine_error
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.planning.search import settled
+from bakeoff.records.ownership import require_owner
+from bakeoff.records.schema import Timing, timed_digest
+from bakeoff.records.store import Store
+from bakeoff.runner.experiment import declaration
+from bakeoff.runner.rounds import CLAIM, Contender, Rounds, TimedGroup, TimingGoal, TimingProgress
+from bakeoff.runner.scheduler import CLAIM_SECONDS
+from bakeoff.runner.settings import Settings
+from bakeoff.spec.document import Document
+from bakeoff.text.values import listed
+from bakeoff.text.words import shown_path
+
+
+@dataclass(frozen=True)
+class TimingOutcome:
+    """What one call of `time_experiment` measured."""
+
+    timings: tuple[Timing, ...]
+    failed: Mapping[tuple[str, str], str]
+    """(task · model, strategy) -> why it was not timed."""
+
+
+def time_experiment(
+    document: Document,
+    plan: Plan,
+    spec: Path,
+    store: Store,
+    *,
+    settings: Settings,
+    goal: TimingGoal,
+    progress: TimingProgress,
+) -> TimingOutcome:
+    """Times all strategies of the plan, and writes each comparison group's timing beside the records as it is done.
+
+    Raises BakeoffError where a baseline can't be timed, StoreError where another command times the same experiment, and
+    MachineError where the machine fails.
+    """
+    deadline = time.monotonic() + goal.budget
+    try:
+        require_owner(store, declaration(document, plan), spec, document.content)
+        store.tree.make(store.records)
+        store.sweep()
+        groups = timed_groups(settled(plan, store.find))
+        for sentence in undecided(plan, groups):
+            progress.note(sentence)
+        timings, failed = [], dict[tuple[str, str], str]()
+        with claimed(store) as keep_claim:
+            for number, group in enumerate(groups):
+                share = (deadline - time.monotonic()) / (len(groups) - number)
+                rounds = Rounds(group, store, settings, goal, progress, keep=plan.spec.keep, polled=keep_claim)
+                timing = rounds.measure(until=time.monotonic() + share)
+                store.add_timing(timing)
+                timings.append(timing)
+                failed |= {(group.title, name): reason for name, reason in rounds.failed.items()}
+    except OSError as error:
+        raise_machine_error(error, [store.folder, settings.paths.cache])
+        raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
+    return TimingOutcome(tuple(timings), failed)
+
+
+def timed_groups(plan: Plan) -> list[TimedGroup]:
+    """The plan's comparison groups. Where models are under test, those of a task are one group."""
+    together = "model" in plan.spec.under_test and len(plan.models) > 1
+    found = []
+    for task in plan.tasks:
+        for models in [plan.models] if together else [(model,) for model in plan.models]:
+            runs = {
+                f"{strategy.name} · {model.label}" if together else strategy.name: Run(
+                    plan.spec.name,
+                    task,
+                    model,
+                    plan.settled(strategy, task, model) or strategy,
+                    plan.spec.seeds.numbers[0],
+                    plan.spec.select,
+                )
+                for model in models
+                for strategy in plan.strategies
+            }
+            baseline = f"{plan.baseline} · {models[0].label}" if together else plan.baseline
+            by_digest: dict[str, list[str]] = {}
+            for name in sorted(runs, key=lambda name: name != baseline):
+                by_digest.setdefault(timed_digest(runs[name].requested), []).append(name)
+            contenders = tuple(Contender(tuple(names), runs[names[0]], digest) for digest, names in by_digest.items())
+            found.append(TimedGroup(task.label, " / ".join(model.label for model in models), baseline, contenders))
+    return found
+
+
+def undecided(plan: Plan, groups: Sequence[TimedGroup]) -> list[str]:
+    """A sentence where a search has not chosen yet."""
+    open_ones = {one.run.strategy.name for group in groups for one in group.contenders if one.run.strategy.tuning is not None}
+    if not open_ones:
+        return []
+    return [f"{listed(sorted(open_ones))}: timed with the first configuration, since the search has not chosen yet"]
+
+
+@contextmanager
+def claimed(store: Store) -> Iterator[Callable[[], None]]:
+    """Keeps others from timing the same experiment meanwhile; what is yielded renews that, and is to be called often."""
+    if not store.claims.take(CLAIM):
+        raise StoreError(f"another command times the experiment in {shown_path(store.folder)} at this moment; wait for its end")
+    renewed = time.monotonic()
+
+    def keep() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > CLAIM_SECONDS:
+            renewed = time.monotonic()
+            store.claims.keep(CLAIM)
+
+    try:
+        yield keep
+    finally:
+        store.claims.release(CLAIM)

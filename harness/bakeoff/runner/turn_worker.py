@@ -1,0 +1,126 @@
+"""The process of one strategy that is timed in turns, as the command sees it: `training.turns` is what it does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing import Pipe
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from pydantic import ValidationError
+
+from bakeoff.contracts.fields import Part, first_flaw
+from bakeoff.errors import BakeoffError, MachineError
+from bakeoff.machine.faults import full_disk
+from bakeoff.machine.signals import await_own_signal, was_stopped
+from bakeoff.machine.worker_process import WAIT_SECONDS, MessageError, Worker
+from bakeoff.records.schema import OUTPUT_FILE
+from bakeoff.text.numbers import duration
+from bakeoff.text.words import escaped
+from bakeoff.training.request import Request
+from bakeoff.training.turns import FAILED, FAULT, Ended, Ready, Taken, Turn, perform_in_turns
+from bakeoff.training.worker import places_of
+
+P = TypeVar("P", bound=Part)
+
+PROGRESS_SECONDS: Final = 10.0
+"""Seconds between two polls that count towards a limit at most: more pass only while the command is suspended, and the process
+with it."""
+
+
+class TurnError(BakeoffError):
+    """A strategy's process can't go on; the others can."""
+
+
+class TurnWorker:
+    """Starts the process, gives it turns and hears what they took."""
+
+    def __init__(self, request: Request, folder: Path, *, polled: Callable[[], None]) -> None:
+        """`folder` is new, for its files; `polled` is called about twice a second while the process is waited for."""
+        self.request, self.folder, self.polled = request, folder, polled
+        self.spent = 0.0
+        """Seconds that its turns took."""
+        self.longest = 0.0
+        """Seconds of its longest turn."""
+        self.fixed_seconds: dict[str, float] = {}
+        self.memory = self.device_memory = 0
+        self.device_free: int | None = None
+        theirs, self.orders = Pipe(duplex=False)
+        try:
+            self.worker = Worker(perform_in_turns, request.model_dump_json(), str(folder), theirs, output=folder / OUTPUT_FILE)
+        except BaseException:
+            self.orders.close()
+            raise
+        finally:
+            theirs.close()
+
+    def ready(self, *, within: float) -> Ready:
+        """Waits for it; raises TurnError."""
+        return self._hear(Ready, within)
+
+    def take(self, turn: Turn, *, within: float) -> Taken:
+        """Lets it take a turn; raises TurnError where that fails or takes more than `within` seconds."""
+        began = time.monotonic()
+        self._order(turn)
+        taken = self._hear(Taken, within)
+        seconds = time.monotonic() - began
+        self.spent, self.longest = self.spent + seconds, max(self.longest, seconds)
+        self.memory, self.device_memory = max(self.memory, taken.memory), max(self.device_memory, taken.device_memory)
+        self.device_free = taken.device_free
+        return taken
+
+    def finish(self, *, within: float) -> None:
+        """Lets it save what a run saves, and end; raises TurnError."""
+        self._order(Turn(end=True))
+        self.fixed_seconds = self._hear(Ended, within).fixed_seconds
+
+    def end(self) -> None:
+        """Ends the process, whatever it is doing."""
+        self.worker.end()
+        self.orders.close()
+
+    def _order(self, turn: Turn) -> None:
+        with suppress(OSError):  # it is gone: `_hear` says why
+            self.orders.send_bytes(turn.model_dump_json().encode())
+
+    def _hear(self, kind: type[P], within: float) -> P:
+        waited, polled = 0.0, time.monotonic()
+        while True:
+            alive = self.worker.alive  # asked first, so that everything is heard that it says before it ends
+            try:
+                for message in self.worker.messages(WAIT_SECONDS if alive else 0):
+                    if (part := self._part_of(message, kind)) is not None:
+                        return part
+            except MessageError as error:
+                raise TurnError(str(error)) from None
+            self.polled()
+            if not alive:
+                raise self._death()
+            now = time.monotonic()
+            waited, polled = waited + min(now - polled, PROGRESS_SECONDS), now
+            if waited > within:
+                raise TurnError(f"it gave no answer for {duration(waited)}")
+
+    def _part_of(self, message: dict[str, Any], kind: type[P]) -> P | None:
+        """The part in a message; None in one of another kind. Raises MachineError, and TurnError where it has failed."""
+        if FAULT in message:
+            raise MachineError(str(message[FAULT]))
+        for key in (FAILED, "error"):
+            if key in message:
+                raise TurnError(escaped(str(message[key])))
+        if (plain := message.get(kind.__name__.lower())) is None:
+            return None
+        try:
+            return kind.model_validate(plain)
+        except ValidationError as error:
+            raise TurnError(f"a message in its pipe is not one of Bakeoff's: {first_flaw(error)}") from None
+
+    def _death(self) -> BaseException:
+        """Why it ended: raises KeyboardInterrupt where a signal was for the command too."""
+        if was_stopped(self.worker.process.exitcode):
+            await_own_signal()
+        if (fault := full_disk(places_of(self.request, self.folder))) is not None:
+            return fault
+        return TurnError(f"its process ended: {self.worker.last_words()}")
