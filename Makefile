@@ -45,11 +45,11 @@ stress: $(READY)
 official-scripts: $(READY)
 	@cd tests && ../$(BIN)/python -m peers.scripts ../results/official-scripts $(FLAGS)
 
-# The table of how long a training step takes, by each loop; needs BAKEOFF_DATA, and nothing else on the machine for 16 minutes.
+# The table of how long a training step takes, by each loop; needs BAKEOFF_DATA and 20 minutes, better on an idle machine.
 speed: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed
 
-# Some of it on the first CUDA device: two minutes.
+# Some of it on the first CUDA device: 14 minutes at most.
 speed-cuda: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed-cuda cuda
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from benchmarks.speed import COURSE, PADDED, render, targets, times_as_fast
+from benchmarks.speed import COURSE, LOOPS, PADDED, SETTINGS, render, spec_of, targets, times_as_fast
+from benchmarks.timed import COURSE as COURSE_PACKAGE
 from builders import task_info
 
+SPREAD = [0.97, 0.98, 0.99, 1.0, 1.01, 1.02, 1.03] * 2
 
-def measurements(fast: float) -> dict[str, Any]:
-    """Two turns of four steps: the course's loop at 400 and 440 ms, padded 800, ours `fast`."""
-    steps = {COURSE: [400.0] * 4 + [440.0] * 4, PADDED: [800.0] * 8, "fast-loop bf16": [fast] * 8}
-    steps |= {"fast-loop, not clipping": [200.0] * 8, "fast-loop bf16, not clipping": [fast] * 8}
-    plain = {"plain loop, padded to 128": [9.0, 9.0], "bakeoff": [3.0, 3.0]}
+
+def measurements(fast: float, spread: list[float] = SPREAD) -> dict[str, Any]:
+    """The course's loop at 400 ms, padded 800, ours `fast` times what a round's ratio is off by."""
+    common = [1.0 + 0.1 * number for number in range(len(spread))]
+    steps = {COURSE: [400.0 * each for each in common], PADDED: [800.0 * each for each in common]}
+    steps |= {
+        "fast-loop bf16": [fast * each * off for each, off in zip(common, spread, strict=True)],
+        "fast-loop, not clipping": [200.0 * each for each in common],
+        "fast-loop bf16, not clipping": [fast * each * off for each, off in zip(common, spread, strict=True)],
+    }
     return {
         "measured": "2026-11-25T12:00:00+00:00",
         "commit": "0123456789abcdef",
@@ -25,53 +32,63 @@ def measurements(fast: float) -> dict[str, Any]:
         },
         "matrix_product_flops": {"fp32": 1.5e11},
         "load_before": 0.1,
-        "control_milliseconds": [5.0, 5.1],
-        "steps_of_a_turn": 5,
+        "how": "in turns",
         "milliseconds": {"minilm, batch 8": steps},
-        "evaluation": {
-            "milliseconds_per_example": plain,
-            "same_answers": dict.fromkeys(plain, True),
-            "largest_difference_of_logits": dict.fromkeys(plain, 0.0),
-        },
+        "evaluation": {"minilm, batch 8": {PADDED: [90.0] * 8, "fast-loop": [None, *[30.0] * 7], "fast-loop bf16": [20.0] * 8}},
     }
 
 
-def test_a_ratio_is_the_median_of_the_turns_ratios() -> None:
-    steps = measurements(100.0)["milliseconds"]["minilm, batch 8"]
-    assert times_as_fast(steps, "fast-loop bf16", COURSE, 4)[1] == pytest.approx(4.2)
+def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
+    found = times_as_fast(measurements(100.0)["milliseconds"]["minilm, batch 8"], "fast-loop bf16", COURSE)
+    assert found is not None
+    assert found.ratio == pytest.approx(4.0)
+    assert found.interval() == pytest.approx((4.0 / 1.02, 4.0 / 0.98))
 
 
 @pytest.mark.parametrize(
     ("fast", "verdict"),
     [
-        (100.0, "target 3 times: met; the goal of 4 reached."),
-        (130.0, "target 3 times: met; the goal of 4 missed."),
+        (90.0, "target 3 times: met; the goal of 4 reached."),
+        (101.0, "target 3 times: met; the goal of 4 open, since the interval holds it."),
+        (120.0, "target 3 times: met; the goal of 4 missed."),
+        (132.0, "target 3 times: open, since the interval holds it; the goal of 4 missed."),
         (150.0, "target 3 times: missed; the goal of 4 missed."),
     ],
 )
-def test_targets_are_met_or_missed_by_the_numbers(fast: float, verdict: str) -> None:
+def test_a_target_is_met_or_missed_where_the_whole_interval_says_so(fast: float, verdict: str) -> None:
     assert targets(measurements(fast))[0].endswith(verdict)
 
 
 def test_the_table_tells_medians_ratios_machine_and_command() -> None:
     files = render(measurements(100.0))
-    assert "bf16 | 100" in files["table.md"]
-    assert "3.00 | 3.00" in files["table.md"]
+    row = next(line for line in files["table.md"].splitlines() if "| fast-loop bf16 |" in line)
+    assert "4.00 (3.92 to 4.08) | 8.00 (7.84 to 8.16) | 14 |" in row
+    assert "| fast-loop | 30 | 3.00 (3.00 to 3.00) |" in files["table.md"]
     assert "AMD EPYC, 2 threads" in files["table.md"]
     assert "make speed" in files["table.md"]
     assert files["table.csv"].splitlines()[0].startswith("setting,loop,ms a step")
 
 
-def test_on_cuda_a_turn_has_one_figure_and_the_cpus_targets_do_not_hold() -> None:
-    found = measurements(3.125) | {"steps_of_a_turn": 201, "figures_of_a_turn": 1}
+def test_two_rounds_have_no_interval_and_the_cpus_targets_do_not_hold_on_cuda() -> None:
+    found = measurements(3.125, [1.0, 1.0])
     found["machine"] |= {"device": "cuda", "hardware": "NVIDIA H100"}
-    turns = {COURSE: [10.5, 20.0], PADDED: [21.0, 20.0], "fast-loop": [3.5, 5.0], "fast-loop bf16": [3.0, 3.0]}
-    found["milliseconds"] = {"minilm, batch 8": turns}
     table = render(found)["table.md"]
-    assert "| minilm, batch 8 | fast-loop | 4.25 | 3.88 to 4.62 | 3.50 (3.25 to 3.75) |" in table, "inside of what was measured"
-    assert " turns |" in table
+    assert "| fast-loop, not clipping | 210 | 2.00 | 4.00 | 2 |" in table
     assert "target" not in table
     assert "make speed-cuda" in table
+
+
+def test_every_setting_is_an_experiment_that_can_be_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.planning.resolver import resolve
+    from bakeoff.runner.timing import timed_groups
+    from bakeoff.spec.document import read_document
+
+    monkeypatch.syspath_prepend(COURSE_PACKAGE)
+    for setting in SETTINGS:
+        (tmp_path / "spec.yaml").write_text(spec_of(setting))
+        (group,) = timed_groups(resolve(read_document(tmp_path / "spec.yaml"), load_registry()))
+        assert len(group.contenders) == len(setting.loops) <= len(LOOPS)
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_each_kind_of_strategy_is_timed_and_one_that_fails_is_told(tmp_path: Pat
         assert any(one.batch_seconds), one.strategies
         assert one.fixed_seconds.keys() == {"import", "load", "encode", "build", "warm-up", "evaluate", "save"}
         assert min(one.fixed_seconds[phase] for phase in ("load", "build", "save")) > 0
-        assert one.batches == (5 if one is found["fast"] else 4), "dev, test, twice test, and one again, in its own way and not"
+        assert one.batches == (4 if one is found["fast"] else 3), "dev, test, and one again, in its own way and not"
         assert one.peak_memory_bytes > 2**26
     assert timing.baseline == "loop"
     assert "not timed: toy (size=200) · tiny-bert: bug: ZeroDivisionError: a bug in two lines (toybox.py:" in answer.stdout
@@ -183,7 +183,7 @@ def test_models_under_test_are_timed_together_as_they_are_compared(tmp_path: Pat
 def test_a_search_that_has_not_chosen_is_timed_with_its_first_configuration(tmp_path: Path) -> None:
     text = (
         "name: m\ntasks: [toy]\nmodels: [tiny-bert]\nstrategies:\n  loop: {trainer: torch-loop}\n"
-        "  tuned: {trainer: torch-loop, search: {grid: {batch_size: [4, 16]}, seeds: [10], choose: dev}}\n"
+        "  tuned: {trainer: torch-loop, search: {grid: {batch_size: [4, 16]}, seeds: [10], choose: best mean on dev}}\n"
     )
     (tmp_path / "spec.yaml").write_text(text)
     plan = resolve(read_document(tmp_path / "spec.yaml"), load_registry())
