@@ -183,7 +183,7 @@ def test_models_under_test_are_timed_together_as_they_are_compared(tmp_path: Pat
 def test_a_search_that_has_not_chosen_is_timed_with_its_first_configuration(tmp_path: Path) -> None:
     text = (
         "name: m\ntasks: [toy]\nmodels: [tiny-bert]\nstrategies:\n  loop: {trainer: torch-loop}\n"
-        "  tuned: {trainer: torch-loop, search: {grid: {batch_size: [4, 16]}, seeds: [10], choose: best mean on dev}}\n"
+        "  tuned: {trainer: torch-loop, search: {batch_size: [4, 16], seeds: [10]}}\n"
     )
     (tmp_path / "spec.yaml").write_text(text)
     plan = resolve(read_document(tmp_path / "spec.yaml"), load_registry())
