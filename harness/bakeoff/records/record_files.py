@@ -19,7 +19,17 @@ from bakeoff.contracts.fields import first_flaw
 from bakeoff.errors import BakeoffError, DamageError, StoreError
 from bakeoff.files import Tree, open_regular, read_regular
 from bakeoff.machine.json_reader import read_json
-from bakeoff.records.schema import MODEL_FOLDER, RECORD_FILE, SCHEMA_VERSION, UNSEALED, Control, Costs, Declared, KeptModel, Record
+from bakeoff.records.schema import (
+    MODEL_FOLDER,
+    RECORD_FILE,
+    SCHEMA_VERSION,
+    UNSEALED,
+    Control,
+    Costs,
+    Declared,
+    KeptModel,
+    Record,
+)
 from bakeoff.text.values import command
 from bakeoff.text.words import escaped, quoted, shown_path
 

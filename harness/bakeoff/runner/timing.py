@@ -87,7 +87,7 @@ def timed_groups(plan: Plan) -> list[TimedGroup]:
                     plan.spec.name,
                     task,
                     model,
-                    plan.settled(strategy, task, model) or strategy,
+                    plan.settled(strategy, task, model, plan.search_of(strategy, 0)) or strategy,
                     plan.spec.seeds.numbers[0],
                     plan.spec.select,
                 )
@@ -122,7 +122,7 @@ def claimed(store: Store) -> Iterator[Callable[[], None]]:
         nonlocal renewed
         if time.monotonic() - renewed > CLAIM_SECONDS:
             renewed = time.monotonic()
-            store.claims.keep(CLAIM)
+            store.claims.renew(CLAIM)
 
     try:
         yield keep

@@ -123,4 +123,4 @@ class TurnWorker:
             await_own_signal()
         if (fault := full_disk(places_of(self.request, self.folder))) is not None:
             return fault
-        return TurnError(f"its process ended: {self.worker.last_words()}")
+        return TurnError(f"its process ended: {self.worker.how_it_ended()}")
