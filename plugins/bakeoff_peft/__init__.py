@@ -62,8 +62,8 @@ def _names_nothing_outside(settings: dict[str, Any]) -> dict[str, Any]:
     for key, value in nested_values(settings):
         if isinstance(value, str) and key not in TAKES_TEXT:
             raise ValueError(
-                f"{key} takes no text here, such as {quoted(value)}: it could name a file, a module or another model to load; "
-                f"besides numbers, peft is given text for {', '.join(sorted(TAKES_TEXT))}"
+                f"{key} must not be a text, such as {quoted(value)}, which could name a file, a module or another model to "
+                f"load; text is allowed for {', '.join(sorted(TAKES_TEXT))}"
             )
     return settings
 

@@ -80,8 +80,8 @@ class Header:
             return self.width > 1 or cells[0].strip() == self.names[0]
         if sorted(found) == sorted(self.folded):
             raise DataError(
-                f"{self.file.at(line)}: a header whose columns are in another order than in the first, as where two files are "
-                "joined: name the two apart, `train: [a.csv, b.csv]`"
+                f"{self.file.at(line)}: a header whose columns are in another order than in the first, as if two files had "
+                "been joined: list them separately, `train: [a.csv, b.csv]`"
             )
         return False
 
@@ -116,7 +116,7 @@ def header_names(cells: Sequence[str], file: File, line: int) -> list[str]:
         )
     if names[0].startswith("sep=") and not any(names[1:]):
         told = names[0].removeprefix("sep=") or file.delimiter
-        say = f"take it out, and say `delimiter: {yaml_value(told)}`"
+        say = f"remove it, and write `delimiter: {yaml_value(told)}`"
         raise DataError(f"{file.at(line)}: this line tells Excel the delimiter: {say}")
     return names
 

@@ -105,15 +105,15 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
             if not path.is_file():
                 if path.is_symlink() and not path.is_dir():
                     raise DataError(
-                        f"{quoted(name)} is a symbolic link to {quoted(path.readlink())}, where there is no file: fetch what "
-                        "it leads to (`dvc pull`, `git annex get`, or the download once more)"
+                        f"{quoted(name)} is a symbolic link to {quoted(path.readlink())}, which does not exist: fetch it "
+                        "(`dvc pull`, `git annex get`, or download it again)"
                     )
                 odd += [why for why in [why_not_regular(path)] if why]
                 continue
             if not follows and not path.resolve().is_relative_to(folder.resolve()):
                 raise DataError(
-                    f"{quoted(name)} leads out of {shown_path(folder)} by a symbolic link; beside the experiment file that is "
-                    "refused: name the folder that it leads to by --data"
+                    f"{quoted(name)} is a symbolic link out of {shown_path(folder)}, which is refused beside an experiment "
+                    "file: name its target's folder with --data"
                 )
             return file_of(path, name, entry, options, member=member)
     if odd:

@@ -171,7 +171,7 @@ class TableOptions(Options):
     labels: Annotated[list[LabelName], AfterValidator(no_duplicates)] | None = Field(
         None,
         min_length=1,
-        description="In their order; without, those that the training rows hold: numbers by size, words by alphabet.",
+        description="The labels, in order. Default: those of the training rows, numbers by size, words by alphabet.",
     )
     id: Name | None = Field(None, description="A column that identifies rows. Default: their position in the file.")
     slices: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
@@ -192,7 +192,7 @@ class TableOptions(Options):
     encoding: Encoding = Field("utf-8", description="Of CSV, TSV and JSON.")
     separator: str = Field("|", min_length=1, max_length=5, description="Between labels in one cell of multi-label data.")
     missing: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
-        [], description="What a cell holds where nothing is known, such as NA or null; an empty one always is missing."
+        [], description="What cells contain for a missing value, such as NA or null; an empty cell is always missing."
     )
     gaps: Literal["refuse", "drop", "none"] = Field(
         "refuse",
@@ -269,5 +269,5 @@ class HubOptions(TableOptions):
 
     path: Annotated[str, AfterValidator(_a_dataset)] = Field(description="The dataset: `owner/name`.")
     revision: Annotated[str, AfterValidator(_a_commit)] = Field(
-        description="A commit, all 40 digits: what a branch holds changes, and results with it."
+        description="A commit, all 40 digits, because a branch changes, and results with it."
     )

@@ -107,7 +107,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
     if gaps == len(table) and column in options.label and split != "train":
         none += f", or `unlabelled: {options.unlabelled_too(split)}` where no row of {split} has a label"
     raise DataError(
-        f"{place_of(place, files)}: column {quoted(column)} is empty{more}; fill it in, or say `gaps: drop` to leave such "
+        f"{place_of(place, files)}: column {quoted(column)} is empty{more}; fill it in, or write `gaps: drop` to leave such "
         f"rows out{none}"
     )
 
@@ -132,7 +132,7 @@ def refuse_duplicate_ids(table: pa.Table, files: Sequence[File], column: str) ->
 ODD = {
     Odd.HEADER: "the header appears again{more}, as in joined files: left out",
     Odd.NUMBER: "a text is a number{more}, and read as it is written",
-    Odd.LOST: "a text holds U+FFFD{more}, which stands where characters were lost: take the file it was made from, and say its "
+    Odd.LOST: "a text has U+FFFD{more}, in place of characters that were lost: take the original file, and write its "
     "`encoding`",
     Odd.MISSING_WORD: "a text reads as if it were missing, NA or null{more}: if so, name it by `missing`",
 }

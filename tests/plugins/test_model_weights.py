@@ -119,7 +119,7 @@ def test_layers_that_the_configuration_leaves_out_are_told(tmp_path: Path) -> No
     folder = save(tmp_path, model_of("roberta", num_hidden_layers=4), "roberta")
     edit(folder / "config.json", num_hidden_layers=2)
     (caution,) = load(folder).cautions[-1:]
-    assert caution.startswith(f"2 layers of {folder} are left out")
+    assert caution.startswith(f"2 layers of {folder} are not used")
     assert caution.endswith("the first is roberta.encoder.layer.2")
 
 
@@ -138,11 +138,11 @@ WRAPPED = {
         "'_fsdp_wrapped_module'",
         "with its full state dict",
     ),
-    "both": (lambda name: f"_orig_mod.module.{name}", "'_orig_mod.module.'", "Save the model within"),
+    "both": (lambda name: f"_orig_mod.module.{name}", "'_orig_mod.module.'", "Save the inner model"),
     "sentence-transformers": (
         lambda name: f"0.auto_model.{name.removeprefix('bert.')}",
         "'0.auto_model.'",
-        "Save the model within",
+        "Save the inner model",
     ),
 }
 

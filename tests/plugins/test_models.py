@@ -241,7 +241,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no model type": (lambda at: edit(at / "config.json", model_type=None), "{at}/config.json has no model_type"),
     "code of its own": (
         lambda at: edit(at / "config.json", model_type="acme", auto_map={"AutoConfig": "code.Config"}),
-        "{at}/config.json asks for code of its own (auto_map, model_type 'acme'), which is never run; ",
+        "{at}/config.json asks for code of its own (auto_map, model_type 'acme'), which is never run: ",
     ),
     "no tokenizer": (
         lambda at: [(at / name).unlink() for name in ("tokenizer.json", "tokenizer_config.json")],
@@ -256,7 +256,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "weights of another name": (
         lambda at: (at / "model.safetensors").rename(at / "model.fp16.safetensors"),
-        "the model folder {at} lacks model.safetensors: if 'model.fp16.safetensors' holds the weights, rename it",
+        "the model folder {at} lacks model.safetensors: if 'model.fp16.safetensors' has the weights, rename it",
     ),
     "parts without their list": (
         lambda at: (at / "model.safetensors").rename(at / "model-00001-of-00002.safetensors"),
@@ -277,7 +277,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "an adapter in a folder of checkpoints": (
         lambda at: ((at / "config.json").unlink(), (at / "checkpoint-5").mkdir(), (at / "checkpoint-5" / ADAPTER).touch()),
-        "the model folder {at} lacks config.json; {at}/checkpoint-5 holds an adapter of peft",
+        "the model folder {at} lacks config.json; {at}/checkpoint-5 has an adapter of peft",
     ),
     "weights cut off": (
         lambda at: shorten(at / "model.safetensors", 300_000),

@@ -131,7 +131,7 @@ OUTSIDE: dict[str, tuple[str, dict[str, Any]]] = {
 def test_no_setting_of_peft_names_a_file_a_module_or_another_model(key: str, tmp_path: Path) -> None:
     kind, config = OUTSIDE[key]
     text = json.dumps(config).replace("PLACE", str(tmp_path / "planted"))
-    with pytest.raises(ValidationError, match=f"{key} takes no text"):
+    with pytest.raises(ValidationError, match=f"{key} must not be a text"):
         PeftOptions.model_validate({"type": kind, "config": json.loads(text)})
 
 

@@ -69,7 +69,7 @@ class TaskInfo:
                 "MULTILABEL of bakeoff.plugin"
             )
         if self.positive is not None and self.labels and self.positive not in self.labels:
-            raise PluginError(f"its positive label {quoted(self.positive)} is none of its labels")
+            raise PluginError(f"its positive label {quoted(self.positive)} is not one of its labels")
         for metric in self.metrics:
             refuse_old_methods(metric)
         fitted = [(metric.name, metric.fitted(self.kind, self.labels, self.positive)) for metric in self.metrics]
@@ -86,7 +86,9 @@ class TaskInfo:
         if twice := next((name for name in names if names.count(name) > 1), None):
             raise DataError(f"metric {quoted(twice)} appears twice among its metrics")
         if self.primary_metric not in names:
-            raise PluginError(f"its primary metric {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
+            raise PluginError(
+                f"its primary metric {quoted(self.primary_metric)} is not one of its metrics ({', '.join(names)})"
+            )
         if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):
             raise PluginError("its labelled splits must be among its splits, and train must be one of them")
         for metric in self.metrics:

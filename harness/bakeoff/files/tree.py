@@ -218,8 +218,8 @@ class Tree:
 
     def _refusal(self, link: Path) -> StoreError:
         return StoreError(
-            f"{shown_path(link)} is a symbolic link, and none is followed below {shown_path(self.root)}: remove it, or "
-            "put a folder or a plain file in its place"
+            f"{shown_path(link)} is a symbolic link, and links in {shown_path(self.root)} are not followed: replace it "
+            "by a folder or a regular file"
         )
 
     def _open_folder(self, path: Path, *, make: bool = False) -> int:

@@ -110,7 +110,7 @@ def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
     """(rows, outputs)."""
     lists = column.combine_chunks()
     lengths = lists.value_lengths().fill_null(0).to_numpy()
-    require(lengths == outputs, "logits", lengths, f"no number of logits for a model of {outputs} outputs")
+    require(lengths == outputs, "logits", lengths, f"not the number of the model's outputs, {outputs}")
     values: NDArray[np.float32] = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, outputs)  # a missing one is NaN
     require(np.asarray(np.isfinite(values).all(axis=1)), "logits", values, "not finite")
     return values
@@ -138,7 +138,7 @@ def _examples(frame: Any, data: Data) -> Splits:
 def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Predictions:
     """One split without logits. rows: its row numbers in the file."""
     tokens, ids = frame["tokens"].to_numpy(), tuple(frame["id"].to_pylist())
-    require(tokens >= 0, "tokens", tokens, "no number of tokens", rows)
+    require(tokens >= 0, "tokens", tokens, "not a number of tokens", rows)
     if len(set(ids)) < len(ids):
         first = {one: number for number, one in reversed(list(enumerate(ids)))}
         require(np.array([first[one] for one in ids]) == np.arange(len(ids)), "id", ids, f"in split {quoted(name)} twice", rows)

@@ -32,7 +32,7 @@ def read_steps(content: bytes, record: Record, path: Path) -> Any:
         if record.failure is None or record.failure.reason != "diverged":
             require(np.isfinite(loss), "loss", loss, "not finite")
         require(np.isfinite(rate), "learning_rate", rate, "not finite")
-        require(~(norm < 0), "grad_norm", norm, "no norm of a gradient")  # an overflow of fp16 is none that is finite
+        require(~(norm < 0), "grad_norm", norm, "not the norm of a gradient")  # an overflow of fp16 is none that is finite
         require(
             np.isfinite(seconds) & (seconds >= 0),
             "seconds",

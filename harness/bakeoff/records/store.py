@@ -223,8 +223,8 @@ class Store(RecordFolders):
         """Raises StoreError if the folder that `declare` wrote to was moved, deleted or replaced since."""
         if self._place is not None and self._place != _place_of(self.records):
             raise StoreError(
-                f"{shown_path(self.records)} is no longer the folder in which this command began: it was moved, deleted or "
-                "replaced; nothing more is written there. Where it lies now, the same command goes on"
+                f"{shown_path(self.records)} was moved, deleted or replaced while this command was running, so nothing "
+                "more is written there. Run the same command where the folder is now, to continue"
             )
 
     def add_control(self, control: Control) -> None:

@@ -268,8 +268,8 @@ class Strategy(Options):
     )
     trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(
         1,
-        description="Configurations that were tried before this one was settled on; "
-        "stands in the table, is not part of the id.",
+        description="How many configurations were tried before this one was chosen; "
+        "shown in the table, not part of the run id.",
     )
     search: SearchChoice = Field(None, description="Replaces the experiment's search; `none`: no search.")
 

@@ -18,8 +18,8 @@ POOLER = "pooler"
 WRAPPERS = {
     "_orig_mod": ("torch.compile", "model._orig_mod.save_pretrained(FOLDER)"),
     "module": ("DataParallel or DistributedDataParallel", "model.module.save_pretrained(FOLDER)"),
-    "_fsdp_wrapped_module": ("FSDP", "the model within, with its full state dict"),
-    "_checkpoint_wrapped_module": ("a wrapper for activation checkpointing", "the model within"),
+    "_fsdp_wrapped_module": ("FSDP", "the inner model, with its full state dict"),
+    "_checkpoint_wrapped_module": ("a wrapper for activation checkpointing", "the inner model"),
     "base_layer": ("peft", "model.merge_and_unload().save_pretrained(FOLDER)"),
 }
 """Part of a tensor's name that a wrapper adds -> (which wrapper adds it, what to save instead)."""
@@ -99,8 +99,8 @@ def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
             if ".".join(parts[length:]) in wanted and front not in families:
                 hidden = [other for other in unused if other.startswith(front) and other.removeprefix(front) in wanted]
                 return (
-                    f"have {quoted(front)} before {len(hidden)} names, first {quoted(hidden[0])}: they were saved out of a "
-                    f"model that holds this one. Save the model within, or take {quoted(front)} off the names"
+                    f"have {quoted(front)} before {len(hidden)} names, first {quoted(hidden[0])}: they were saved from a "
+                    f"model that contains this one. Save the inner model, or remove {quoted(front)} from the names"
                 )
     return ""
 

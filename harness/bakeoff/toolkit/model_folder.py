@@ -70,7 +70,7 @@ def check_folder(folder: Path) -> None:
         raise ModelError(f"the model folder {shown_path(folder)} cannot be read: {error.strerror}") from None
     check_files(folder)
     if not (folder / CONFIG).is_file() and (within := models_within(folder)):
-        held = "holds an adapter of peft" if (within[-1] / ADAPTER).is_file() else "is a model's folder"
+        held = "has an adapter of peft" if (within[-1] / ADAPTER).is_file() else "is a model's folder"
         raise ModelError(f"the model folder {shown_path(folder)} lacks config.json; {shown_path(within[-1])} {held}")
     read_config(folder)
     if not any((folder / name).is_file() for name in TOKENIZERS):
@@ -119,7 +119,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     if "auto_map" in config and not brought_by_transformers(model_type):
         raise ModelError(
             f"{shown_path(folder / CONFIG)} asks for code of its own (auto_map, model_type {quoted(model_type)}), "
-            "which is never run; only architectures of transformers itself can be used"
+            "which is never run: use a model whose architecture is part of transformers"
         )
     return config
 
@@ -188,7 +188,7 @@ def instead_of_weights(folder: Path) -> str:
     if others := unread_weights(folder):
         name = others[0]
         if name.endswith(".safetensors"):
-            return f": if {quoted(name)} holds the weights, rename it"
+            return f": if {quoted(name)} has the weights, rename it"
         return f" ({name} is not read: only safetensors are){converted(folder) if name in PICKLES[:2] else ''}"
     return ""
 

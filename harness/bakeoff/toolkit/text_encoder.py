@@ -234,8 +234,8 @@ def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, la
     outside = [name for name in unused if not name.startswith(f"{model.base_model_prefix}.")]
     if lacks_head and outside and (names := _labels_named_at(folder)):
         found.append(
-            f"{shown} names labels ({first_labels(names)}), yet no trained head was found: {len(outside)} tensors are left out "
-            f"that this model has no place for, first {outside[0]}"
+            f"{shown} names labels ({first_labels(names)}), but no trained head was found: this model has no place for "
+            f"{len(outside)} of its tensors, first {outside[0]}"
         )
     return found
 
@@ -267,8 +267,8 @@ def refuse_adapter(folder: Path, *, ignore: bool = False) -> None:
     )
     if beside:
         raise ModelError(
-            f"{_shown(folder)} holds a model and an adapter of peft{made_for} and nothing says which is meant: say "
-            f"`adapter: ignore` for the model without it; for both, {merge}"
+            f"{_shown(folder)} has a model and an adapter of peft{made_for} and it is unclear which to use: write "
+            f"`adapter: ignore` for the model without the adapter; for both, {merge}"
         )
     raise ModelError(f"{_shown(folder)} has an adapter of peft{made_for} but no model: {merge}")
 

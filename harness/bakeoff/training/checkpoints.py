@@ -69,7 +69,7 @@ class Saved:
         return RunError(
             "error",
             f"checkpoint {shown_path(self.place)} is damaged: {escaped(why)[:LONGEST_REASON]}; remove this folder: the run "
-            "then continues from the checkpoint before it, or begins again",
+            "then continues from the previous checkpoint, or starts over",
         )
 
 
@@ -161,7 +161,7 @@ class Checkpoints:
                 raise ValueError(f"{name} does not match its checksum in {MANIFEST}")
         plain = read_json(facts)
         if not isinstance(plain, dict):
-            raise ValueError(f"{FACTS} is no object")
+            raise ValueError(f"{FACTS} is not an object")
         try:
             return Saved(manifest.steps, load(state), plain, place)
         except (SafetensorError, KeyError, TypeError, RuntimeError) as error:

@@ -115,7 +115,7 @@ def test_a_score_that_is_no_number_is_named() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"primary_metric": "f1"}, "primary metric 'f1' is none of its metrics"),
+        ({"primary_metric": "f1"}, "primary metric 'f1' is not one of its metrics"),
         ({"labelled_splits": ("dev",)}, "train must be one of them"),
         ({"labelled_splits": ("train", "more")}, "must be among its splits"),
         ({"n_outputs": 3}, "2 labels and 3 outputs"),

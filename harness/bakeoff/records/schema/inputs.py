@@ -125,7 +125,7 @@ class Data(Part):
         names = [facts.name for facts in self.metrics]
         require_unique("metrics", names)
         if self.primary_metric not in names:
-            raise ValueError(f"primary_metric: {quoted(self.primary_metric)} is none of its metrics ({', '.join(names)})")
+            raise ValueError(f"primary_metric: {quoted(self.primary_metric)} is not one of its metrics ({', '.join(names)})")
         require_known("overlap", self.overlap or {}, self.splits)
         for what, splits in (("majority_baseline", self.majority_baseline), ("silent", self.silent)):
             require_known(what, splits, self.splits)
