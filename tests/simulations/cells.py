@@ -12,24 +12,41 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
-from simulations.rule import Estimates, Pairs, Tables, all_pairs, capped, holm, paired, tables, to_baseline, together, welch
+from simulations.rule import (
+    Estimates,
+    Pairs,
+    Tables,
+    all_pairs,
+    capped,
+    holm,
+    paired,
+    tables,
+    to_baseline,
+    together,
+    welch,
+)
 from worlds import (
     ALIKE,
     BOTH_COLLAPSE,
     EASY_AND_HARD,
     HEAD_LIKE,
     LORA_LIKE,
+    ONE_COLLAPSES,
     PLAIN,
     SHARED,
     T3,
     TENFOLD,
     UNEQUAL,
+    Bools,
     Floats,
     World,
 )
 
 ALPHA = 0.05
 MARGIN = 0.01
+LEAST_SEEDS = 3
+"""Below, nothing is said of a difference."""
+
 SEEDS = (3, 5, 10)
 SHRUNK_SEEDS, SHRUNK_STRATEGIES = (3, 4), 4
 """Variances are shrunk upwards at so many seeds, in groups of so many strategies and more."""
@@ -74,6 +91,7 @@ FAMILIES = {
     "same initial weights": SHARED,
     "both collapse": BOTH_COLLAPSE,
 }
+DESIGNS = {name: FAMILIES[name] for name in ("plain", "seeds alike", "LoRA-like", "head-like")}
 
 
 @dataclass(frozen=True)
@@ -199,6 +217,40 @@ def replace_difference(found: Estimates, truth: float) -> Estimates:
     return found._replace(difference=found.difference - truth)
 
 
+def runs_that_learned(world: World, seeds: int, examples: int) -> Callable[[int, int], Measured]:
+    """How often two strategies whose runs that learned are of equal worth are told apart by those runs; collapsed runs, or in
+    their place crashed ones, are left out."""
+
+    def count(n: int, seed: int) -> Measured:
+        chunks = world.chunks(n, 2, seeds, examples, seed=seed)
+        return share(np.concatenate([_told_apart(chunk.right, ~chunk.collapsed) for chunk in chunks]))
+
+    return count
+
+
+def beside_a_collapse(world: World, seeds: int, examples: int) -> Callable[[int, int], Measured]:
+    """How often a strategy is found worse by 5 points of which one run collapsed."""
+
+    def count(n: int, seed: int) -> Measured:
+        kept = np.ones((2, seeds), dtype=bool)
+        kept[1, 0] = False
+        chunks = world.better(0.0, -5.0).chunks(n, 2, seeds, examples, seed=seed)
+        return share(
+            np.concatenate([_told_apart(chunk.right, np.broadcast_to(kept, chunk.collapsed.shape)) for chunk in chunks])
+        )
+
+    return count
+
+
+def _told_apart(right: Bools, kept: Bools) -> Bools:
+    """(n,); where fewer than 3 runs of a side learned nothing is said."""
+    enough = kept.sum(axis=2).min(axis=1) >= LEAST_SEEDS
+    found = np.zeros(len(right), dtype=bool)
+    if enough.any():
+        found[enough] = welch(tables(right[enough], kept=kept[enough]), to_baseline(2)).p()[:, 0] < ALPHA
+    return found
+
+
 def grid(
     question: str,
     worlds: dict[str, World],
@@ -220,8 +272,16 @@ def _plain_is_not_conservative(name: str, accuracy: float, _: int, examples: int
     return 0.02 if (name, accuracy, examples) == ("plain", 0.8, 1725) else 0.0
 
 
-def _family_bound(name: str, _: float, seeds: int, __: int) -> float:
-    return 0.08 if name == "tenfold unequal seeds" and seeds == 3 else 0.06
+def _family_bound(name: str, accuracy: float, seeds: int, _: int) -> float:
+    """Seeds with a standard deviation of 2 or 3 points near the ceiling are skewed, and no test of means by so few holds."""
+    unequal = name in ("unequal seeds (.1 to 3)", "tenfold unequal seeds")
+    return math.inf if unequal and accuracy > 0.8 else 0.08 if unequal and seeds == 3 else 0.06
+
+
+def _equivalence_bound(name: str, accuracy: float, seeds: int, examples: int) -> float:
+    """Above 1,000 examples two more change nothing; at three seeds of the skewed kind they are not enough for 408."""
+    skewed = name == "very easy and very hard" and accuracy >= 0.99 and seeds == 3
+    return math.inf if examples > 408 else 0.075 if skewed and examples == 408 else 0.06
 
 
 CELLS = [
@@ -248,11 +308,11 @@ CELLS = [
         {name: SINGLE[name] for name in ("plain", "very easy and very hard", "t3 seeds", "seeds alike", "LoRA-like")},
         equivalence,
         accuracies=(0.8, 0.95, 0.99, 0.995),
-        high=lambda _, __, ___, examples: 0.06 if examples <= 408 else math.inf,
+        high=_equivalence_bound,
     ),
     *grid(
         "2 points better among seven: times as often as before",
-        {name: FAMILIES[name] for name in ("plain", "seeds alike", "LoRA-like", "head-like")},
+        DESIGNS,
         power,
         accuracies=(0.8,),
         seeds=(5,),
@@ -265,5 +325,22 @@ CELLS = [
         coverage,
         accuracies=(0.8, 0.95),
         low=lambda *_: 0.93,
+    ),
+    *grid(
+        "runs that learned told apart",
+        {"one side collapses in 10 %": ONE_COLLAPSES},
+        runs_that_learned,
+        accuracies=(0.8, 0.95),
+        examples=(277, 1725),
+        high=lambda *_: 0.06,
+    ),
+    *grid(
+        "5 points found beside a collapse",
+        {"plain": PLAIN},
+        beside_a_collapse,
+        accuracies=(0.8,),
+        seeds=(5,),
+        examples=(1725,),
+        low=lambda *_: 0.9,
     ),
 ]

@@ -54,13 +54,12 @@ def render(found: Mapping[Cell, Measured], experiments: int) -> str:
 
 
 def main(folder: str, experiments: str = str(EXPERIMENTS)) -> None:
-    n, found = int(experiments), {}
+    n, found, place = int(experiments), dict[Cell, Measured](), Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
     for number, cell in enumerate(CELLS, 1):
         found[cell] = cell.measure(n)
         mark = "" if cell.holds(found[cell]) else "  BEYOND ITS BOUND"
         print(f"{number}/{len(CELLS)}  {found[cell]}  {cell.name}{mark}", flush=True)
-    place = Path(folder)
-    place.mkdir(parents=True, exist_ok=True)
     (place / "table.md").write_text(render(found, n), encoding="utf-8")
 
 
