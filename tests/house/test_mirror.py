@@ -22,6 +22,7 @@ OF_SEVERAL = {
     "records/test_fuzz": "every kind of file, damaged at random",
     "records/test_odd_files": "what is no plain file where one should be, for every reader",
     "records/test_strangers_folders": "every verb in a folder full of links",
+    "statistics/test_looks_worlds": "experiments with declared looks, simulated in full",
     "report/test_hostile_names": "hostile names in every output of the terminal, in tables and in files",
     "report/test_hostile_pages": "hostile names on every page and card",
 }

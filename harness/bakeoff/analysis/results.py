@@ -345,6 +345,11 @@ class Pair(Part):
     """Where a run of either side collapsed or failed."""
 
     @property
+    def level(self) -> float:
+        """Confidence of `low` to `high`."""
+        return self.look.level if self.look else 0.95
+
+    @property
     def marked_verdict(self) -> str:
         """The verdict, with a mark where its question was changed when results were known."""
         marked = self.question_changed and self.finding not in ("identical", "withheld")

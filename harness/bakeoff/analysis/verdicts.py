@@ -249,8 +249,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     way = "higher" if pair.difference > 0 else "lower"
     told = f"{amount} {way}" if pair.difference else f"the same mean {metric}"
     if pair.low is not None and pair.high is not None:
-        level = confidence(pair.look.level) if pair.look else "95 %"
-        told += f" ({level} interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
+        told += f" ({confidence(pair.level)} interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
     if pair.verdict == "confounded":
         what = listed([fact.subject for fact in pair.confounders])
         return f"{names} is confounded by {what}: {told}, and what made it cannot be told."

@@ -56,6 +56,7 @@ PAIR_COLUMNS = {
     "difference": NUMBER,
     "low": NUMBER,
     "high": NUMBER,
+    "level": NUMBER,
     "p": NUMBER,
     "p_adjusted": NUMBER,
     "comparisons": WHOLE,
@@ -64,6 +65,7 @@ PAIR_COLUMNS = {
     "detectable": NUMBER,
     "finding": TEXT,
     "verdict": TEXT,
+    "look": WHOLE,
     "confounders": TEXT,
     "advice": TEXT,
     "note": TEXT,
@@ -168,16 +170,18 @@ class Comparisons:
         | examples | Int64 | |
         | method | string | of the interval |
         | difference | float64 | the metric's own unit |
-        | low | float64 | the metric's own unit; end of the 95 % interval, not adjusted |
+        | low | float64 | the metric's own unit; end of the interval, not adjusted |
         | high | float64 | the metric's own unit |
+        | level | float64 | 0.95; with declared looks that of the look: 1 - its share of the error rate / comparisons |
         | p | float64 | 0 to 1; two-sided, not adjusted |
-        | p_adjusted | float64 | 0 to 1; by Holm over the family |
+        | p_adjusted | float64 | 0 to 1; by Holm over the family, with declared looks scaled so that 0.05 is the look's level |
         | comparisons | Int64 | tests in the family: rows with identical predictions count once |
         | margin | float64 | the metric's own unit; differences inside it count as equivalent |
-        | equivalence_p | float64 | 0 to 1; of TOST, by Holm over the family |
+        | equivalence_p | float64 | 0 to 1; of TOST, adjusted likewise |
         | detectable | float64 | the metric's own unit; found with 80 % power at 5 % |
         | finding | string | the verdict without regard to confounders |
         | verdict | string | the finding, or `confounded` |
+        | look | Int64 | which declared look judged it last; missing where the number of seeds is fixed |
         | confounders | string | undeclared differences |
         | advice | string | what it would take to know more |
         | note | string | why the verdict may be luck; empty otherwise |
@@ -302,6 +306,8 @@ def _pairs(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
                 "family": family,
                 "seeds_first": pair.seeds[0],
                 "seeds_second": pair.seeds[1],
+                "level": None if pair.low is None else pair.level,
+                "look": pair.look.number if pair.look else None,
                 "confounders": ", ".join(fact.sentence() for fact in pair.confounders),
                 **{f"all_runs_{name}": getattr(every, name, None) for name in ("difference", "low", "high", "p_adjusted")},
                 "all_runs_verdict": every.finding if every else None,

@@ -20,9 +20,7 @@ def look_cell(pair: Pair) -> str:
 
 def level_cell(pair: Pair) -> str:
     """`99.89 %`: the confidence of the pair's interval."""
-    if pair.low is None:
-        return DASH
-    return confidence(pair.look.level) if pair.look else "95 %"
+    return DASH if pair.low is None else confidence(pair.level)
 
 
 def look_rows(looks: Looks) -> list[tuple[str, str, str, str]]:

@@ -163,6 +163,15 @@ def test_a_candidate_with_failed_or_missing_runs_cannot_pass() -> None:
     assert "1 of 6" in check(gate, "train_seconds").reason
 
 
+def test_runs_that_declared_looks_did_not_ask_for_are_not_missing() -> None:
+    undone = [make_record("loop", seed) for seed in range(5, 8)]
+    gate = judge(experiment(answers(seed=2), seconds=faster(), undone=undone, looks=[3, 5, 8]), BASELINE)
+    assert gate.result == "pass"
+    undone = [make_record("loop", seed) for seed in range(4, 8)]
+    gate = judge(experiment(answers(seed=2, seeds=4), seconds=faster(), undone=undone, looks=[3, 5, 8]), BASELINE)
+    assert "1 of 5 candidate runs are not recorded" in check(gate, "train_seconds").reason
+
+
 def test_a_candidate_of_which_every_run_failed_fails() -> None:
     gate = judge(experiment(failing={"loop": range(5)}), BASELINE)
     assert gate.result == "fail"

@@ -8,7 +8,7 @@ from functools import cached_property
 
 from bakeoff.analysis.comparability import row_facts, unlike
 from bakeoff.analysis.outputs import Outputs, gather
-from bakeoff.analysis.summary.rows import layouts
+from bakeoff.analysis.summary.rows import asked_for, layouts
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import DATA, differences, differing
 from bakeoff.records.schema import Record
@@ -70,7 +70,9 @@ def arms_of(candidate: Experiment, baseline: Experiment) -> list[Arm]:
     """Every strategy of the baseline, in its order, beside the candidate's of the same name, task and model."""
     here, there = (
         {
-            (layout.task, layout.model, name): Side(layout.seeds[name], records)
+            (layout.task, layout.model, name): Side(
+                asked_for(layout.seeds[name], {record.requested.seed for record in records}, experiment.declared.looks), records
+            )
             for layout in layouts(experiment)
             for name, records in layout.rows.items()
         }

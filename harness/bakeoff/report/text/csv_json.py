@@ -186,7 +186,7 @@ def _timed(row: Row, group: ComparisonGroup) -> dict[str, Any]:
 def _difference(pair: Pair) -> dict[str, Any]:
     every = pair.all_runs
     return {
-        "difference_level": None if pair.low is None else pair.look.level if pair.look else 0.95,
+        "difference_level": None if pair.low is None else pair.level,
         **({"look": pair.look.number, "looks": pair.look.looks} if pair.look else {}),
         "difference": pair.difference,
         "difference_low": pair.low,

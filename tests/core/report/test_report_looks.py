@@ -14,6 +14,7 @@ from builders import make_experiment, right_by_pattern
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
+from bakeoff.api.comparisons import Comparisons
 from bakeoff.records.experiment import Experiment
 from bakeoff.report.page.html import write_html
 from bakeoff.report.text.csv_json import write_csv, write_json
@@ -71,6 +72,8 @@ def test_every_output_shows_look_and_level(after_one: Comparison) -> None:
     rows = {row["strategy"]: row for row in csv.DictReader(io.StringIO(write_csv(after_one)))}
     assert (rows["far"]["look"], rows["far"]["looks"], rows["noisy"]["verdict"]) == ("1", "3", "futile")
     assert float(rows["far"]["difference_level"]) == pytest.approx(1 - 0.05 * 9 / 64 / 2)
+    table = Comparisons(after_one).pairs.set_index("first")
+    assert (table["look"]["far"], table["level"]["far"]) == (1, pytest.approx(1 - 0.05 * 9 / 64 / 2))
     pairs = {pair["first"]: pair for pair in json.loads(write_json(after_one))["groups"][0]["to_baseline"]}
     assert pairs["noisy"]["look"]["last"] == 8
     assert pairs["noisy"]["finding"] == "futile"
