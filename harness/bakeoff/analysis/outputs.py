@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.analysis.pairing import Streams, streams_of, why_not_paired
+from bakeoff.analysis.pairing import Streams, shared_by, streams_of, why_not_paired
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Floats, Ints, Metric
@@ -168,11 +168,10 @@ class SplitOutputs:
         ).defined()
 
     def _streams(self, strategies: Sequence[str]) -> list[int]:
-        """For each the number of the first with which it is paired by seed, which may be itself."""
-        return [
-            next(number for number, first in enumerate(strategies) if not self.why_not_paired(first, name))
-            for name in strategies
-        ]
+        """A number for each, equal for those that are paired by seed."""
+        keys = [shared_by(self.streams[name]) for name in strategies]
+        first = {key: number for number, key in reversed([*enumerate(keys)])}
+        return [number if key is None else first[key] for number, key in enumerate(keys)]
 
     def why_not_paired(self, first: str, second: str) -> str:
         """As `pairing.why_not_paired`; a strategy is paired with itself."""

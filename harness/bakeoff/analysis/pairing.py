@@ -7,7 +7,7 @@ drew dropout from the harness's stream. All other rows share nothing but the exa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,17 @@ def streams_of(record: Record) -> Streams:
         start=f"{weights.head_init_sha256} of {', '.join(weights.newly_initialised)}" if weights else "",
         dropout=trainer if own or record.randomness is None else "the harness",
         device=record.environment.device,
+    )
+
+
+def shared_by(streams: Mapping[int, Streams]) -> Hashable | None:
+    """What a row's runs, seed -> streams, share with those that are paired with them: equal for these and for no others. None
+    where the records do not prove enough for any pairing."""
+    if not all(one.order and one.start for one in streams.values()):
+        return None
+    return tuple(
+        (seed, one.replicate, repr(sorted(one.requested.items())), one.order, one.start, one.dropout, one.device)
+        for seed, one in sorted(streams.items())
     )
 
 

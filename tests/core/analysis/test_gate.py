@@ -16,6 +16,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.report.text.gate import write_gate
+from bakeoff.statistics.twoway import two_way_unpaired
 
 LABELS = np.random.default_rng(0).integers(0, 2, 1000)
 GATE = {"quality": "-1 points", "train_seconds": "+10%"}
@@ -74,6 +75,34 @@ def test_a_candidate_as_good_and_as_fast_passes() -> None:
 def test_runs_that_share_their_streams_are_compared_seed_by_seed() -> None:
     here, there = (sharing_streams(one) for one in (experiment(answers(seed=2)), BASELINE))
     assert check(judge(here, there), "quality").paired
+    unproven = judge(experiment(answers(seed=2)), BASELINE)
+    assert "loop: quality is not compared seed by seed: the data order is not recorded" in unproven.notes
+
+
+def test_strategies_with_identical_predictions_are_one_chance_of_a_false_alarm() -> None:
+    here, there = answers(0.83, seed=2), answers()
+
+    def both(names: list[str], rows: NDArray[np.int64]) -> Experiment:
+        return make_experiment(dict.fromkeys(names, rows), LABELS, gate={"quality": "-1 points"})
+
+    one, twins = (judge(both(names, here), both(names, there)) for names in (["loop"], ["loop", "twin"]))
+    alone = check(one, "quality").p_fail_adjusted
+    assert alone is not None
+    assert [found.p_fail_adjusted for found in twins.checks] == [alone, alone]
+
+
+def test_a_pass_counts_two_examples_more_that_differ() -> None:
+    """71 examples, one answer a seed that differs: the plain interval lies within the limit."""
+    labels = np.zeros(71, dtype=np.int64)
+    less = np.zeros((5, 71), dtype=np.int64)
+    less[np.arange(5), np.arange(5)] = 1
+    here, there = (make_experiment({"loop": rows}, labels, gate={"quality": "-3 points"}) for rows in (less, 0 * less))
+    (found,) = judge(here, there).checks
+    plain = two_way_unpaired(1.0 - less, np.ones((5, 71)))
+    assert plain.interval(0.9)[0] > -0.03
+    longer = [np.hstack([one, np.tile(more, (5, 1))]) for one, more in ((1.0 - less, [1.0, 0]), (np.ones((5, 71)), [0.0, 1]))]
+    assert found.low == pytest.approx(100 * two_way_unpaired(*longer).interval(0.9)[0])
+    assert (found.result, found.change) == ("not enough evidence", pytest.approx(100 * plain.difference))
 
 
 def test_a_candidate_that_lost_five_points_fails_and_the_headline_says_so() -> None:

@@ -9,6 +9,7 @@ import pytest
 from builders import BASELINE, LABELS, ROW, altered, clean_answers, clean_experiment, component, sha256
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.pairing import shared_by, streams_of
 from bakeoff.analysis.results import Pair
 from bakeoff.records.experiment import Experiment
 from bakeoff.statistics.twoway import two_way_paired, two_way_unpaired
@@ -64,6 +65,24 @@ def test_precision_and_padding_may_differ(key: str) -> None:
 def test_what_is_not_proven_to_be_shared_is_not_paired_and_the_pair_says_why(made: Experiment, why: str) -> None:
     pair = pair_of(made)
     assert (pair.paired, pair.why_not_paired) == (False, why)
+    by_row = {
+        row: {
+            one.requested.seed: streams_of(one) for one in made.records if one.requested.strategy == row and one.status == "ok"
+        }
+        for row in (ROW, BASELINE)
+    }
+    keys = [shared_by(own) for own in by_row.values()]
+    assert None in keys or keys[0] != keys[1], "the key tells the same"
+
+
+def test_rows_that_are_paired_have_one_key() -> None:
+    made = clean_experiment()
+    keys = {
+        shared_by({one.requested.seed: streams_of(one) for one in made.records if one.requested.strategy == row})
+        for row in (ROW, BASELINE)
+    }
+    assert len(keys) == 1
+    assert None not in keys
 
 
 @pytest.mark.parametrize("randomness", ["trainer", None])

@@ -18,7 +18,7 @@ from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import REGRESSION
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.multiplicity import holm
-from bakeoff.statistics.twoway import two_way_paired, two_way_unpaired
+from bakeoff.statistics.twoway import run_table, shrunk_upwards, two_way_paired, two_way_unpaired
 
 LABELS = np.arange(400) % 3 // 2  # two thirds 0, one third 1
 
@@ -96,6 +96,33 @@ def test_holm_counts_all_slices_and_rows_of_a_column_and_no_other_columns() -> N
     told = [named(found, "library", value, name).p_adjusted for value, name in cells]
     assert told == pytest.approx(list(holm(raw)))
     assert len({round(p, 6) for p in raw}) == 4
+
+
+def test_twins_are_one_row_in_the_family_of_a_column() -> None:
+    made = three()
+    alone = slice_scores(outputs(made, library=LIBRARY), Accuracy(), baseline="base", strategies=["base", "same", "good"])
+    twins = slice_scores(
+        outputs({**made, "twin": made["good"]}, library=LIBRARY),
+        Accuracy(),
+        baseline="base",
+        strategies=["base", "same", "good", "twin"],
+    )
+    for value in ("sympy", "scipy"):
+        expected = named(alone, "library", value, "good").p_adjusted
+        assert expected is not None
+        assert [named(twins, "library", value, name).p_adjusted for name in ("good", "twin")] == [expected, expected]
+
+
+def test_small_variances_are_lifted_on_a_slice_too() -> None:
+    made = {name: drawn_answers(LABELS, seeds=3, accuracy=0.7, seed=number) for number, name in enumerate("abcd")}
+    row = named(
+        slice_scores(outputs(made, library=LIBRARY), Accuracy(), baseline="a", strategies=list("abcd")), "library", "sympy", "b"
+    )
+    right = {name: (own == LABELS).astype(float)[:, :120] for name, own in made.items()}
+    lifted = shrunk_upwards([run_table(one).s2 for one in right.values()], [3] * 4)
+    expected = two_way_unpaired(right["b"], right["a"], variances=(lifted[1], lifted[0]))
+    assert (row.low, row.high) == pytest.approx(expected.interval())
+    assert (row.low, row.high) != pytest.approx(two_way_unpaired(right["b"], right["a"]).interval())
 
 
 def test_a_ratio_is_linearised_within_the_slice() -> None:

@@ -44,6 +44,8 @@ class Draft:
     limit: str
     evidence: Evidence | None = None
     paired: bool = False
+    why_not_paired: str = ""
+    """Of quality with the same seeds on both sides: why it is not paired all the same."""
     identical: bool = False
     obstacle: str = ""
     """Why there can be no pass."""
@@ -121,7 +123,8 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
         compared.estimate, compared.cautious, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better
     )
     test = (arm.task, arm.model, compared.family_key)
-    return replace(draft, evidence=evidence, paired=paired, test=test, obstacle=obstacle)
+    why = compared.why_not_paired if alike else ""
+    return replace(draft, evidence=evidence, paired=paired, why_not_paired=why, test=test, obstacle=obstacle)
 
 
 def _why_collapsed(draft: Draft) -> str:

@@ -103,6 +103,11 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
         for draft in drafts
         if draft.collapsed[1] and not draft.identical
     )
+    notes += [
+        f"{draft.arm.strategy}: quality is not compared seed by seed: {draft.why_not_paired}"
+        for draft in drafts
+        if draft.why_not_paired
+    ]
     if unknown := taken_for_same([*arm.candidate.records, *arm.baseline.records] for arm in arms):
         notes.append(f"taken for the same: {unknown}")
     checks = _decided(drafts)
