@@ -197,11 +197,14 @@ def test_rows_with_identical_predictions_count_once_in_the_family() -> None:
 
 @pytest.mark.parametrize(("seeds", "rows", "shrunk"), [(3, 4, True), (4, 4, True), (5, 4, False), (3, 3, False)])
 def test_small_variances_are_lifted_at_three_and_four_seeds_of_four_rows(seeds: int, rows: int, shrunk: bool) -> None:
-    answers = {f"row-{n}": clean_answers(accuracy=0.8, seeds=seeds, seed=n) for n in range(rows - 1)}
-    answers["alike"] = right_by_pattern(LABELS, np.arange(len(LABELS)) >= 80 + np.zeros((seeds, 1)))
+    wobbles = [0.1, 0.1, 0.05, 0.0][-rows:]
+    answers = {
+        f"row-{n}": drawn_answers(LABELS, seeds=seeds, accuracy=0.8, wobble=wobble, seed=n) for n, wobble in enumerate(wobbles)
+    }
     values = {name: (given == LABELS).astype(float) for name, given in answers.items()}
     tables = [run_table(one) for one in values.values()]
     lifted = shrunk_upwards([one.s2 for one in tables], [seeds] * rows) if shrunk else [one.variance for one in tables]
+    assert shrunk == any(new.value > table.s2 for new, table in zip(lifted, tables, strict=True))
     expected = dict(zip(values, lifted, strict=True))
     for pair in family(answers).all_pairs:
         pairs = pair.first, pair.second
