@@ -213,7 +213,8 @@ def test_small_variances_are_lifted_at_three_and_four_seeds_of_four_rows(seeds: 
 
 
 def test_identical_rows_are_one_when_variances_are_shrunk() -> None:
-    answers = {f"row-{n}": clean_answers(accuracy=0.8, seeds=3, seed=n) for n in range(3)}
+    wobbles = enumerate([0.1, 0.05, 0.0])
+    answers = {f"row-{n}": drawn_answers(LABELS, seeds=3, accuracy=0.8, wobble=wobble, seed=n) for n, wobble in wobbles}
     alone, twins = family(answers), family({**answers, "twin": answers["row-1"]})
     assert [pair.p for pair in twins.to_baseline][:2] == [pair.p for pair in alone.to_baseline]
 
