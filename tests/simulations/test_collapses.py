@@ -56,7 +56,7 @@ def judged(right: np.ndarray, lost: np.ndarray, how: Lost, rng: np.random.Genera
         name: Unlearned(collapsed=len(collapsed.get(name, ())), failed=len(failed[name]), runs=lost.shape[1], low=0.0, high=1.0)
         for name in NAMES
     }
-    return with_all_runs([pair], [counted], shares, TERMS)[0]
+    return with_all_runs(pair, counted, shares[NAMES[0]], shares[NAMES[1]], TERMS)
 
 
 def _judged(own: SplitOutputs) -> Pair:

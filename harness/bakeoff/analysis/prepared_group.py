@@ -13,7 +13,7 @@ from bakeoff.analysis import recipes
 from bakeoff.analysis.all_runs import counted_as_majority, failed_seeds, majority_answers, unlearned_of, with_all_runs
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
 from bakeoff.analysis.findings import ComparisonGroup
-from bakeoff.analysis.outputs import Outputs, gather
+from bakeoff.analysis.outputs import Measured, Outputs, gather
 from bakeoff.analysis.pairs import Measures, PairwiseComparison, Side, side_of, untested
 from bakeoff.analysis.results import Fact, Pair, Row, Score, Unlearned
 from bakeoff.analysis.row_scores import above_majority_p, bounds_of
@@ -249,10 +249,18 @@ class PreparedGroup:
 
     def above_majority_p(self, row: str) -> float | None:
         """As `Row` has it."""
-        own, majority = self.learned.splits.get(self.split), self.majority_baseline
-        if own is None or self.metric is None or majority is None or row not in own.answers or not self.has_learned(row):
+        own, constant = self.learned.splits.get(self.split), self._constant
+        if own is None or self.metric is None or constant is None or row not in own.answers or not self.has_learned(row):
             return None
-        return above_majority_p(own, self.metric, row, majority_answers(own, self.metric, majority))
+        return above_majority_p(own, self.metric, row, constant)
+
+    @cached_property
+    def _constant(self) -> Measured | None:
+        """The majority baseline on the reported split, as one run."""
+        own, majority = self.outputs.splits.get(self.split), self.majority_baseline
+        if own is None or self.metric is None or majority is None:
+            return None
+        return Measured(self.metric, majority_answers(own, self.metric, majority)[None], own.labels)
 
     def averaged(self, row: str) -> list[Record]:
         """The records that a row's scores are over: of its runs that learned; where none did, of all that succeeded."""

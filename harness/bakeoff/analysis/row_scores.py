@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bakeoff.analysis.outputs import Measured, SplitOutputs
 from bakeoff.analysis.results import Bounds
@@ -50,10 +48,10 @@ def bounds_of(
     return _bounds(found, measured, SEEDS_AND_EXAMPLES if several else ONE_RUN)
 
 
-def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, majority: NDArray[Any]) -> float | None:
-    """One-sided p of the row's score against that of the majority baseline's answers (N,), on the same examples; None for a
-    metric that is no ratio of sums."""
-    own, constant = outputs.measured(metric, row), Measured(metric, majority[None], outputs.labels)
+def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, constant: Measured) -> float | None:
+    """One-sided p of the row's score against that of the majority baseline, one run, on the same examples; None for a metric
+    that is no ratio of sums."""
+    own = outputs.measured(metric, row)
     if own.values is None or constant.values is None or len(outputs.ids) < 2:
         return None
     apart = own.values - constant.values
