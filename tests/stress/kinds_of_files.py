@@ -15,7 +15,7 @@ from unittest.mock import patch
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from builders import declare, drawn_answers, fill, make_control, make_runs, published, sealed, task_info
+from builders import declare, drawn_answers, fill, make_control, make_runs, make_timing, published, sealed, task_info
 from stress.every_file import Kind
 from stress.fuzz import SPEC
 
@@ -94,6 +94,7 @@ def make_results(folder: Path) -> None:
     )
     for moment in ("before", "after"):
         store.add_control(make_control(moment=moment, peak_flops={"fp32": 1e11}))
+    store.add_timing(make_timing([record for record, _ in runs], {"trainer-api": 0.2}))
 
 
 def steps_table() -> pa.Table:

@@ -34,7 +34,12 @@ TERMS: Final[dict[str, str]] = {
     "(80 % power).",
     "n": "Seeds that have scores. Scores are their mean ± standard deviation.",
     "failed": "Runs that ended without scores. They count in no mean.",
-    "train-s": "Seconds of the trainer, from its call to its last step, its preparation included.",
+    "train-s": "Seconds of the trainer, from its call to its last step, its preparation included; of the recorded runs, "
+    "whatever else their machine did, so they become no ratio. `bakeoff time` measures ratios.",
+    "run-s": "Seconds of one run by `bakeoff time`: the baseline's steps and evaluation batches, timed in turns with all other "
+    "strategies', times the strategy's ratio, plus what a run takes once (loading, building, saving).",
+    "to-baseline": "A cost over the baseline's, with its 95 % interval: of seconds the median of the ratios of turns.",
+    "on-the-front": "How often, over draws of seeds and turns, no other row is better on both quality and cost.",
     "peak-mib": "The largest memory over the seeds, in MiB, summed over the processes of a run.",
 }
 """Verdicts and columns of tables -> their explanation."""

@@ -26,7 +26,7 @@ def legend(group: ComparisonGroup) -> str:
         "of a run summed."
         if any(row.train_seconds for row in rows)
         else "",
-        f"Run s, with its training and evaluation: of one run, measured in turns by `bakeoff time` ({group.timed_on}), with "
+        f"Run s, with its training and evaluation: of one run, measured in turns by bakeoff time ({group.timed_on}), with "
         "95 % intervals of the ratios to the baseline's."
         if group.timed_on
         else "",

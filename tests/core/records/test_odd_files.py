@@ -67,6 +67,17 @@ def test_control_runs_and_the_experiment_file_may_be_anything(copied: Copied, ca
     assert call("table", folder)[0] == 0
 
 
+@pytest.mark.parametrize("kind", NO_FILES)
+def test_timings_that_are_no_plain_file_are_named_and_left_out(copied: Copied, call: Call, kind: str) -> None:
+    folder, _, _ = copied
+    NO_FILES[kind][0](Store(folder).costs_file)
+    code, _, err = call("table", folder)
+    assert code == 0
+    assert "costs.json" in err
+    code, out, _ = call("verify", folder)
+    assert (code, "costs.json" in out) == (1, True)
+
+
 def test_names_that_are_no_text_are_escaped(copied: Copied, call: Call) -> None:
     folder, _, _ = copied
     (folder / "records" / os.fsdecode(b"r1-\xff\xfe")).mkdir()

@@ -6,11 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from builders import declared_run, make_control, make_declaration
+from builders import declared_run, make_control, make_declaration, make_record, make_timing
+from pydantic import ValidationError
 
-from bakeoff.errors import StoreError
+from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import HOST
 from bakeoff.records.schema import SCHEMA_VERSION, Declared
 from bakeoff.records.store import Store
@@ -144,6 +146,36 @@ def test_another_question_keeps_the_history_and_adds_nothing(store: Store) -> No
     store.declare(with_seeds(0, 1))
     store.declare(with_seeds(0, 1).model_copy(update={"question": "Another?"}))
     assert (len(store.declared().history), store.declared().question) == (1, "Another?")
+
+
+def test_the_newest_timing_of_a_group_replaces_the_one_before_and_others_stay(store: Store) -> None:
+    records = [make_record("trainer-api"), make_record("loop", trainer="torch-loop")]
+    store.tree.make(store.records)
+    assert store.timings() == []
+    first, other = (make_timing(records, {"trainer-api": 0.2, "loop": 0.1}, task=task) for task in ("mrpc", "rte"))
+    second = first.model_copy(update={"seconds": 1.0})
+    for timing in (first, other, second):
+        store.add_timing(timing)
+    assert store.timings() == [other, second]
+    store.costs_file.write_text("{")
+    with pytest.raises(DamageError, match=r"costs\.json is damaged"):
+        store.timings()
+    store.add_timing(first)
+    assert store.timings() == [first], "what is damaged is replaced"
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({"baseline": "nobody"}, "baseline"),
+        ({"timed": []}, "timed"),
+        ({"measured": "yesterday"}, "measured"),
+    ],
+)
+def test_a_timing_that_can_not_be_is_refused(changes: dict[str, Any], what: str) -> None:
+    made = make_timing([make_record("trainer-api")], {"trainer-api": 0.2})
+    with pytest.raises(ValidationError, match=what):
+        type(made).model_validate(made.model_dump() | changes)
 
 
 def test_control_runs_come_back_in_order_and_torn_ones_are_left_out(store: Store) -> None:
