@@ -310,3 +310,24 @@ def test_a_folder_that_is_gone_while_its_runs_are_made_rises_no_more(
         again = call("run", tmp_path / "moved" / "spec.yaml", folder=tmp_path)
         assert again.returncode == 0, again.stderr
         assert len(records(tmp_path / "moved")) == 2
+
+
+@pytest.mark.slow
+def test_a_disk_that_is_full_while_times_are_measured_is_named_and_an_earlier_timing_stays(
+    small_disk: Path, tmp_path: Path
+) -> None:
+    spec = write_spec(small_disk / "e", LONGER)
+    measure = ("time", spec, "--threads", "1", "--budget", "0.3", "--within", "90")
+    assert call(*measure, folder=tmp_path).returncode == 0
+    costs = Store(small_disk / "e").costs_file
+    before = costs.read_bytes()
+    fill(small_disk / "full")
+    stopped = call(*measure, folder=tmp_path)
+    assert stopped.returncode == 2
+    assert "No space left on device" in stopped.stderr
+    assert "Traceback" not in stopped.stderr
+    assert costs.read_bytes() == before
+    assert leftovers(small_disk / "e") == ["costs.json"]
+    (small_disk / "full").unlink()
+    assert call(*measure, folder=tmp_path).returncode == 0
+    assert costs.read_bytes() != before
