@@ -29,11 +29,10 @@ from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts, unscored_of
 from bakeoff.analysis.timings import RunTime
 from bakeoff.analysis.verdicts import LEAST_SEEDS
-from bakeoff.analysis.withholding import mark_of, slices_with_history
+from bakeoff.analysis.withholding import mark_of, slices_with_history, with_history, without_p
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.history import reseeded
 from bakeoff.records.provenance import BAKEOFF
 from bakeoff.statistics.best_of_n import expected_bests
 from bakeoff.statistics.calibration import agreement
@@ -63,7 +62,7 @@ def compare(experiment: Experiment) -> Comparison:
         groups=groups,
         unscored=unscored,
         warnings=in_order(warnings),
-        across=None if reseeded(declared) else across_tasks(groups),
+        across=None if without_p(experiment) else across_tasks(groups),
         damaged=list(experiment.damaged),
         foreign=experiment.foreign,
         facts={
@@ -86,19 +85,19 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     pairs = combinations([] if prepared.crowded else sides, 2)
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
     tested = [pair for pair in compared if all(prepared.has_learned(side.name) for side in (pair.first, pair.second))]
-    declared = prepared.experiment.declared
-    timings = timings_of(prepared.experiment.timings, layout.succeeded, baseline)
+    experiment, words = prepared.experiment, (layout.task, terms.metric, terms.figures)
+    timings = timings_of(experiment.timings, layout.succeeded, baseline)
     cost = compared_cost(layout.succeeded, baseline, timings)
     front = front_of(prepared.rankings[0], tested, terms, cost)
     if course is None:
         pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
         to_baseline = prepared.judged(pairs_with_baseline, thorough=True)
-        all_pairs, taken = prepared.judged(compared, thorough=False), None
+        all_pairs = prepared.judged(compared, thorough=False)
     else:
         to_baseline, all_pairs = pairs_of(course.to_baseline, prepared), pairs_of(course.all_pairs, prepared, thorough=False)
-        taken = summary_of(course, prepared, to_baseline, all_pairs)
         # who beats whom on quality is decided by the looks alone
         front = {name: (chance, []) for name, (chance, _) in front.items()}
+    to_baseline, all_pairs = (with_history(pairs, experiment, *words) for pairs in (to_baseline, all_pairs))
     split = prepared.learned.splits.get(prepared.split)
     group = prepared.group.model_copy(
         update={
@@ -111,14 +110,14 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "rows": _judged_rows(prepared, all_pairs, front, timings.run_times),
             "to_baseline": to_baseline,
             "all_pairs": all_pairs,
-            "looks": taken,
+            "looks": summary_of(course, prepared, to_baseline, all_pairs) if course else None,
             "costs": cost_ratios(layout.succeeded, baseline, timings),
             "cost_axis": cost.axis if cost else None,
             "timed_on": timings.told,
             "unlike_times": unlike_times(layout.succeeded, baseline, controls),
             "slices": slices_with_history(
                 slice_scores(split, prepared.metric, baseline=baseline, strategies=learned, label_names=prepared.data.labels),
-                declared,
+                experiment,
                 baseline,
             )
             if split and prepared.metric and prepared.has_learned(baseline)
@@ -188,10 +187,10 @@ def _unranked(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> bool:
 
 
 def _ranks(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> dict[str, tuple[tuple[int, int], int]]:
-    """Row -> (rank interval, tie group) within its ranking; rows of too few runs that learned, or of seeds that were changed
-    when results were known, have none."""
+    """Row -> (rank interval, tie group) within its ranking; rows of too few runs that learned, or for which no p-value holds,
+    have none."""
     found: dict[str, tuple[tuple[int, int], int]] = {}
-    withheld = reseeded(prepared.experiment.declared)
+    withheld = without_p(prepared.experiment)
     settled = [pair for pair in all_pairs if pair.verdict in ("better", "worse")]
     beats = {(pair.first, pair.second) if pair.verdict == "better" else (pair.second, pair.first) for pair in settled}
     rankings, _ = prepared.rankings

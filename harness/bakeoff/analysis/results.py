@@ -195,6 +195,12 @@ class Row(Part):
         """Seeds that every mean score is over: those that learned; where there are none, all that have scores."""
         return self.learned or self.scored
 
+    @property
+    def needed(self) -> list[int]:
+        """Declared seeds whose runs are recorded or missing: with declared looks not those that no look asks for."""
+        there = {*self.scored, *(failed.seed for failed in self.failed), *self.missing}
+        return [seed for seed in self.seeds if seed in there]
+
     def score(self, split: str, metric: str) -> Score | None:
         return self.scores.get(split, {}).get(metric)
 

@@ -11,21 +11,30 @@ from collections.abc import Iterable, Sequence
 from bakeoff.analysis.findings import SliceScore
 from bakeoff.analysis.results import Checks, Pair
 from bakeoff.contracts.unit import Figures
+from bakeoff.records.experiment import Experiment
 from bakeoff.records.history import changed_question, reseeded
-from bakeoff.records.schema import Declared
 from bakeoff.text.values import listed
 
 WITHHELD = "withheld"
 
 
-def with_history(pairs: Iterable[Pair], declared: Declared, task: str, metric: str, figures: Figures) -> list[Pair]:
+def without_p(experiment: Experiment) -> dict[str, str]:
+    """Strategy -> why no p-value holds for it, of those for which none does."""
+    found = dict.fromkeys(experiment.by_looks, "seeds were run look by look for a comparison within their own experiment")
+    return found | dict.fromkeys(reseeded(experiment.declared), "seeds were changed when results were known")
+
+
+def with_history(pairs: Iterable[Pair], experiment: Experiment, task: str, metric: str, figures: Figures) -> list[Pair]:
     """The pairs of one task, without p-value and verdict where none holds, and marked where their question was changed."""
-    rows, changed = reseeded(declared), changed_question(declared, task)
-    found = [_withheld(pair, metric, figures) if rows & {pair.first, pair.second} else pair for pair in pairs]
+    reasons, changed = without_p(experiment), changed_question(experiment.declared, task)
+    found = list[Pair]()
+    for pair in pairs:
+        why = next((reasons[row] for row in (pair.first, pair.second) if row in reasons), "")
+        found.append(_withheld(pair, metric, figures, why) if why else pair)
     return [_marked(pair, changed) for pair in found] if changed else found
 
 
-def _withheld(pair: Pair, metric: str, figures: Figures) -> Pair:
+def _withheld(pair: Pair, metric: str, figures: Figures, why: str) -> Pair:
     """Identical predictions stay a fact; a pair that is confounded stays that."""
     if pair.finding == "identical":
         return pair
@@ -33,10 +42,10 @@ def _withheld(pair: Pair, metric: str, figures: Figures) -> Pair:
     if not pair.confounders:
         amount = figures.amount(abs(pair.difference), metric)
         way = f"{amount} {'higher' if pair.difference > 0 else 'lower'}" if pair.difference else f"the same mean {metric}"
-        told = (
-            f"{pair.first} against {pair.second} is withheld: {way}, and no p-value holds, since seeds were changed when "
-            "results were known."
-        )
+        told = f"{pair.first} against {pair.second} is withheld: {way}, and no p-value holds, since {why}."
+        if pair.all_runs:
+            first, second = pair.all_runs.first.words, pair.all_runs.second.words
+            told += f" Collapsed or failed: {first} of {pair.first}, {second} of {pair.second}."
     kept = pair.checks.model_dump(include={"seed_correlation", "probability_of_improvement"})
     return pair.model_copy(
         update={
@@ -66,7 +75,9 @@ def mark_of(changed: Sequence[str]) -> str:
     return f"This was not the question from the start: {listed(changed)} changed when results were known."
 
 
-def slices_with_history(slices: Sequence[SliceScore], declared: Declared, baseline: str) -> list[SliceScore]:
-    """Differences on slices, without p-value where none holds; where the baseline's seeds were changed, there is none."""
-    rows = reseeded(declared)
+def slices_with_history(slices: Sequence[SliceScore], experiment: Experiment, baseline: str) -> list[SliceScore]:
+    """Differences on slices, without p-value where none holds: with looks, none accounts for seeds that depend on results."""
+    if experiment.declared.looks:
+        return [one.model_copy(update={"p_adjusted": None}) for one in slices]
+    rows = without_p(experiment).keys()
     return [one.model_copy(update={"p_adjusted": None}) if rows & {one.strategy, baseline} else one for one in slices]

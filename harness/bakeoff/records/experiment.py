@@ -61,6 +61,8 @@ class Experiment:
     separated: tuple[Separated, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
     """Strategy -> the experiment that it comes from, if several were merged."""
+    by_looks: frozenset[str] = frozenset()
+    """Strategies whose own experiment ran them look by look, if several were merged: no declared look judges them here."""
 
     @property
     def spec_paths(self) -> list[PurePath]:

@@ -102,7 +102,7 @@ def caption(group: ComparisonGroup, declared: Declared) -> list[tuple[str, Seque
         ("recipe", [f"{subject} {value}" for subject, value in equal.items() if subject not in elsewhere]),
         ("training", [*numbers["steps"], *selected]),
         ("taken for the same", [group.taken_for_same] if group.taken_for_same else []),
-        ("seeds", [seeds_spelt([seed for row in group.rows for seed in row.seeds])]),
+        ("seeds", [seeds_spelt([seed for row in group.rows for seed in row.needed])]),
         ("under test", declared.under_test or []),
         *(_machine(group.surroundings) if group.surroundings else []),
     ]

@@ -40,8 +40,11 @@ def look_sentences(group: ComparisonGroup, commands: Sequence[str]) -> list[str]
     if looks is None:
         return []
     comparisons = count(max((pair.comparisons for pair in group.to_baseline), default=len(group.rows) - 1), "comparison")
+    at = f"looks of {listed([str(seeds) for seeds in looks.declared])} seeds"
+    if any(pair.finding == "withheld" for pair in group.to_baseline):
+        return [f"Run by {at}; since seeds or looks were changed when results were known, no error rate holds for them."]
     found = [
-        f"Judged at looks of {listed([str(seeds) for seeds in looks.declared])} seeds, declared before the first run: one "
+        f"Judged at {at}, declared before the first run: one "
         f"error rate holds for all looks and {comparisons} with {group.baseline} together. What is decided or futile gets no "
         "more seeds, and is judged on the seeds of its look."
         + ("" if looks.ranks else " Pairs without the baseline are not tested, so that there are no ranks.")

@@ -37,7 +37,7 @@ def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
         for remark, seeds in grouped((found.note, found.seed) for found in row.process_notes).items():
             yield f"{row.strategy}, seed {seeds_spelt(seeds)}: {remark}"
     if not group.compared and any(row.missing for row in rows):  # else a warning says so
-        missing, declared = sum(len(row.missing) for row in rows), sum(len(row.seeds) for row in rows)
+        missing, declared = sum(len(row.missing) for row in rows), sum(len(row.needed) for row in rows)
         which = "; ".join(f"{row.strategy} seed {seeds_spelt(row.missing)}" for row in rows if row.missing)
         verb = "is" if missing == 1 else "are"
         yield f"unfinished: {missing} of {declared} runs {verb} not recorded ({which}); {_run(commands)} goes on."
@@ -78,7 +78,7 @@ def _failures(row: Row) -> str:
 
 def _unkept(row: Row) -> str:
     seeds = seeds_spelt([unkept.seed for unkept in row.unkept])
-    return f"{row.strategy} {len(row.unkept)} of {len(row.seeds)} (seed {seeds}: {quoted(row.unkept[0].note)})"
+    return f"{row.strategy} {len(row.unkept)} of {len(row.needed)} (seed {seeds}: {quoted(row.unkept[0].note)})"
 
 
 def _run(commands: Sequence[str], option: str = "") -> str:
@@ -99,8 +99,8 @@ def _same_weights(rows: Sequence[Row]) -> Iterator[str]:
     whole = [row for row in rows if row.scored and set(row.final_sha256) == set(row.scored)]
     for same in grouped((tuple(sorted(row.final_sha256.items())), row) for row in whole).values():
         if len(same) > 1:
-            ended = "" if all(row.scored == row.seeds for row in same) else " that ended with scores"
+            ended = "" if all(row.scored == row.needed for row in same) else " that ended with scores"
             yield (
                 f"{listed([row.strategy for row in same])} ended with identical weights at every seed{ended} "
-                f"({len(same[0].scored)} of {len(same[0].seeds)}), by sha256."
+                f"({len(same[0].scored)} of {len(same[0].needed)}), by sha256."
             )

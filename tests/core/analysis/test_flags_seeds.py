@@ -34,7 +34,8 @@ def test_one_seed_is_an_anecdote() -> None:
     assert warning.rows == [BASELINE, ROW]
     assert f"1 seed behind {BASELINE} and 2 seeds behind {ROW}" in warning.what
     assert "no rank" in warning.what
-    assert "new seeds, or 4 (2 to 5), and run them in a new folder" in warning.what_to_do
+    assert "new seeds, or 4 (2 to 5), or looks" in warning.what_to_do
+    assert "`seeds: {looks: [3, 5, 8, 12, 20], first: 2}`), and run them in a new folder" in warning.what_to_do
     assert "--resolve 1" in warning.what_to_do
 
 

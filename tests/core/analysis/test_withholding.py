@@ -6,15 +6,17 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
-from builders import BASELINE, ROW, clean_answers, clean_experiment, declaring
+from builders import BASELINE, LABELS, ROW, clean_answers, clean_experiment, declaring, make_folder
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
 from bakeoff.analysis.results import Checks
 from bakeoff.records.history import reseeded
+from bakeoff.records.load import load_experiment
 from bakeoff.records.schema import Change, Declared, EarlierDeclaration
 from bakeoff.report.page.html import write_html
 from bakeoff.report.text.csv_json import write_csv, write_json
@@ -135,3 +137,39 @@ def test_the_primary_metric_of_the_task_is_part_of_its_question() -> None:
     assert found(looked(SEEDS, what)).groups[0].to_baseline[0].question_changed == [what]
     assert Checks() == found(looked([0], what)).groups[0].all_pairs[0].checks
     assert isinstance(found().declared, Declared)
+
+
+def test_in_several_experiments_no_look_judges_and_no_p_value_holds(tmp_path: Path) -> None:
+    """Which seeds are there was decided by comparisons within each experiment."""
+    names = ("base", "far"), ("near",)
+    answers = {name: clean_answers(accuracy=0.7 + 0.1 * n, seed=n) for n, name in enumerate(("base", "far", "near"))}
+    one, two = (
+        make_folder(tmp_path / str(n), {name: answers[name] for name in own}, LABELS, **looks)
+        for n, (own, looks) in enumerate(zip(names, ({"looks": [3, 5, 8]}, {}), strict=True))
+    )
+    assert compare(load_experiment([one])).groups[0].looks is not None
+    made = load_experiment([one, two])
+    (group,) = compare(made).groups
+    assert (made.declared.looks, made.by_looks, group.looks) == ([], {"base", "far"}, None)
+    assert {pair.first: pair.verdict for pair in group.to_baseline} == {"far": "withheld", "near": "withheld"}
+    assert "look by look" in group.to_baseline[0].sentence
+    assert {row.rank for row in group.rows} == {None}
+
+
+def test_all_runs_are_withheld_too_where_some_collapsed() -> None:
+    fallen = clean_answers(accuracy=0.9, seed=2)
+    fallen[[2, 5]] = 1
+    made = clean_experiment({BASELINE: clean_answers(accuracy=0.6, seed=1), ROW: fallen})
+    pair = compare(declaring(made, history=[looked([0])])).groups[0].to_baseline[0]
+    assert pair.all_runs is not None
+    assert (pair.verdict, pair.all_runs.finding, pair.all_runs.p_adjusted) == ("withheld", "withheld", None)
+    assert "Collapsed or failed: 2 of 8" in pair.sentence
+
+
+def test_with_looks_slices_are_shown_without_a_test() -> None:
+    rows = {BASELINE: clean_answers(accuracy=0.6, seed=1), ROW: clean_answers(accuracy=0.9, seed=2)}
+    slices = {"half": ["a", "b"] * 200}
+    fixed, looks = (compare(clean_experiment(rows, slices=slices, **more)).groups[0].slices for more in ({}, {"looks": [3, 8]}))
+    assert {one.p_adjusted is None for one in fixed if one.strategy == ROW} == {False}
+    assert {one.p_adjusted is None for one in looks} == {True}
+    assert [one.difference for one in looks] == [one.difference for one in fixed]

@@ -38,8 +38,8 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
     first = max((seed for seeds in judged.experiment.declared.seeds.values() for seed in seeds), default=-1) + 1
     more = (
         f"{judged.resolve_margin} says how many {'the margin' if group.margin is not None else 'such a difference'} takes. "
-        f"Declare that many new seeds, or {in_family} ({seeds_spelt(range(first, first + in_family))}), and run them "
-        f"{judged.in_new_folder}."
+        f"Declare that many new seeds, or {in_family} ({seeds_spelt(range(first, first + in_family))}), or looks, which stop "
+        f"once they decide (`seeds: {{looks: [3, 5, 8, 12, 20], first: {first}}}`), and run them {judged.in_new_folder}."
     )
     anecdotes = grouped_by({row: n for row, n in counts.items() if n < ANECDOTE})
     if anecdotes:
@@ -174,12 +174,12 @@ def _change(before: list[int], after: list[int]) -> str:
 def missing_runs(judged: Judged) -> Iterator[Found]:
     """missing-runs: declared runs without a record."""
     missing = {row.strategy: row.missing for row in judged.group.rows if row.missing}
-    declared = sum(len(row.seeds) for row in judged.group.rows)
+    needed = sum(len(row.needed) for row in judged.group.rows)
     if missing:
         n = sum(map(len, missing.values()))
         yield Found(
             missing,
-            f"{n:,} of {count(declared, 'declared run')} {'has' if n == 1 else 'have'} no record that can be used: "
+            f"{n:,} of {count(needed, 'declared run')} {'has' if n == 1 else 'have'} no record that can be used: "
             f"{named(and_seeds(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there mislead.",
             f"{judged.run_again()} goes on with them.",
         )

@@ -56,6 +56,7 @@ def merged(read: Read, files: RunFiles) -> Experiment:
         timings=tuple(chain.from_iterable(folder.timings for folder in experiments)),
         trials={f"{number}:{trial.id}": trial.model_copy(update={"id": f"{number}:{trial.id}"}) for number, trial in trials},
         source={names[place]: experiments[place[0]].declared.name for place in names},
+        by_looks=frozenset(names[place] for place in names if experiments[place[0]].declared.looks),
     )
 
 
@@ -74,7 +75,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
-            "looks": own[0].looks if all(declared.looks == own[0].looks for declared in own) else [],
+            "looks": [],
             "ranks": False,
             "history": [
                 earlier.model_copy(

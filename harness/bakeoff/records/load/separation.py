@@ -49,9 +49,12 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
         run.model_copy(update={"strategy": f"{run.strategy} · {run.model}", "model": " / ".join(models[run.task])})
         for run in declared.runs
     ]
-    source = {new.strategy: experiment.source[old.strategy] for old, new in zip(declared.runs, runs, strict=True)}
+    both = list(zip(declared.runs, runs, strict=True))
+    source = {new.strategy: experiment.source[old.strategy] for old, new in both}
+    by_looks = frozenset(new.strategy for old, new in both if old.strategy in experiment.by_looks)
     baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
-    return replace(experiment, declared=renamed(declared, runs).model_copy(update={"baseline": baseline}), source=source)
+    declared = renamed(declared, runs).model_copy(update={"baseline": baseline})
+    return replace(experiment, declared=declared, source=source, by_looks=by_looks)
 
 
 def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -> Declared:

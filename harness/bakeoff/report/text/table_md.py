@@ -88,7 +88,7 @@ def _scores(group: ComparisonGroup) -> list[str]:
                 columns.append(Column("rank", [*(rank(row.rank) for row in rows), DASH]))
     if group.searches:
         columns.append(Column("tuning", [*(tuning(group.searches.get(row.strategy)) for row in rows), DASH], "left"))
-    done = [f"{len(row.averaged)} of {len(row.seeds)}" if row.missing else str(len(row.averaged)) for row in rows]
+    done = [f"{len(row.averaged)} of {len(row.needed)}" if row.missing else str(len(row.averaged)) for row in rows]
     columns.append(Column("n", [*done, DASH]))
     if any(row.collapsed for row in rows):
         columns.append(Column("collapsed", [*(str(len(row.collapsed)) for row in rows), DASH]))
