@@ -359,7 +359,7 @@ def test_a_file_that_is_something_else_is_told_as_that(case: str, tmp_path: Path
 def test_a_link_that_leads_nowhere_is_told_with_its_target(target: str, tmp_path: Path, refusal: Callable[..., str]) -> None:
     (tmp_path / "a.csv").symlink_to(target)
     (tmp_path / "b.csv").symlink_to("a.csv")
-    assert tells(refusal(), "'a.csv' ", f"symbolic link to '{target}', ", "no file")
+    assert tells(refusal(), "'a.csv' ", f"symbolic link to '{target}', ", "does not exist")
 
 
 def test_characters_that_were_lost_are_told(tmp_path: Path, said: Callable[..., list[str]]) -> None:

@@ -186,7 +186,11 @@ def test_sets_of_labels(tmp_path: Path, load: Load, refusal: Callable[..., str])
             {},
             "a.csv:1: it is not UTF-8 but begins like UTF-16: write `encoding: utf-16`",
         ),
-        (b"q1,q2,same\na,,no\nc,d,yes\ne, ,yes\n", {}, "a.csv:2: column 'q2' is empty, as in 1 other row; fill it in, or say"),
+        (
+            b"q1,q2,same\na,,no\nc,d,yes\ne, ,yes\n",
+            {},
+            "a.csv:2: column 'q2' is empty, as in 1 other row; fill it in, or write",
+        ),
         (b"q1,q2,same\na,b,no\nc,d,\n", {}, "a.csv:3: column 'same' is empty; fill it in, or write `gaps: drop`"),
         (
             b"q1,q2,same\na,b,no\nc,d,no\n",
