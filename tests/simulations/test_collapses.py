@@ -14,8 +14,9 @@ from worlds import MAJORITY, PLAIN, World
 
 from bakeoff.analysis.all_runs import UNKNOWN_STREAMS, counted_as_majority, with_all_runs
 from bakeoff.analysis.outputs import Outputs, SplitOutputs
-from bakeoff.analysis.pairs import Measures, side_of
+from bakeoff.analysis.pairs import Measures
 from bakeoff.analysis.results import AllRuns, Pair, Unlearned
+from bakeoff.analysis.sides import side_of
 from bakeoff.analysis.verdicts import Terms, judge
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.contracts.unit import figures_of

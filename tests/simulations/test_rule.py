@@ -22,14 +22,8 @@ from simulations.rule import (
 from worlds import PLAIN, SHARED, Bools, World
 
 from bakeoff.statistics import multiplicity
-from bakeoff.statistics.twoway import (
-    TwoWay,
-    run_table,
-    shrunk_upwards,
-    two_way_paired,
-    two_way_unpaired,
-    with_two_examples,
-)
+from bakeoff.statistics.shrinkage import shrunk_upwards
+from bakeoff.statistics.twoway import TwoWay, run_table, two_way_paired, two_way_unpaired, with_two_examples
 
 CASES = [
     (world.at(accuracy), k, n)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from bakeoff.analysis.pairs import PairwiseComparison, Side
+from bakeoff.analysis.pairs import PairwiseComparison
 from bakeoff.analysis.results import Checks
+from bakeoff.analysis.sides import Side
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.best_of_n import probability_of_improvement
 from bakeoff.statistics.bootstrap import Replicates

@@ -2,128 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from bakeoff.analysis.outputs import SplitOutputs
-from bakeoff.analysis.pairing import Streams, why_not_paired
+from bakeoff.analysis.pairing import why_not_paired
 from bakeoff.analysis.results import Fact
-from bakeoff.contracts.metric import Floats, Metric
-from bakeoff.contracts.unit import Unit
+from bakeoff.analysis.sides import Side, side_of
+from bakeoff.contracts.metric import Metric
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.intervals import Estimate, mean_estimate, pseudo_values
+from bakeoff.statistics.intervals import Estimate, mean_estimate
 from bakeoff.statistics.power import minimum_detectable_effect
-from bakeoff.statistics.twoway import (
-    RunTable,
-    TwoWay,
-    Variance,
-    of_differences,
-    of_two_tables,
-    run_table,
-    shrunk_upwards,
-    with_two_examples,
-)
+from bakeoff.statistics.shrinkage import shrunk_upwards
+from bakeoff.statistics.twoway import RunTable, TwoWay, Variance, of_differences, of_two_tables, run_table, with_two_examples
 
 Method = Literal["two-way", "two-way by resampling", "seeds only", "none"]
 
 SHRUNK_SEEDS, SHRUNK_ROWS = (3, 4), 4
 """Variances over seeds are shrunk upwards at so many seeds, in groups of so many rows and more: there many estimates from few
 runs meet, and the smallest are luck. With more seeds it buys nothing, and among fewer rows there is nothing to learn from."""
-
-
-@dataclass(frozen=True)
-class Side:
-    """One row's part in a pairwise comparison."""
-
-    name: str
-    seeds: tuple[int, ...]
-    answers: NDArray[Any]
-    """(K, N) on the reported split."""
-    everything: Mapping[str, NDArray[Any]]
-    """Predicted split -> (K, n): two sides are identical when they have the same splits and all of it is equal."""
-    values: Floats | None
-    """(K, N) of which the mean over examples is the run's score; None for a metric that is no ratio of sums."""
-    share: tuple[Floats, Floats] | None
-    """As `Measured.share`."""
-    scores: Floats
-    """(K,)"""
-    number: int
-    """Its place among the bootstrap's replicates."""
-    unit: Unit
-    """The metric's."""
-    informative: int
-    """How many of the N examples affect the score, as `Measured.informative`."""
-    streams: Mapping[int, Streams]
-    """Seed -> what is recorded of that run's random streams."""
-
-    def by_seed(self) -> Side:
-        """The same with the runs in the order of their seeds."""
-        order = np.argsort(self.seeds)
-        if (np.diff(order) > 0).all():
-            return self
-        return replace(
-            self,
-            seeds=tuple(sorted(self.seeds)),
-            answers=self.answers[order],
-            everything={split: part[order] for split, part in self.everything.items()},
-            values=None if self.values is None else self.values[order],
-            share=None if self.share is None else (self.share[0][order], self.share[1][order]),
-            scores=self.scores[order],
-        )
-
-    @cached_property
-    def fingerprint(self) -> str:
-        """Equal for rows with equal predictions at equal seeds, which are one row in statistics."""
-        digest = hashlib.blake2b(repr(sorted(self.seeds)).encode())
-        for split, part in sorted(self.by_seed().everything.items()):
-            digest.update(f"{split} {part.dtype} {part.shape}".encode() + np.ascontiguousarray(part).tobytes())
-        return digest.hexdigest()
-
-    def with_two_examples(self, *, ahead: bool) -> Floats:
-        """(K, N + 2) values of a share with two more examples (Agresti and Min, 2005): one is right at every seed, on the side
-        that is `ahead`, and one on the other."""
-        assert self.share is not None
-        right, counted = self.share
-        more = np.broadcast_to([1.0, 0.0] if ahead else [0.0, 1.0], (len(right), 2))
-        return pseudo_values(np.concatenate([right, more], axis=1), np.concatenate([counted, np.ones_like(more)], axis=1))
-
-
-def side_of(
-    outputs: SplitOutputs,
-    metric: Metric | None,
-    name: str,
-    number: int,
-    *,
-    unit: Unit,
-    everything: Mapping[str, NDArray[Any]] | None = None,
-    recorded: Floats | None = None,
-) -> Side:
-    """A strategy's runs by the metric, or with the `recorded` scores where the metric cannot be computed here. `everything` is
-    what identical rows have in common: the answers on this split, unless it says otherwise. In the order of the seeds."""
-    answers = outputs.answers[name]
-    measured = outputs.measured(metric, name) if metric else None
-    computed = measured.scores if measured else None
-    scores = recorded if computed is None else computed
-    assert scores is not None  # whoever has no recorded scores asks for a metric that can be computed
-    return Side(
-        name=name,
-        seeds=outputs.seeds[name],
-        answers=answers,
-        everything=everything or {"": answers},
-        values=measured.values if measured else None,
-        share=measured.share if measured and unit.span == 1 else None,
-        scores=scores,
-        number=number,
-        unit=unit,
-        informative=measured.informative if measured else len(outputs.ids),
-        streams=outputs.streams[name],
-    ).by_seed()
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from bakeoff.analysis.costs import ComparedCost
-from bakeoff.analysis.pairs import PairwiseComparison, Side
+from bakeoff.analysis.pairs import PairwiseComparison
+from bakeoff.analysis.sides import Side
 from bakeoff.analysis.verdicts import Terms
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.cost_ratios import Objective, dominates, front_probability

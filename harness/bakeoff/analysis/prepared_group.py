@@ -14,9 +14,10 @@ from bakeoff.analysis.all_runs import counted_as_majority, failed_seeds, majorit
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.outputs import Measured, Outputs, gather
-from bakeoff.analysis.pairs import Measures, PairwiseComparison, Side, side_of, untested
+from bakeoff.analysis.pairs import Measures, PairwiseComparison, untested
 from bakeoff.analysis.results import Fact, Pair, Row, Score, Unlearned
 from bakeoff.analysis.row_scores import above_majority_p, bounds_of
+from bakeoff.analysis.sides import Side, side_of
 from bakeoff.analysis.summary.rows import Layout, scores_of
 from bakeoff.analysis.verdicts import Terms, judge
 from bakeoff.contracts.metric import Floats, Metric, is_below, one_example

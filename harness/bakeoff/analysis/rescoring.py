@@ -11,9 +11,10 @@ from bakeoff.analysis.comparability import rankings_of, row_facts
 from bakeoff.analysis.comparison import calibration_of
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.outputs import Outputs, SplitOutputs, gather, why_uncut
-from bakeoff.analysis.pairs import Measures, side_of
+from bakeoff.analysis.pairs import Measures
 from bakeoff.analysis.results import Score
 from bakeoff.analysis.row_scores import bounds_of
+from bakeoff.analysis.sides import side_of
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import Layout, layouts, score_of
 from bakeoff.contracts.each_class import EACH, of_class

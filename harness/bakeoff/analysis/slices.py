@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import SliceScore
 from bakeoff.analysis.outputs import Measured, SplitOutputs
-from bakeoff.analysis.pairs import Measures, PairwiseComparison, side_of
+from bakeoff.analysis.pairs import Measures, PairwiseComparison
+from bakeoff.analysis.sides import side_of
 from bakeoff.analysis.verdicts import by_holm
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import Accuracy

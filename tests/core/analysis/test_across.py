@@ -15,7 +15,8 @@ from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.pair_checks import check
-from bakeoff.analysis.pairs import Measures, Side
+from bakeoff.analysis.pairs import Measures
+from bakeoff.analysis.sides import Side
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.contracts.unit import SHARE
 from bakeoff.records.experiment import Experiment

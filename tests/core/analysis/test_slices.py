@@ -18,7 +18,8 @@ from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import REGRESSION
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.multiplicity import holm
-from bakeoff.statistics.twoway import run_table, shrunk_upwards, two_way_paired, two_way_unpaired
+from bakeoff.statistics.shrinkage import shrunk_upwards
+from bakeoff.statistics.twoway import run_table, two_way_paired, two_way_unpaired
 
 LABELS = np.arange(400) % 3 // 2  # two thirds 0, one third 1
 

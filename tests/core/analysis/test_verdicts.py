@@ -26,7 +26,8 @@ from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Pair
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
-from bakeoff.statistics.twoway import run_table, shrunk_upwards, two_way_unpaired
+from bakeoff.statistics.shrinkage import shrunk_upwards
+from bakeoff.statistics.twoway import run_table, two_way_unpaired
 
 
 def verdict(made: Experiment) -> Pair:

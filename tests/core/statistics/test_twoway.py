@@ -19,7 +19,6 @@ from bakeoff.statistics.twoway import (
     Variance,
     of_two_tables,
     run_table,
-    shrunk_upwards,
     two_way,
     two_way_paired,
     two_way_unpaired,
@@ -145,29 +144,6 @@ def test_a_design_expects_the_degrees_of_freedom_of_its_largest_term() -> None:
     assert Budget((0,), 1, (0,)).df(5, 400) == 4
     assert Budget((0, 0), 1, (0, 0)).df(5, 400) == pytest.approx(399)
     assert 8 < Budget((1e-4, 1e-4), 2e-3, (0.01, 0.01)).df(5, 400) < 399
-
-
-# --- variances that are shrunk upwards -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("smallest", "expected", "df"),
-    [
-        (0.05, (0.298568798, 1, 4, 0.526342186), (3.95129567, 2, 2, 3.95129567)),
-        (0.2, (1.425, 1.425, 4, 1.425), (8, 8, 2, 8)),  # they differ by no more than chance: one variance for all
-    ],
-)
-def test_small_variances_are_lifted_to_the_known_figures(
-    smallest: float, expected: tuple[float, ...], df: tuple[float, ...]
-) -> None:
-    found = shrunk_upwards([smallest * 1e-4, 1e-4, 4e-4, 0.5e-4], [3] * 4)
-    assert [1e4 * one.value for one in found] == pytest.approx(expected)
-    assert [one.df for one in found] == pytest.approx(df)
-
-
-def test_a_variance_of_nothing_is_not_lifted_to_nothing() -> None:
-    for variances in ([0.0] * 5, [0.0, 0.0, 0.0, 0.5e-4]):
-        assert all(one.value == 0 or one.value > 1e-9 for one in shrunk_upwards(variances, [3] * len(variances)))
 
 
 def test_a_lifted_variance_makes_the_interval_wider() -> None:
