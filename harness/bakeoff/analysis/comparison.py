@@ -88,15 +88,13 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     experiment, words = prepared.experiment, (layout.task, terms.metric, terms.figures)
     timings = timings_of(experiment.timings, layout.succeeded, baseline)
     cost = compared_cost(layout.succeeded, baseline, timings)
-    front = front_of(prepared.rankings[0], tested, terms, cost)
     if course is None:
         pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
         to_baseline = prepared.judged(pairs_with_baseline, thorough=True)
         all_pairs = prepared.judged(compared, thorough=False)
     else:
         to_baseline, all_pairs = pairs_of(course.to_baseline, prepared), pairs_of(course.all_pairs, prepared, thorough=False)
-        # who beats whom on quality is decided by the looks alone
-        front = {name: (chance, []) for name, (chance, _) in front.items()}
+    front = front_of(prepared.rankings[0], tested, terms, cost, looked_at=course.judged if course else None)
     to_baseline, all_pairs = (with_history(pairs, experiment, *words) for pairs in (to_baseline, all_pairs))
     split = prepared.learned.splits.get(prepared.split)
     group = prepared.group.model_copy(

@@ -20,6 +20,7 @@ from bakeoff.analysis.summary.rows import Layout, describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, detailed, pair_at_look
 from bakeoff.records.experiment import Experiment
 from bakeoff.statistics.looks import (
+    ALPHA,
     LEAST_SEEDS_OF_RANKS,
     Look,
     Outcome,
@@ -60,7 +61,7 @@ class LookResult:
         return self._scaled(self.compared.equivalence_p(margin), self.look.equivalence_level)
 
     def _scaled(self, p: float | None, level: float) -> float | None:
-        return None if p is None else min(1.0, p * 0.05 / level)
+        return None if p is None else min(1.0, p * ALPHA / level)
 
 
 @dataclass
@@ -121,6 +122,12 @@ class Course:
     waiting: NextLook | None
     """None where nothing is open."""
 
+    @property
+    def judged(self) -> list[tuple[PairwiseComparison, float]]:
+        """Every pair as a look judged it, once, and that look's share of the error rate."""
+        found = {frozenset(names): one for family in (self.all_pairs, self.to_baseline) for names, one in family.judged.items()}
+        return [(one.compared, one.look.budget / ALPHA) for one in found.values()]
+
 
 def next_runs(experiment: Experiment) -> list[NextLook]:
     """For each task and model the look that waits for runs; those where nothing is open are not in it."""
@@ -169,7 +176,8 @@ def _families(prepared: PreparedGroup) -> tuple[Family, Family]:
         for name in names
         if layout.baseline in names and name != layout.baseline and prepared.ranked_together(name, layout.baseline)
     ]
-    pairs = [pair for pair in combinations(names, 2) if prepared.ranked_together(*pair)] if declared.ranks else []
+    every = combinations(names if declared.ranks and not prepared.crowded else [], 2)
+    pairs = [pair for pair in every if prepared.ranked_together(*pair)]
     of_ranks = [seeds for seeds in declared.looks if seeds >= LEAST_SEEDS_OF_RANKS]
     return (
         Family(to_baseline, looks_at(declared.looks, max(1, rows - 1))),

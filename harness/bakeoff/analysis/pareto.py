@@ -21,10 +21,19 @@ DRAWS = 2000
 
 
 def front_of(
-    rankings: Mapping[str, int], compared: Sequence[PairwiseComparison], terms: Terms, cost: ComparedCost | None
+    rankings: Mapping[str, int],
+    compared: Sequence[PairwiseComparison],
+    terms: Terms,
+    cost: ComparedCost | None,
+    *,
+    looked_at: Sequence[tuple[PairwiseComparison, float]] | None = None,
 ) -> dict[str, tuple[float, list[str]]]:
     """Of quality and a cost, for the rows of each ranking that have it: row -> how often it is on the front, and the rows that
-    dominate it."""
+    dominate it.
+
+    looked_at: with declared looks the pairs that they judged, each with its look's share of the error rate, which decide who
+    dominates whom.
+    """
     sides = {side.name: side for one in compared for side in (one.first, one.second)}
     found: dict[str, tuple[float, list[str]]] = {}
     for ranking in set(rankings.values()) if cost is not None else ():
@@ -32,17 +41,21 @@ def front_of(
         names = [name for name in sides if rankings[name] == ranking and len(sides[name].seeds) >= 2 and name in cost.amounts]
         if len(names) < 2:
             continue
-        own = [one for one in compared if {one.first.name, one.second.name} <= set(names)]
+        judged = [(one, 1.0) for one in compared] if looked_at is None else looked_at
+        own = [(one, share) for one, share in judged if {one.first.name, one.second.name} <= set(names)]
         beaten = _dominations(own, cost, terms)
         chances = _chances([sides[name] for name in names], cost, terms)
         found |= {name: (float(chance), beaten.get(name, [])) for name, chance in zip(names, chances, strict=True)}
     return found
 
 
-def _dominations(compared: Sequence[PairwiseComparison], cost: ComparedCost, terms: Terms) -> dict[str, list[str]]:
-    """Row -> those that dominate it: worse in nothing by more than the margins, better in something, at simultaneous 95 %."""
+def _dominations(
+    compared: Sequence[tuple[PairwiseComparison, float]], cost: ComparedCost, terms: Terms
+) -> dict[str, list[str]]:
+    """Row -> those that dominate it: worse in nothing by more than the margins, better in something, at simultaneous 95 %; of
+    the 5 % a pair's quality has the share that stands beside it."""
     found: dict[str, list[str]] = {}
-    for one in compared:
+    for one, share in compared:
         first, second = one.first.name, one.second.name
         if one.estimate is None or any(not fact.declared for fact in one.facts):
             continue
@@ -50,11 +63,16 @@ def _dominations(compared: Sequence[PairwiseComparison], cost: ComparedCost, ter
         for turned in (False, True):
             ahead, behind = (second, first) if turned else (first, second)
             direction: Literal["higher", "lower"] = "higher" if terms.higher_is_better else "lower"
-            quality = _objective(one.estimate.interval, terms.margin or 0.0, direction, turned=turned)
+            interval = _widened(one.estimate.interval, share)
+            quality = _objective(interval, terms.margin or 0.0, direction, turned=turned)
             cheaper = _objective(ratio.interval, math.log1p(COST_MARGIN), "lower", turned=turned)
             if dominates([quality, cheaper]):
                 found.setdefault(behind, []).append(ahead)
     return found
+
+
+def _widened(interval: Callable[[float], tuple[float, float]], share: float) -> Callable[[float], tuple[float, float]]:
+    return lambda level: interval(1 - (1 - level) * share)
 
 
 def _objective(

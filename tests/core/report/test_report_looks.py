@@ -112,6 +112,13 @@ def test_a_pair_that_was_decided_stays_as_it_was_while_the_baseline_goes_on(afte
     assert later.groups[0].score(later.groups[0].rows[0]).seeds == list(range(8))
 
 
+def test_who_dominates_whom_is_decided_by_the_looks_that_judged(after_one: Comparison) -> None:
+    """All train for the same time: what is worse is dominated, with the interval of its look."""
+    assert {row.strategy: row.dominated_by for row in after_one.groups[0].rows} == {BASE: [], "far": [BASE], "noisy": []}
+    before = compare(experiment({BASE: 3, "far": 3, "noisy": 2}))
+    assert [row.dominated_by for row in before.groups[0].rows] == [[], [], []]
+
+
 def test_ranks_are_given_where_they_are_asked_for_from_five_seeds_on() -> None:
     three, five = (compare(experiment(dict.fromkeys((BASE, "far", "noisy"), n), ranks=True)) for n in (3, 5))
     assert {row.rank for row in three.groups[0].rows} == {None}
