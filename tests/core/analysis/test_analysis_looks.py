@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from builders import failed, make_experiment, right_by_pattern
+from messages import tells
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.looks import Course, course_of, next_runs
@@ -213,7 +214,7 @@ def test_a_strategy_of_which_no_run_learned_gets_no_more_seeds() -> None:
     assert waiting(first) == {}
     (pair,) = compare(first).groups[0].to_baseline
     assert (pair.verdict, pair.p_adjusted) == ("inconclusive", None)
-    assert "no run of worse learned" in pair.sentence
+    assert tells(pair.sentence, "worse against", "no run of worse", "3 of 3", "0 of 3")
     assert pair.all_runs
     assert (pair.all_runs.finding, pair.all_runs.first.number) == ("worse", 3)
     (early,) = compare(recorded(whole, {BASE: 3, "worse": 2})).groups[0].to_baseline
