@@ -156,3 +156,16 @@ def test_repeated_searches_are_made_look_by_look_and_each_seed_runs_its_own_choi
     assert call("run", cut / "spec.yaml", folder=tmp_path).returncode == 0
     assert records(cut).keys() == done.keys()
     assert Store(cut).declared().searches == declared.searches
+
+
+@pytest.mark.slow
+def test_a_damaged_record_of_a_reported_run_is_made_again(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, {"loop": {"trainer": "torch-loop"}}, seeds=1, search={"learning_rate": [1e-3], "seeds": 1})
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    again = call("run", spec, folder=tmp_path)
+    assert again.stdout.startswith("all 2 runs are recorded")
+    assert "checking that every task loads" not in again.stderr
+    reported = records(tmp_path)["loop/0"]["id"]
+    (tmp_path / "records" / reported / "predictions.parquet").write_bytes(b"no parquet")
+    assert "1 done now" in call("run", spec, folder=tmp_path).stdout
+    assert "no record that can be used" not in (tmp_path / "table.md").read_text()

@@ -67,7 +67,7 @@ def run_experiment(
         if recovered := store.recover():
             progress.note(f"{count(len(recovered), 'run')} that a command had finished before it was killed: recorded now")
         with same_folder():  # the code of tasks and models runs here
-            reruns, sources = choose_reruns(document, plan, store, settings, progress)
+            reruns, sources = choose_reruns(document, settled(plan, store.find), store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in reruns else store.find(run_id))
         store.declare(declaration(document, plan))
         if note := keep_spec(store, spec, document.content):
@@ -222,13 +222,14 @@ def choose_reruns(
 def anything_due(document: Document, plan: Plan, store: Store, recorded: Collection[str], reruns: Collection[str]) -> bool:
     """Whether there is a run to make: with looks, not every run that has no record is needed."""
     lacking = len(recorded) < len(plan.by_id) + plan.waiting
-    open_search = plan.waiting or any(run.id not in recorded for run in plan.trials)
+    open_search = plan.waiting_among(plan.first_seeds) or any(run.id in reruns for run in plan.trials)
     if not lacking or not plan.spec.seeds.looks or open_search or not store.plan_file.is_file():
         return lacking
     there, now = store.declared(), declaration(document, plan)
     if now.model_copy(update={"history": there.history, "seal": there.seal}) != there:
         return True
-    return bool(stage_of(plan, store, reruns).runs)
+    stage = stage_of(plan, store, reruns)
+    return bool(stage.trials or stage.runs)
 
 
 def is_unkept(record: Record) -> bool:
