@@ -17,13 +17,14 @@ import statistics
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.timed import measure
 
+from bakeoff.errors import BakeoffError
 from bakeoff.records.schema import Timing
 from bakeoff.statistics.median_ratio import MedianRatio, median_ratio
 
@@ -93,6 +94,17 @@ def milliseconds(setting: Setting, timing: Timing, what: str) -> dict[str, list[
     }
 
 
+def possible(loops: Sequence[str], kind: str) -> tuple[str, ...]:
+    """Those whose precision the device has."""
+    from bakeoff.machine import hardware
+
+    try:
+        hardware.require_precision("bf16", hardware.pick_device(kind).type)
+    except BakeoffError:
+        return tuple(name for name in loops if "bf16" not in name)
+    return tuple(loops)
+
+
 def measure_all(kind: str, say: Callable[[str], None]) -> dict[str, Any]:
     """Everything, with what the machine was; `kind` is of a device."""
     import torch
@@ -104,7 +116,8 @@ def measure_all(kind: str, say: Callable[[str], None]) -> dict[str, Any]:
     torch.set_num_threads(hardware.usable_threads())
     products = time_products(hardware.pick_device(kind))
     steps, evaluation, machine = {}, {}, None
-    for setting in SETTINGS if kind == "cpu" else [setting for setting in SETTINGS if setting.name in ON_CUDA]:
+    here = SETTINGS if kind == "cpu" else [setting for setting in SETTINGS if setting.name in ON_CUDA]
+    for setting in (replace(one, loops=possible(one.loops, kind)) for one in here):
         timing = measure(spec_of(setting), minutes=setting.minutes, within=0.01, say=say, device=kind)
         machine = machine or timing.environment
         steps[setting.name] = milliseconds(setting, timing, "step_seconds")
@@ -164,6 +177,9 @@ def targets(found: Mapping[str, Any]) -> list[str]:
     setting, rounds = next(iter(found["milliseconds"].items()))
     sentences = []
     for name, than, least, goal in TARGETS:
+        if name not in rounds:
+            sentences.append(f"{setting}: {name} was not measured: the processor has no such arithmetic.")
+            continue
         ratio = times_as_fast(rounds, name, than)
         assert ratio is not None
         beyond = "" if goal is None else f"; the goal of {goal:g} {verdict(ratio, goal, 'reached')}"

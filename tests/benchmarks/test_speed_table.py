@@ -78,6 +78,16 @@ def test_two_rounds_have_no_interval_and_the_cpus_targets_do_not_hold_on_cuda() 
     assert "make speed-cuda" in table
 
 
+def test_a_processor_without_bf16_leaves_its_targets_open() -> None:
+    found = measurements(100.0)
+    steps = found["milliseconds"]["minilm, batch 8"]
+    found["milliseconds"]["minilm, batch 8"] = {name: each for name, each in steps.items() if "bf16" not in name}
+    first, second, third = targets(found)
+    assert "fast-loop bf16, not clipping was not measured" in first
+    assert "target 1.8 times: met" in second
+    assert "was not measured" in third
+
+
 def test_every_setting_is_an_experiment_that_can_be_timed(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     from bakeoff.contracts.registry import load_registry
     from bakeoff.planning.resolver import resolve

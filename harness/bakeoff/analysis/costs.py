@@ -46,6 +46,8 @@ class GroupTimings:
     """Row -> its turns."""
     unused: Mapping[str, str] = field(default_factory=dict)
     """Row -> why what was timed under its name is not used."""
+    partly: Mapping[str, str] = field(default_factory=dict)
+    """Row -> how many of its runs have the configuration that was timed, where searches chose several."""
 
     @property
     def run_times(self) -> dict[str, RunTime]:
@@ -63,9 +65,13 @@ class GroupTimings:
 
     def notes(self, commands: str) -> list[str]:
         """What is not used, and why; `commands` are those that measure again."""
+        unused = grouped((reason, name) for name, reason in self.unused.items())
         return [
-            f"what `bakeoff time` measured of {listed(names)} is not used: {reason}. {commands} measures it again."
-            for reason, names in grouped((reason, name) for name, reason in self.unused.items()).items()
+            *(f"{name} was timed with the configuration of {share} of its runs." for name, share in self.partly.items()),
+            *(
+                f"what `bakeoff time` measured of {listed(names)} is not used: {reason}. {commands} measures it again."
+                for reason, names in unused.items()
+            ),
         ]
 
 
@@ -80,7 +86,9 @@ def timings_of(timings: Sequence[Timing], rows: Rows, baseline: str) -> GroupTim
         timed = {name: one for name, one in found.items() if isinstance(one, Timed)}
         why = {name: one for name, one in found.items() if isinstance(one, str) and one}
         if baseline in timed:
-            return GroupTimings(timing, timed, why)
+            return GroupTimings(
+                timing, timed, why, {name: share for name in timed if (share := _share(timed[name], rows[name]))}
+            )
         if baseline in why:
             unused = {baseline: f"{why[baseline]}, and ratios are to the baseline", **unused}
     return GroupTimings(unused=unused)
@@ -94,12 +102,16 @@ def _match(timing: Timing, records: Sequence[Record]) -> Timed | str:
     if one is None:
         named = any(own & {*one.strategies} for one in timing.timed) and _of_group(timing, records[0])
         return "its recipe, or a component of it, has changed since" if named else ""
-    if len(digests) > 1:
-        return "its runs have more than one recipe, and only one was timed"
     sources = from_plain(one.sources)
     if unlike := next((found for record in records if (found := differences(facts_of_sources(record), sources))), None):
         return f"{unlike[0].what} differ from those of the runs"
     return one
+
+
+def _share(one: Timed, records: Sequence[Record]) -> str:
+    """`3 of 5`; empty where all runs are as it was timed."""
+    same = sum(timed_digest(record.requested) == one.digest for record in records)
+    return "" if same == len(records) else f"{same} of {len(records)}"
 
 
 def _with_model(record: Record) -> str:

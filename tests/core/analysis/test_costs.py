@@ -120,6 +120,16 @@ def test_a_learning_rate_costs_nothing_and_a_batch_size_does() -> None:
     assert (ROW, "train_seconds") not in group_of(with_recipe(batch_size=64), timing).ratios
 
 
+def test_a_row_whose_searches_chose_several_configurations_is_timed_by_one_and_says_so() -> None:
+    made = experiment()
+    timing = make_timing(made.records, TIMES)
+    record = next(record for record in made.records if record.requested.strategy == ROW)
+    mixed = altered(made, "requested", seeds=[0, 1, 2], recipe=record.requested.recipe | {"batch_size": 64})
+    group = group_of(mixed, timing)
+    assert (ROW, "train_seconds") in group.ratios
+    assert f"{ROW} was timed with the configuration of 5 of 8 of its runs." in group.notes
+
+
 def test_without_the_baselines_timing_none_is_used() -> None:
     made = experiment()
     timing = make_timing(made.records, TIMES)
