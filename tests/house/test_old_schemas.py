@@ -7,7 +7,7 @@ from pathlib import Path
 
 from core.records.test_migrate import VERSIONS
 
-from bakeoff.records.schema import SCHEMA_VERSION, Control, Declared, Record
+from bakeoff.records.schema import SCHEMA_VERSION, Control, Costs, Declared, Record
 from bakeoff.records.upgrades import ADDED, CHANGED, FIRST_VERSION, SEALED_SINCE
 
 ROOT = Path(__file__).parents[2]
@@ -17,8 +17,8 @@ def test_each_schema_version_has_a_step_to_the_next_and_is_tested() -> None:
     older = range(1, SCHEMA_VERSION)
     assert list(VERSIONS) == list(older)
     assert {version for _, version in (*ADDED, *CHANGED)} == set(older), "a version that changed nothing is none"
-    assert {Record: 1, Declared: 1, Control: 2} == FIRST_VERSION
-    assert SEALED_SINCE.keys() == {Record, Declared, Control}
+    assert {Record: 1, Declared: 1, Control: 2, Costs: 6} == FIRST_VERSION
+    assert SEALED_SINCE.keys() == {Record, Declared, Control, Costs}
 
 
 def test_only_the_migration_knows_old_schemas() -> None:
