@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+
 import numpy as np
 import pytest
 from builders import (
@@ -21,8 +25,13 @@ from messages import tells
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Pair, Row
+from bakeoff.api.comparisons import Comparisons
 from bakeoff.contracts.metrics import MeanAbsoluteError, Pearson
 from bakeoff.records.experiment import Experiment
+from bakeoff.report.page.html import write_html
+from bakeoff.report.text.csv_json import write_csv, write_json
+from bakeoff.report.text.latex import write_tex
+from bakeoff.report.text.table_md import write_page
 from bakeoff.statistics.collapse import share_range
 from bakeoff.statistics.intervals import share_interval
 
@@ -205,3 +214,39 @@ def test_numbers_that_do_not_vary_have_collapsed_by_any_metric(metric: Pearson |
     theirs = np.mean([metric.score(run, TRUTH) for run in given[BASELINE]])
     assert pair.all_runs.difference == pytest.approx(np.mean(counted) - theirs)
     assert pair.all_runs.low is not None
+
+
+def test_every_output_has_the_share_and_the_verdict_on_all_runs() -> None:
+    made = clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: falling(2, 5, accuracy=0.9)})
+    comparison = compare(made)
+    (pair,) = comparison.groups[0].to_baseline
+    assert pair.all_runs
+    share, every = pair.all_runs.first, pair.all_runs
+    assert (pair.verdict, every.finding) == ("better", "inconclusive")
+
+    (line,) = [one for one in csv.DictReader(io.StringIO(write_csv(comparison))) if one["strategy"] == ROW]
+    assert (line["verdict"], line["all_runs_verdict"], line["collapsed"], line["seeds_scored"]) == (
+        "better",
+        "inconclusive",
+        "2",
+        "8",
+    )
+    told = [float(line[name]) for name in ("all_runs_difference", "all_runs_low", "unlearned_low", "unlearned_high")]
+    assert told == pytest.approx([every.difference, every.low, share.low, share.high], rel=1e-9)
+
+    (group,) = json.loads(write_json(comparison))["groups"]
+    assert group["to_baseline"][0]["all_runs"]["finding"] == "inconclusive"
+    assert group["rows"][1]["unlearned"]["collapsed"] == 2
+
+    board, pairs = (getattr(Comparisons(comparison), name) for name in ("leaderboard", "pairs"))
+    assert board.set_index("strategy").loc[ROW, ["collapsed", "failed", "unlearned_high"]].tolist() == [2, 0, share.high]
+    assert pairs["all_runs_verdict"].tolist() == ["inconclusive"] * 2  # of both families
+    assert pairs["all_runs_difference"].abs().tolist() == [pytest.approx(abs(every.difference or 0.0))] * 2
+
+    page = write_html(comparison, made.records, lambda run: None)
+    for output in (write_page(comparison), write_tex(comparison).replace("\\%", "%"), page):
+        flat = " ".join(output.split())
+        assert share.words in flat
+        assert "inconclusive" in flat
+    assert page.count('class="cross"') == 4  # two runs, in the wide chart and in the narrow one
+    assert every.sentence in " ".join(write_page(comparison).replace("\\", "").split())
