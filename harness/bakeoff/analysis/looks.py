@@ -170,7 +170,8 @@ def _families(prepared: PreparedGroup) -> tuple[Family, Family]:
     """Comparisons with the baseline, and all pairs where ranks are asked for: from five seeds on. How many each family has was
     declared before the first run, so that pairs which cannot be compared count too."""
     layout, declared = prepared.layout, prepared.experiment.declared
-    names, rows = (list(prepared.sides) if prepared.judges else []), len(layout.rows)
+    names = list(prepared.sides) if prepared.judges else []
+    rows = len({*layout.rows, *declared.trials})  # the trials name strategies too whose search has chosen nothing
     to_baseline = [
         (name, layout.baseline)
         for name in names

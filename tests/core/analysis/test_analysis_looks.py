@@ -219,3 +219,10 @@ def test_a_strategy_of_which_no_run_learned_gets_no_more_seeds() -> None:
     assert (pair.all_runs.finding, pair.all_runs.first.number) == ("worse", 3)
     (early,) = compare(recorded(whole, {BASE: 3, "worse": 2})).groups[0].to_baseline
     assert early.all_runs is None  # the look is not taken yet
+
+
+def test_a_strategy_whose_search_chose_nothing_stays_in_the_declared_family() -> None:
+    rows = {BASE: 0.8, "near": 0.81}
+    alone, lost = declared(rows), declared(rows, trials={BASE: 1, "near": 1, "lost": 3})
+    levels = [compare(made).groups[0].to_baseline[0] for made in (alone, lost)]
+    assert [pair.comparisons for pair in levels] == [1, 2]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_control, make_experiment, make_record, sharing_streams
+from builders import declaring, drawn_answers, make_control, make_experiment, make_record, sharing_streams
 from messages import tells
 from numpy.typing import NDArray
 
@@ -16,6 +16,7 @@ from bakeoff.contracts.unit import CORRELATION
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import Predictions
+from bakeoff.records.schema import EarlierDeclaration
 from bakeoff.report.text.gate import write_gate
 from bakeoff.statistics.twoway import two_way_unpaired
 
@@ -200,6 +201,17 @@ def test_runs_that_declared_looks_did_not_ask_for_are_not_missing() -> None:
     undone = [make_record("loop", seed) for seed in range(4, 8)]
     gate = judge(experiment(answers(seed=2, seeds=4), seconds=faster(), undone=undone, looks=[3, 5, 8]), BASELINE)
     assert "1 of 5 candidate runs are not recorded" in check(gate, "train_seconds").reason
+
+
+@pytest.mark.parametrize("side", ["candidate", "baseline"])
+def test_seeds_that_were_added_once_results_were_known_give_no_pass(side: str) -> None:
+    look = EarlierDeclaration(when="2026-11-20T10:00:00+00:00", seeds={"loop": [0, 1, 2]}, recorded=3)
+    sides = {"candidate": experiment(answers(seed=2), seconds=faster()), "baseline": BASELINE}
+    assert judge(*sides.values()).result == "pass"
+    sides[side] = declaring(sides[side], history=[look])
+    gate = judge(*sides.values())
+    assert gate.result == "not enough evidence"
+    assert check(gate, "quality").reason.startswith(f"the {side}'s seeds were changed")
 
 
 def test_a_candidate_of_which_every_run_failed_fails() -> None:

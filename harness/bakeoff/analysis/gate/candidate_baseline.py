@@ -10,6 +10,7 @@ from bakeoff.analysis.comparability import row_facts, unlike
 from bakeoff.analysis.outputs import Outputs, gather
 from bakeoff.analysis.summary.rows import asked_for, layouts
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.history import reseeded
 from bakeoff.records.provenance import DATA, differences, differing
 from bakeoff.records.schema import Record
 
@@ -24,6 +25,8 @@ class Side:
     """Declared."""
     recorded: Sequence[Record] = ()
     """By seed."""
+    reseeded: bool = False
+    """Whether its seeds or looks were changed when results were known."""
 
     @cached_property
     def records(self) -> list[Record]:
@@ -71,8 +74,11 @@ def arms_of(candidate: Experiment, baseline: Experiment) -> list[Arm]:
     here, there = (
         {
             (layout.task, layout.model, name): Side(
-                asked_for(layout.seeds[name], {record.requested.seed for record in records}, experiment.declared.looks), records
+                asked_for(layout.seeds[name], {record.requested.seed for record in records}, experiment.declared.looks),
+                records,
+                reseeded=name in changed,
             )
+            for changed in [reseeded(experiment.declared)]
             for layout in layouts(experiment)
             for name, records in layout.rows.items()
         }
@@ -149,6 +155,11 @@ def why_no_pass(arm: Arm) -> str:
         found.append(f"{len(side.failed)} of {len(side.seeds)} candidate runs failed ({reasons})")
     if side.missing:
         found.append(f"{side.missing} of {len(side.seeds)} candidate runs are not recorded")
+    found += [
+        f"the {whose}'s seeds were changed when results were known: run new ones in a new folder"
+        for whose, own in ((CANDIDATE, side), (BASELINE, arm.baseline))
+        if own.reseeded
+    ]
     return "; ".join(found)
 
 
