@@ -163,10 +163,20 @@ class Measures:
             variances = self.shrunk.get(one.name, a.variance), self.shrunk.get(other.name, b.variance)
             sides = zip((one, other), (a, b), variances, strict=True)
             alike = tuple(side.name for side, table, variance in sides if table.alike_by_luck(variance))
-            return method, of_two_tables(a, b, variances=variances), alike
+            return method, self._unpaired(one, other, variances), alike
         if paired and len(one.seeds) > 1 and one.answers.shape[1] > 1:
             return "seeds only", mean_estimate(one.scores - other.scores), ()
         return "none", None, ()
+
+    def _unpaired(self, one: Side, other: Side, variances: tuple[Variance, Variance]) -> TwoWay:
+        """With variance 0 where nothing varied before any was lifted, unless it is then more than two examples more would give:
+        where most runs of a few examples score alike, a variance is lifted to next to nothing."""
+        a, b = self.tables[one.name], self.tables[other.name]
+        own, lifted = of_two_tables(a, b), of_two_tables(a, b, variances=variances)
+        if own.variance > 0:
+            return lifted
+        ranged = _within_range(own, one, other)
+        return lifted if 0 < ranged.variance < lifted.variance else own
 
     def _differences(self, one: Side, other: Side) -> RunTable:
         if one.values is not None and other.values is not None:

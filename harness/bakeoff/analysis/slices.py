@@ -15,7 +15,7 @@ from bakeoff.analysis.findings import SliceScore
 from bakeoff.analysis.outputs import Measured, SplitOutputs
 from bakeoff.analysis.pairs import Measures, PairwiseComparison
 from bakeoff.analysis.sides import side_of
-from bakeoff.analysis.verdicts import by_holm
+from bakeoff.analysis.verdicts import LEAST_SEEDS, by_holm
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.metrics import Accuracy
 from bakeoff.records.silent_metrics import why_silent
@@ -55,7 +55,7 @@ def slice_scores(
 
     Within one label every metric but the share of right answers is constant or undefined, so that column is always scored by
     accuracy, the label's recall, and says so in its name. A metric that is no ratio of sums is shown without intervals, as are
-    slices of fewer than 20 examples and rows of fewer than two runs. A slice on which a score is not finite is left out; one
+    slices of fewer than 20 examples and rows of fewer than three runs. A slice on which a score is not finite is left out; one
     on which the metric says nothing has no score.
     """
     present = [strategy for strategy in strategies if strategy in outputs.answers]
@@ -138,11 +138,9 @@ def _rows(
     inside = cut.members[value]
     part = outputs.part(inside)
     scores = {} if why_silent(metric, part.labels) else {name: _score(part.measured(metric, name)) for name in strategies}
-    tested = [
-        name for name in (*strategies, baseline) if name in part.answers and part.measured(metric, name).terms is not None
-    ]
-    enough = part.labels.size >= FEWEST and baseline in tested
-    sides = {name: side_of(part, metric, name, 0, unit=metric.unit) for name in (tested if enough else ())}
+    enough = [name for name, seeds in part.seeds.items() if len(seeds) >= LEAST_SEEDS and part.labels.size >= FEWEST]
+    tested = [name for name in (*strategies, baseline) if name in enough and part.measured(metric, name).terms is not None]
+    sides = {name: side_of(part, metric, name, 0, unit=metric.unit) for name in tested}
     measures = Measures(sides)
     for name in strategies:
         score = scores.get(name)
@@ -157,7 +155,7 @@ def _rows(
             score=score,
             difference=apart if math.isfinite(apart) else None,
         )
-        yield row, measures.compare(name, baseline) if math.isfinite(apart) and name in sides else None
+        yield row, measures.compare(name, baseline) if math.isfinite(apart) and {name, baseline} <= sides.keys() else None
 
 
 def _score(measured: Measured) -> float:

@@ -126,6 +126,26 @@ def test_small_variances_are_lifted_on_a_slice_too() -> None:
     assert (row.low, row.high) != pytest.approx(two_way_unpaired(right["b"], right["a"]).interval())
 
 
+def test_where_nothing_varied_a_lifted_variance_is_no_certainty() -> None:
+    """25 examples, three runs each of equal scores: a variance is lifted to next to nothing, two more examples give more."""
+    labels = np.zeros(50, dtype=np.int64)
+    wrong = {"a": [[0], [1], [2]], "b": [[3, 4], [5, 6], [7, 8]]}
+    wrong |= {f"c{number}": [[10 + number], [12, 13 + number], [14, 15, 16 + number, 20]] for number in range(3)}
+    made = {name: np.zeros((3, 50), dtype=np.int64) for name in wrong}
+    for name, own in wrong.items():
+        for seed, places in enumerate(own):
+            made[name][seed, places] = 1
+    half = ["one" if number < 25 else "two" for number in range(50)]
+    found = slice_scores(outputs(made, labels=labels, part=half), Accuracy(), baseline="a", strategies=list(made))
+    made = {name: own[:, :25] for name, own in made.items()}
+    lifted = shrunk_upwards([run_table(1.0 - own).s2 for own in made.values()], [3] * 5)
+    plain = two_way_unpaired(1.0 - made["b"], 1.0 - made["a"], variances=(lifted[1], lifted[0]))
+    row = named(found, "part", "one", "b")
+    assert plain.p < 0.01
+    assert row.p_adjusted is not None
+    assert row.p_adjusted > 0.5
+
+
 def test_a_ratio_is_linearised_within_the_slice() -> None:
     made = outputs(three(), library=LIBRARY)
     row = named(slice_scores(made, F1(1), baseline="base", strategies=["base", "good"]), "library", "sympy", "good")
@@ -162,8 +182,9 @@ def test_a_slice_of_fewer_than_twenty_examples_is_shown_without_a_test() -> None
     assert enough.p_adjusted is not None
 
 
-def test_one_run_is_shown_without_a_test() -> None:
-    found = slice_scores(outputs(three(seeds=1)), Accuracy(), baseline="base", strategies=["base", "good"])
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_runs_are_shown_without_a_test(seeds: int) -> None:
+    found = slice_scores(outputs(three(seeds=seeds)), Accuracy(), baseline="base", strategies=["base", "good"])
     assert [row.low for row in found] == [None] * 4
     assert any(row.difference for row in found)
 
