@@ -38,6 +38,15 @@ def test_the_budget_grows_with_the_square_of_the_seeds() -> None:
         assert sum(error_budget(looks)) == pytest.approx(0.05)
 
 
+@pytest.mark.parametrize(
+    ("looks", "comparisons", "rate"), [((3, 5), 1, 0.04), ((3, 5, 8), 1, 0.04), ((3, 5), 2, 0.05), ((3, 5, 8, 12), 1, 0.05)]
+)
+def test_one_comparison_that_ends_with_few_seeds_has_a_smaller_error_rate(
+    looks: tuple[int, ...], comparisons: int, rate: float
+) -> None:
+    assert sum(look.budget for look in looks_at(looks, comparisons)) == pytest.approx(rate)
+
+
 @pytest.mark.parametrize("looks", [(), (1, 3), (3, 3), (5, 3)])
 def test_looks_rise_from_two_seeds(looks: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="rising"):

@@ -168,10 +168,10 @@ def outcome_of(a: np.ndarray, b: np.ndarray, look: Look, margin: float, *, paire
 def test_both_forms_decide_the_same(paired: bool) -> None:
     world = replace(PLAIN, seed_sd=(0.4, 0.6, 0.2, 1.5), suits=(0.5, 1.0), shared=paired).better(0.0, 3.0, -0.5, 1.0)
     looks = (3, 5, 8)
-    drawn = world.draw(np.random.default_rng(5), 40, 4, 8, 300)
+    drawn = world.draw(np.random.default_rng(5), 24, 4, 8, 300)
     at = sums(drawn, looks)
     found = judge([at[k].tested(0.02, paired=paired) for k in looks], looks, 0.02)
     expected = [outcomes_by_the_package(right, looks, 0.02, paired=paired) for right in drawn.right]
     assert found.verdicts.tolist() == [outcomes for outcomes, _ in expected]
     assert found.seeds.tolist() == [stopped for _, stopped in expected]
-    assert len(np.unique(found.verdicts)) >= 4
+    assert len(np.unique(found.verdicts)) >= 3
