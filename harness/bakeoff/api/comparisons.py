@@ -66,6 +66,7 @@ PAIR_COLUMNS = {
     "finding": TEXT,
     "verdict": TEXT,
     "look": WHOLE,
+    "question_changed": TEXT,
     "confounders": TEXT,
     "advice": TEXT,
     "note": TEXT,
@@ -182,6 +183,7 @@ class Comparisons:
         | finding | string | the verdict without regard to confounders |
         | verdict | string | the finding, or `confounded` |
         | look | Int64 | which declared look judged it last; missing where the number of seeds is fixed |
+        | question_changed | string | what of the question was changed when results were known, separated by commas |
         | confounders | string | undeclared differences |
         | advice | string | what it would take to know more |
         | note | string | why the verdict may be luck; empty otherwise |
@@ -308,6 +310,7 @@ def _pairs(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
                 "seeds_second": pair.seeds[1],
                 "level": None if pair.low is None else pair.level,
                 "look": pair.look.number if pair.look else None,
+                "question_changed": ", ".join(pair.question_changed),
                 "confounders": ", ".join(fact.sentence() for fact in pair.confounders),
                 **{f"all_runs_{name}": getattr(every, name, None) for name in ("difference", "low", "high", "p_adjusted")},
                 "all_runs_verdict": every.finding if every else None,

@@ -173,3 +173,10 @@ def test_with_looks_slices_are_shown_without_a_test() -> None:
     assert {one.p_adjusted is None for one in fixed if one.strategy == ROW} == {False}
     assert {one.p_adjusted is None for one in looks} == {True}
     assert [one.difference for one in looks] == [one.difference for one in fixed]
+
+
+def test_looks_that_changed_with_the_same_seeds_are_told_as_withheld() -> None:
+    (warning,) = [one for one in found(looked(SEEDS, "looks")).warnings if one.name == "changed-after-looking"]
+    assert "withheld" in warning.what
+    (warning,) = [one for one in found(looked(SEEDS, "margin")).warnings if one.name == "changed-after-looking"]
+    assert "withheld" not in warning.what

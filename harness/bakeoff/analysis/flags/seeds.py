@@ -147,11 +147,13 @@ def seeds_changed(judged: Judged) -> Iterator[Found]:
 
 def terms_changed(judged: Judged) -> Iterator[Found]:
     """changed-after-looking: the terms of the comparison changed when something had been recorded already."""
-    if changes := [clause for look in judged.experiment.declared.history for clause in history.in_clauses(look)]:
+    declared = judged.experiment.declared
+    if changes := [clause for look in declared.history for clause in history.in_clauses(look)]:
+        withheld = " P-values and verdicts are withheld." if history.reseeded(declared) else ""
         yield Found(
             (),
             f"Changed after looking: {clauses(changes)}. What is chosen when the results are known can be chosen for what they "
-            "say.",
+            f"say.{withheld}",
             f"Report it beside the result; or settle it first, and run new seeds {judged.in_new_folder}.",
             everywhere=True,
         )
