@@ -275,6 +275,7 @@ def _pair(judged: LookResult, prepared: PreparedGroup) -> Pair:
         p=judged.p,
         equivalence_p=judged.equivalence_p(terms.margin),
         look=at,
+        detectable=judged.compared.detectable(look.last_budget / look.comparisons, seeds=look.last),
     )
 
 

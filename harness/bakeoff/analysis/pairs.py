@@ -14,15 +14,11 @@ from bakeoff.analysis.sides import Side, side_of
 from bakeoff.contracts.metric import Metric
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate, mean_estimate
-from bakeoff.statistics.power import minimum_detectable_effect
-from bakeoff.statistics.shrinkage import shrunk_upwards
+from bakeoff.statistics.power import Detectable, mde_of_design, minimum_detectable_effect, with_range
+from bakeoff.statistics.shrinkage import SHRUNK_ROWS, SHRUNK_SEEDS, shrunk_upwards
 from bakeoff.statistics.twoway import RunTable, TwoWay, Variance, of_differences, of_two_tables, run_table, with_two_examples
 
 Method = Literal["two-way", "two-way by resampling", "seeds only", "none"]
-
-SHRUNK_SEEDS, SHRUNK_ROWS = (3, 4), 4
-"""Variances over seeds are shrunk upwards at so many seeds, in groups of so many rows and more: there many estimates from few
-runs meet, and the smallest are luck. With more seeds it buys nothing, and among fewer rows there is nothing to learn from."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +37,8 @@ class PairwiseComparison:
     cautious: Estimate | None
     """The same for a claim of equivalence: with two more examples that differ, where the score is a share of examples. A few
     hundred examples on which no two answers differ are compatible with a difference of a point."""
+    rows: int
+    """Of the group whose variances over seeds are looked at together; 2 where they are not."""
     alike: tuple[str, ...]
     """The sides whose three runs score more alike than chance in the examples lets expect; both, where it is their differences
     at paired seeds."""
@@ -76,20 +74,28 @@ class PairwiseComparison:
         """Of TOST; None where no margin is named, or nothing is tested."""
         return self.cautious.equivalence_p(margin) if self.cautious and margin is not None and not self.identical else None
 
-    @property
-    def detectable(self) -> float | None:
-        """The minimum detectable difference (80 % power at a two-sided 5 %), at least one example's worth. None where two
-        scores can't differ by so much."""
+    def detectable(self, alpha: float, *, seeds: int | None = None) -> Detectable | None:
+        """The difference that this design finds with 80 % power at the two-sided level `alpha`, at least one example's worth,
+        estimated from these runs. None where two scores can't differ by so much.
+
+        seeds: of each side, where the design is to have more of them.
+        """
         if self.estimate is None or self.identical:
             return None
-        found = minimum_detectable_effect(self.estimate.se, max(1.0, self.estimate.df))
-        return possible(max(found, (self.estimate.span or 0.0) / self.first.answers.shape[1]), self.estimate.span)
+        df, n = max(1.0, self.estimate.df), self.first.answers.shape[1]
+        if isinstance(self.estimate, TwoWay):
+            budget = self.estimate.budget
+            value = mde_of_design(budget, seeds or self.least_seeds, examples=n, rows=self.rows, alpha=alpha)
+        else:
+            value = minimum_detectable_effect(self.estimate.se, df, alpha=alpha)
+        found = with_range(max(value, (self.estimate.span or 0.0) / n), df)
+        return None if possible(found.value, self.estimate.span) is None else found
 
 
 def untested(first: Side, second: Side, facts: Sequence[Fact] = ()) -> PairwiseComparison:
     """A pair with nothing to test."""
     why, identical = why_not_paired(first.streams, second.streams), first.fingerprint == second.fingerprint
-    return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, ())
+    return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, 2, ())
 
 
 def possible(difference: float, span: float | None) -> float | None:
@@ -122,6 +128,11 @@ class Measures:
         return self.replicates.table(side.number) if self.replicates is not None else None
 
     @cached_property
+    def rows(self) -> int:
+        """How many rows with predictions of their own are looked at together; 2 where variances are not shrunk."""
+        return max(2, len({side.fingerprint for side in self.sides.values()})) if self.shrinks else 2
+
+    @cached_property
     def shrunk(self) -> Mapping[str, Variance]:
         """Row -> its variance over seeds where that was lifted; rows with identical predictions count once."""
         distinct = {self.sides[name].fingerprint: table for name, table in self._few_seeds.items()} if self.shrinks else {}
@@ -150,7 +161,7 @@ class Measures:
                 method, found = "none", None
             shares = isinstance(found, TwoWay) and one.share is not None and other.share is not None
             cautious = self._cautious(one, other, paired=not why) if shares else found
-        return PairwiseComparison(one, other, tuple(facts), why, identical, method, found, cautious, alike)
+        return PairwiseComparison(one, other, tuple(facts), why, identical, method, found, cautious, self.rows, alike)
 
     def _estimated(self, one: Side, other: Side, *, paired: bool) -> tuple[Method, Estimate | None, tuple[str, ...]]:
         if one.name in self.tables and other.name in self.tables:

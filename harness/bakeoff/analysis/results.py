@@ -324,7 +324,10 @@ class Pair(Part):
     equivalence_p: float | None
     """Of TOST, adjusted likewise."""
     detectable: float | None
-    """The difference that this design finds with 80 % power at a two-sided 5 %."""
+    """The difference that four of five experiments of this design find, at the level of the family's strictest step; with looks
+    by the last one. An estimate, as the variances behind it are."""
+    detectable_range: tuple[float, float] | None = None
+    """10 to 90 % range of `detectable`; None where that is."""
     detectable_with_all_seeds: float | None = None
     """The same with seeds without end: what the number of examples allows. Only told of pairs with the baseline, and only where
     the seeds tell the examples' part from none."""

@@ -20,7 +20,7 @@ from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate
 from bakeoff.statistics.multiplicity import holm
-from bakeoff.statistics.power import MOST_SEEDS, examples_needed, minimum_detectable_effect, seeds_needed
+from bakeoff.statistics.power import MOST_SEEDS, Detectable, examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.statistics.twoway import ALIKE_SEEDS, TwoWay
 from bakeoff.text.numbers import confidence, p_equals, per_cent
 from bakeoff.text.values import listed
@@ -84,20 +84,22 @@ def pair_at_look(
     p: float | None,
     equivalence_p: float | None,
     look: AtLook | None,
+    detectable: Detectable | None = None,
 ) -> Pair:
     """A pair as a declared look judged it; before the first one look is None, and nothing is tested.
 
-    p, equivalence_p: scaled so that 0.05 is the look's level.
+    p, equivalence_p: scaled so that 0.05 is the look's level. detectable: by the last look.
     """
     finding: Finding = _way(compared, terms.higher_is_better) if outcome == "different" else outcome
+    level = look.level if look else None
     return _pair(
-        compared, p, equivalence_p, terms, family, finding_of_look=finding, level=look.level if look else None, look=look
+        compared, p, equivalence_p, terms, family, finding_of_look=finding, level=level, look=look, detectable=detectable
     )
 
 
 def detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
     """With checks, limits and advice."""
-    advice = _advice(compared, terms) if pair.verdict == "inconclusive" else ""
+    advice = _advice(compared, terms, max(1, pair.comparisons)) if pair.verdict == "inconclusive" else ""
     limit = None if compared.identical else _limit(compared.estimate)
     checks = check(compared, replicates, higher_is_better=terms.higher_is_better)
     return pair.model_copy(update={"checks": checks, "advice": advice, "detectable_with_all_seeds": limit})
@@ -113,11 +115,14 @@ def _pair(
     finding_of_look: Finding | None = None,
     level: float | None = 1 - ALPHA,
     look: AtLook | None = None,
+    detectable: Detectable | None = None,
 ) -> Pair:
     """level: of the interval; None for none, before the first look."""
     finding = finding_of_look or _finding(compared, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
     confounders = [fact for fact in compared.facts if not fact.declared]
     low, high = compared.interval(level) if level else (None, None)
+    if finding_of_look is None:
+        detectable = compared.detectable(ALPHA / max(1, family))
     wide_low, wide_high = (low, high) if finding_of_look else compared.interval(1 - ALPHA / max(1, family))
     pair = Pair(
         first=compared.first.name,
@@ -137,7 +142,8 @@ def _pair(
         comparisons=family,
         margin=terms.margin,
         equivalence_p=equivalence_p,
-        detectable=compared.detectable if level else None,
+        detectable=detectable.value if detectable else None,
+        detectable_range=(detectable.low, detectable.high) if detectable else None,
         budget=_budget(compared.estimate),
         studied=[fact for fact in compared.facts if fact.declared],
         confounders=confounders,
@@ -198,7 +204,7 @@ def _budget(estimate: Estimate | None) -> Budget | None:
     return Budget(seed=own.seed, example=own.example, residual=own.residual, largest=largest)
 
 
-def _advice(compared: PairwiseComparison, terms: Terms) -> str:
+def _advice(compared: PairwiseComparison, terms: Terms, comparisons: int) -> str:
     """What would settle an open pair, within the margin that the experiment names."""
     if compared.least_seeds < LEAST_SEEDS:
         return f"a new experiment with at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
@@ -208,7 +214,8 @@ def _advice(compared: PairwiseComparison, terms: Terms) -> str:
     if terms.margin is None:
         return f"a margin of {terms.metric}, declared before the runs of a new experiment: without one no difference is small"
     wanted = f"a difference of {terms.figures.amount_as_declared(terms.margin, terms.metric)}"
-    seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples)
+    family = {"comparisons": comparisons, "rows": compared.rows}
+    seeds = seeds_needed(estimate.budget, terms.margin, examples=estimate.examples, **family)
     here = f"{estimate.examples:,} examples"
     if seeds.number is not None and seeds.number > compared.least_seeds:
         alone = f", which alone leave {_open(seeds.limit, terms)} open" if seeds.limit else ""
@@ -217,7 +224,7 @@ def _advice(compared: PairwiseComparison, terms: Terms) -> str:
         return f"these seeds find {wanted} in four of five experiments, and this is one of the others"
     if seeds.why == "too many":
         return f"it would take more than {MOST_SEEDS:,} seeds of each to find {wanted}"
-    examples = examples_needed(estimate.budget, terms.margin, seeds=compared.least_seeds)
+    examples = examples_needed(estimate.budget, terms.margin, seeds=compared.least_seeds, **family)
     more = f"; about {examples.number:,} examples would, with these seeds" if examples.number else ""
     if seeds.why == "unknown" and seeds.limits:
         low, high = (_open(limit, terms) for limit in seeds.limits)
@@ -271,7 +278,10 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         return f"{names} is inconclusive: {told}, from {seeds}, an anecdote."
     reach = ""
     if pair.detectable:
-        seen = figures.amount(pair.detectable, metric)
+        seen = f"about {figures.amount(pair.detectable, metric)}"
+        if pair.detectable_range:
+            low, high = map(figures.alone, pair.detectable_range)
+            seen += f" ({low} to {high})"
         reach = f"; {min(pair.seeds)} seeds and {pair.examples:,} examples find {seen} in four of five experiments"
     return f"{names} is inconclusive{at.replace(',', '')}: {told}{reach}."
 

@@ -63,6 +63,8 @@ PAIR_COLUMNS = {
     "margin": NUMBER,
     "equivalence_p": NUMBER,
     "detectable": NUMBER,
+    "detectable_low": NUMBER,
+    "detectable_high": NUMBER,
     "finding": TEXT,
     "verdict": TEXT,
     "look": WHOLE,
@@ -179,7 +181,9 @@ class Comparisons:
         | comparisons | Int64 | tests in the family: rows with identical predictions count once |
         | margin | float64 | the metric's own unit; differences inside it count as equivalent |
         | equivalence_p | float64 | 0 to 1; of TOST, adjusted likewise |
-        | detectable | float64 | the metric's own unit; found with 80 % power at 5 % |
+        | detectable | float64 | the metric's own unit; found with 80 % power at the verdict's level, as estimated |
+        | detectable_low | float64 | 10 to 90 % range of that estimate |
+        | detectable_high | float64 | |
         | finding | string | the verdict without regard to confounders |
         | verdict | string | the finding, or `confounded` |
         | look | Int64 | which declared look judged it last; missing where the number of seeds is fixed |
@@ -303,9 +307,11 @@ def _pairs(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
     for family, pairs in ((BASELINE_FAMILY, group.to_baseline), (ALL_FAMILY, group.all_pairs)):
         for pair in pairs:
             every = pair.all_runs
-            yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds", "all_runs"}) | {
+            yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds", "all_runs", "detectable_range"}) | {
                 "group": group.title,
                 "family": family,
+                "detectable_low": pair.detectable_range[0] if pair.detectable_range else None,
+                "detectable_high": pair.detectable_range[1] if pair.detectable_range else None,
                 "seeds_first": pair.seeds[0],
                 "seeds_second": pair.seeds[1],
                 "level": None if pair.low is None else pair.level,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.inputs import find_changes, find_paths, open_experiment
+from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
 from bakeoff.cli.options import data_option, into_option, spec_argument
 from bakeoff.cli.output import print_result
 from bakeoff.cli.plan import note_lines
@@ -43,6 +43,9 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
         lines = find_changes(known, store, spec, data, into)[1]
     print_result(*lines, *note_lines(plan))
     print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries data and models)'}")
+    from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
+
+    print_result(*chance_lines(plan, f"`{same_experiment('plan', spec, into, data, '--resolve', '1')}`"))
 
 
 def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:

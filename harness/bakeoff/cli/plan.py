@@ -66,7 +66,10 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
         return
     retry = same_experiment("run", spec, into, data, "--retry", "failed")
     lines = [*summary(outlooks, left(outlooks), retry), *look_lines(plan, outlooks)]
-    lines += [*search_lines(plan), *note_lines(plan)]
+    from bakeoff.cli.chances import chance_lines
+
+    more = f"`{same_experiment('plan', spec, into, data, '--resolve', '1')}`"
+    lines = [*chance_lines(plan, more), *lines, *search_lines(plan), *note_lines(plan)]
     print_result(*table(outlooks), "", *notes, *lines)
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import NamedTuple
 
-from bakeoff.analysis.outputs import gather
-from bakeoff.analysis.pairs import comparison_of
+from bakeoff.analysis.pairs import PairwiseComparison
+from bakeoff.analysis.prepared_group import PreparedGroup, prepare
+from bakeoff.analysis.summary.rows import describe, layouts
+from bakeoff.cli.chances import question_of
 from bakeoff.cli.output import aligned, print_damage
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError, StoreError
@@ -15,7 +19,7 @@ from bakeoff.planning.estimate import Outlook, likeness
 from bakeoff.planning.runs import Plan
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
-from bakeoff.records.schema import Record, Requested
+from bakeoff.records.schema import Requested
 from bakeoff.records.store import Store
 from bakeoff.statistics.power import MOST_SEEDS
 from bakeoff.statistics.sample_size import (
@@ -56,7 +60,6 @@ class Resolution(Part):
     """The answer to `--resolve`."""
 
     question: Question
-    alpha: float
     power: float
     baseline: str
     needs: list[Needs]
@@ -78,7 +81,8 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     if not others:
         raise BakeoffError("--resolve: a difference needs two strategies, and the experiment file has only one")
     groups = [(task.label, model.label) for task in plan.tasks for model in plan.models]
-    first, unit = plan.known_tasks[0].metric, plan.known_tasks[0].metric.unit
+    question = question_of(plan, difference)
+    unit = question.unit
     if len({task.unit for task in plan.known_tasks}) > 1:
         names = ", ".join(f"{task.metric.name} ({task.name})" for task in plan.known_tasks)
         raise BakeoffError(
@@ -86,25 +90,35 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
         )
     if unit.in_points and difference >= 100:
         raise BakeoffError(
-            f"--resolve: {spelt(difference)} points exceeds the range of {first.name}; give a smaller difference"
+            f"--resolve: {spelt(difference)} points exceeds the range of {question.metric}; give a smaller difference"
         )
-    question = Question(
-        difference=difference,
-        metric=first.name,
-        unit=unit,
-        seeds=len(plan.spec.seeds.numbers),
-        comparisons=len(others) * len(groups),
-    )
     kinds = {(run.task.label, run.model.label, run.strategy.name): kind_of(run.requested) for run in plan.runs}
     pilots = list(find_pilots(plan, store))
-    needs = [
-        _needs(question, (*group, name), (kinds[*group, name], kinds[*group, plan.baseline]), pilots, plan.spec.report_on)
+    prepared = [(where, prepared_groups(experiment, plan.spec.report_on)) for where, experiment in pilots]
+    found = {
+        (*group, name): _compared((*group, name), (kinds[*group, name], kinds[*group, plan.baseline]), prepared)
         for group in groups
         for name in others
-    ]
+    }
+    needs, strictest = [], 1
+    for place, pilot in found.items():
+        family = [one for other, one in found.items() if other[:2] == place[:2]]
+        judged = as_of(question, pilot, family)
+        needs.append(_needs(judged, place, pilot))
+        strictest = max(strictest, judged.comparisons)
     print_damage(*(experiment for _, experiment in pilots))
     price = _price(needs, outlooks)
-    return Resolution(question=question, alpha=ALPHA, power=POWER, baseline=plan.baseline, needs=needs, price=price)
+    question = question.model_copy(update={"comparisons": strictest})
+    return Resolution(question=question, power=POWER, baseline=plan.baseline, needs=needs, price=price)
+
+
+def as_of(question: Question, pilot: Compared, family: Sequence[Compared]) -> Question:
+    """The question as the verdict asks it: rows with identical predictions count once in a family, and variances are looked at
+    together with those of the pilot's other rows."""
+    keys = {one.found.family_key for one in family if one.found is not None and not one.found.identical}
+    unknown = sum(one.found is None for one in family)
+    rows = pilot.found.rows if pilot.found is not None else question.rows
+    return question.model_copy(update={"comparisons": max(1, len(keys) + unknown), "rows": rows})
 
 
 # --- the pilot -----------------------------------------------------------------------------------------------------------
@@ -121,47 +135,52 @@ def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
             continue
 
 
-def _needs(
-    question: Question, place: tuple[str, str, str], kinds: tuple[Kind, Kind], pilots: Sequence[Pilot], split: str
-) -> Needs:
-    """Sample size from the first pilot with two or more seeds on both sides, else from planning values."""
+class Compared(NamedTuple):
+    """A strategy and the baseline in the first pilot with two or more seeds of both."""
+
+    where: str = ""
+    found: PairwiseComparison | None = None
+    """None where there is no such pilot."""
+    examples: int | None = None
+    """Of the reported split, where a pilot knows it."""
+
+
+def _compared(
+    place: tuple[str, str, str], kinds: tuple[Kind, Kind], pilots: Sequence[tuple[str, Sequence[PreparedGroup]]]
+) -> Compared:
+    """Raises BakeoffError where the primary metric cannot tell predictions apart."""
     examples = None
-    for where, experiment in pilots:
-        sides = [
-            [
-                record
-                for record in experiment.records
-                if record.status == "ok"
-                and (record.requested.task_label, record.requested.model_label) == place[:2]
-                and kind_of(record.requested) == kind
-            ]
-            for kind in kinds
-        ]
-        known = (record.data.splits for record in (*sides[0], *sides[1]) if record.data is not None)
-        examples = examples or next((splits[split].examples for splits in known if split in splits), None)
-        if min(map(len, sides)) >= 2 and (compared := _compare(experiment, sides[0], sides[1], split)) is not None:
-            found, identical = compared
-            return from_pilot(question, place, found, where=where, identical=identical)
-    return from_planning_values(question, place, examples=examples)
+    for where, groups in pilots:
+        for prepared in groups:
+            if (prepared.layout.task, prepared.layout.model) != place[:2]:
+                continue
+            examples = examples or prepared.data.splits[prepared.split].examples
+            names = {kind_of(records[0].requested): name for name, records in prepared.layout.succeeded.items() if records}
+            rows = [names[kind] for kind in kinds if kind in names]
+            if len(rows) < 2 or any(len(prepared.layout.succeeded[row]) < 2 for row in rows):
+                continue
+            if silent := prepared.group.silent.get(prepared.split, {}).get(prepared.terms.metric):
+                told = f"{prepared.terms.metric} cannot tell predictions apart on {prepared.split}: {silent}"
+                raise BakeoffError(f"--resolve: {told}")
+            if all(row in prepared.sides for row in rows):
+                found = prepared.measures.compare(rows[0], rows[1])
+                if isinstance(found.estimate, TwoWay):
+                    return Compared(where, found, examples)
+    return Compared(examples=examples)
 
 
-def _compare(experiment: Experiment, here: Sequence[Record], there: Sequence[Record], split: str) -> tuple[TwoWay, bool] | None:
-    """The comparison over seeds and examples, and whether all predictions are equal; None if the metric needs the hub or
-    predictions are missing."""
-    data = here[0].data
-    if data is None:
-        return None
-    metric = experiment.metrics.get(here[0].requested.task_label, {}).get(data.primary_metric)
-    order = [sorted(side, key=lambda record: record.requested.seed) for side in (here, there)]
-    found = gather(experiment, {"here": order[0], "there": order[1]}).splits.get(split)
-    if metric is None or found is None or min(len(found.seeds.get(side, ())) for side in ("here", "there")) < 2:
-        return None
-    if silent := data.silent.get(split, {}).get(metric.name):
-        raise BakeoffError(f"--resolve: {metric.name} cannot tell predictions apart on {split}: {silent}")
-    compared = comparison_of(found, metric, "here", "there")
-    if compared is None or not isinstance(compared.estimate, TwoWay):
-        return None
-    return compared.estimate, compared.identical
+def prepared_groups(experiment: Experiment, split: str) -> list[PreparedGroup]:
+    """The pilot's comparison groups, as if it reported on this split."""
+    experiment = replace(experiment, declared=experiment.declared.model_copy(update={"report_on": split}))
+    found = [prepare(experiment, layout, describe(experiment, layout)) for layout in layouts(experiment)]
+    return [one for one in found if one is not None]
+
+
+def _needs(question: Question, place: tuple[str, str, str], pilot: Compared) -> Needs:
+    """From the pilot, else from planning values."""
+    if pilot.found is not None and isinstance(pilot.found.estimate, TwoWay):
+        return from_pilot(question, place, pilot.found.estimate, where=pilot.where, identical=pilot.found.identical)
+    return from_planning_values(question, place, examples=pilot.examples)
 
 
 def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
@@ -194,25 +213,35 @@ def in_words(resolution: Resolution) -> list[str]:
     question = resolution.question
     begin = (
         f"To detect a difference of {_amount(question)} from {resolution.baseline} with {per_cent(resolution.power)} "
-        f"power at a two-sided {per_cent(resolution.alpha)}:"
+        f"power{_level(question)}:"
     )
     several = len({(need.task, need.model) for need in resolution.needs}) > 1
-    header = [*(["task", "model"] if several else []), "strategy", "seeds", "by Holm", f"detectable with {question.seeds}"]
+    header = [*(["task", "model"] if several else []), "strategy", "seeds", f"detectable with {question.seeds}"]
     rows = [[*header, "at best", "from"]]
     for need in resolution.needs:
         place = [escaped(need.task), escaped(need.model)] if several else []
-        seeds, in_family = _seeds(need, need.seeds, need.why_none), _seeds(need, need.seeds_in_family, need.why_none_in_family)
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
-        differences = _shown(need.detectable, question), _at_best(need, question)
-        rows.append([*place, need.strategy, seeds, in_family, *differences, origin])
+        differences = DASH if need.identical else _shown(need.detectable, question), _at_best(need, question)
+        rows.append([*place, need.strategy, _seeds(need), *differences, origin])
     return [begin, "", *aligned(rows), "", *_cost(resolution), *_notes(resolution)]
 
 
-def _seeds(need: Needs, seeds: int | None, why_none: str) -> str:
+def _level(question: Question) -> str:
+    """At which the comparisons are judged, as the end of a clause."""
+    if question.alpha != ALPHA:
+        return f" by the last look, which has {per_cent(question.alpha, 1)} of error over {_comparisons(question)}"
+    return f" at a two-sided {per_cent(ALPHA)} over {_comparisons(question)}"
+
+
+def _comparisons(question: Question) -> str:
+    return f"all {question.comparisons} comparisons" if question.comparisons > 1 else "the one comparison"
+
+
+def _seeds(need: Needs) -> str:
     if need.identical:
         return DASH
     words = {"unknown": "not known", "too many": f"over {MOST_SEEDS:,}"}
-    return words.get(why_none, "none suffices") if seeds is None else f"{seeds:,}"
+    return words.get(need.why_none, "none suffices") if need.seeds is None else f"{need.seeds:,}"
 
 
 def _amount(question: Question) -> str:
@@ -268,8 +297,6 @@ def _notes(resolution: Resolution) -> list[str]:
         lines.append(f"a pilot of fewer than {ROUGH_SEEDS} seeds estimates the spread between seeds only roughly")
     if planned := [need for need in resolution.needs if need.origin == "planning values"]:
         lines += _about_planning_values(planned)
-    if question.comparisons > 1:
-        lines.append(f"by Holm: at 5 % over all {question.comparisons} comparisons together")
     return lines
 
 

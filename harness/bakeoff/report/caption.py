@@ -51,8 +51,8 @@ def _of_scores(group: ComparisonGroup) -> list[str]:
         "what that look asks for."
         if group.looks
         else "",
-        "Detectable: the difference that this design finds in four of five experiments (80 % power). docs/statistics.md has "
-        "the methods."
+        "Detectable: the difference that this design would find in four of five experiments, at the level of the verdicts; an "
+        "estimate from these runs, with its 10 to 90 % range. docs/statistics.md has the methods."
         if group.to_baseline
         else "",
         f"The margin of equivalence is {group.figures.as_declared(group.margin)}"

@@ -74,3 +74,10 @@ def rank(found: tuple[int, int] | None) -> str:
         return DASH
     low, high = found
     return f"{low}" if low == high else f"{low} to {high}"
+
+
+def detectable_cell(pair: Pair, figures: Figures) -> str:
+    """`2.07 (1.60 to 3.24)`: the minimum detectable difference and its 10 to 90 % range."""
+    if not pair.detectable or pair.detectable_range is None:
+        return DASH
+    return f"{figures.number(pair.detectable)} ({' to '.join(map(figures.number, pair.detectable_range))})"

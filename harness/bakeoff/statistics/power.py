@@ -9,16 +9,25 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.metric import Floats
+from bakeoff.statistics.shrinkage import SHRUNK_ROWS, SHRUNK_SEEDS, lifted
 from bakeoff.statistics.twoway import Budget
 
 GRID, STEP = np.linspace(-10.0, 10.0, 401, retstep=True)
 DENSITY = np.exp(-GRID * GRID / 2) / math.sqrt(2 * math.pi) * STEP
 """Points and weights for expectations over a standard normal variable; sums over this grid are exact to rounding."""
+
+NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
+NODE_WEIGHTS = NODE_WEIGHTS / NODE_WEIGHTS.sum()
+"""Likewise, fewer: for expectations over two such variables at once."""
+DRAWS, MOST_DRAWN_ROWS = 400, 12
+"""Groups that are drawn, always the same ones, where variances are shrunk; and rows of each, more change nothing."""
 
 MOST_SEEDS, MOST_EXAMPLES = 10_000, 10_000_000
 """Largest numbers of seeds and of examples that are searched."""
@@ -46,26 +55,97 @@ def minimum_detectable_effect(se: float, df: float, *, alpha: float = 0.05, powe
     """
     if se < 0 or df < 1 or not 0 < alpha < power < 1:
         raise ValueError(f"se >= 0, df >= 1 and 0 < alpha < power < 1 are needed, not {se}, {df}, {alpha}, {power}")
-    return _noncentrality(df, alpha, power) * se
+    if se == 0:
+        return 0.0
+    return _Test(1.0, np.sqrt(_relative(df, GRID)), np.full(len(GRID), df), DENSITY).detectable(alpha, power) * se
 
 
-def _noncentrality(df: float, alpha: float, power: float) -> float:
-    """The noncentrality, in standard errors, at which the t test has that power.
+def _relative(df: float, normal: Floats) -> Floats:
+    """An estimated variance over the true one, with so many degrees of freedom, at these standard normal quantiles."""
+    return np.asarray(special.chdtri(df, special.ndtr(-normal)) / df)
 
-    scipy's noncentral t is NaN for few degrees of freedom, hence the sum over quantiles of chi-squared, the distribution of the
-    estimated variance.
+
+@dataclass(frozen=True)
+class _Test:
+    """A t test before its runs: the true standard error of the difference, and what may be estimated of it.
+
+    scipy's noncentral t is NaN for few degrees of freedom and knows no estimated ones, hence sums over points.
     """
-    critical = float(special.stdtrit(df, 1 - alpha / 2))
-    bounds = critical * np.sqrt(special.chdtri(df, special.ndtr(GRID)) / df)
 
-    def lacking(shift: float) -> float:
-        found = special.ndtr(shift - bounds) + special.ndtr(-shift - bounds)
-        return power - float(DENSITY @ found)
+    se: float
+    errors: Floats
+    """(P,) standard errors that may be estimated."""
+    df: Floats
+    """(P,) degrees of freedom that come with them."""
+    weights: Floats
+    """(P,) probabilities."""
 
-    high = critical + 2.0
-    while lacking(high) > 0:
-        high *= 2
-    return float(optimize.brentq(lacking, 0.0, high, xtol=1e-10))
+    def chance_of_difference(self, difference: float, alpha: float) -> float:
+        """The chance that this true difference is found, with the right sign, at the two-sided level `alpha`."""
+        return float(self.weights @ special.ndtr((difference - self._bounds(1 - alpha / 2)) / self.se))
+
+    def chance_of_equivalence(self, margin: float, alpha: float) -> float:
+        """The chance that TOST at the level `alpha` finds two equal strategies within the margin."""
+        room = np.maximum(0.0, margin - self._bounds(1 - alpha)) / self.se
+        return float(self.weights @ (2 * special.ndtr(room) - 1))
+
+    def detectable(self, alpha: float, power: float) -> float:
+        """The true difference that is found, with either sign, with this power at the two-sided level `alpha`."""
+        from scipy import optimize  # as long as all the rest of `bakeoff check`
+
+        bounds = self._bounds(1 - alpha / 2)
+
+        def lacking(difference: float) -> float:
+            found = special.ndtr((difference - bounds) / self.se) + special.ndtr((-difference - bounds) / self.se)
+            return power - float(self.weights @ found)
+
+        high = 4 * self.se
+        while lacking(high) > 0:
+            high *= 2
+        return float(optimize.brentq(lacking, 0.0, high, xtol=1e-10 * self.se))
+
+    def _bounds(self, quantile: float) -> Floats:
+        return np.asarray(special.stdtrit(self.df, quantile) * self.errors)
+
+
+def _design(budget: Budget, seeds: int, examples: int, rows: int) -> _Test:
+    """The test of so many seeds a side on so many examples, in a comparison group of so many rows.
+
+    Each side's variance over seeds is estimated with seeds - 1 degrees of freedom, so that those of the difference vary too:
+    with their expected number alone, seven strategies at five seeds would find the printed difference in 72 % of experiments.
+    """
+    parts, example = budget.parts(seeds, examples), budget.example / examples
+    se = math.sqrt(float(parts.sum()) + example)
+    d = seeds - 1.0
+    if len(parts) == 1:
+        estimated = parts[0] * _relative(d, GRID)
+        return _Test(se, np.sqrt(estimated + example), np.full(len(GRID), d), DENSITY)
+    if rows >= SHRUNK_ROWS and seeds in SHRUNK_SEEDS:
+        of_row = np.concatenate([parts, np.full(min(rows, MOST_DRAWN_ROWS) - 2, parts.mean())])
+        drawn = np.random.default_rng(0).chisquare(d, (DRAWS, len(of_row))) / d
+        both, df = (found[:, :2] for found in lifted(of_row * drawn, np.full(len(of_row), d), scale=max(1e-3, se)))
+        weights = np.full(DRAWS, 1 / DRAWS)
+    else:
+        x = _relative(d, NODES)
+        both = np.stack(np.meshgrid(parts[0] * x, parts[1] * x, indexing="ij"), axis=-1).reshape(-1, 2)
+        df, weights = np.full(both.shape, d), np.outer(NODE_WEIGHTS, NODE_WEIGHTS).ravel()
+    variance = both.sum(axis=1) + example
+    doubt = (both**2 / df).sum(axis=1) + example**2 / (examples - 1)
+    return _Test(se, np.sqrt(variance), np.divide(variance**2, doubt, out=np.full(len(doubt), 2 * d), where=doubt > 0), weights)
+
+
+class Detectable(NamedTuple):
+    """A minimum detectable difference as it is estimated, and between what the true one lies in 80 % of experiments."""
+
+    value: float
+    low: float
+    high: float
+
+
+def with_range(value: float, df: float) -> Detectable:
+    """A minimum detectable difference with the uncertainty of the variance behind it, which is estimated with `df` degrees of
+    freedom: df times estimated over true variance is chi-squared."""
+    return Detectable(value, *(value * math.sqrt(df / float(special.chdtri(df, tail))) for tail in (0.1, 0.9)))
 
 
 def mde_of_design(
@@ -74,16 +154,45 @@ def mde_of_design(
     *,
     examples: int,
     comparisons: int = 1,
+    rows: int = 2,
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> float:
     """Minimum detectable difference of so many seeds per side on so many examples, in score units.
 
-    Of several comparisons at Holm's strictest step, alpha over their number.
+    Of several comparisons at Holm's strictest step, alpha over their number. rows: of the comparison group.
     """
-    se = math.sqrt(budget.variance(seeds, examples))
-    df = budget.df(seeds, examples)
-    return minimum_detectable_effect(se, df, alpha=alpha / comparisons, power=power)
+    test = _design(budget, seeds, examples, rows)
+    return test.detectable(alpha / comparisons, power) if test.se else 0.0
+
+
+class Chances(Part):
+    """What a design lets expect: the chances of its verdicts, 0 to 1."""
+
+    equivalent: float
+    """That two equal strategies are found equivalent."""
+    better: float
+    """That a difference of one margin is found."""
+    better_by_two: float
+    """That one of two margins is found."""
+
+
+def chances(
+    budget: Budget,
+    seeds: int,
+    margin: float,
+    *,
+    examples: int,
+    comparisons: int = 1,
+    rows: int = 2,
+    alpha: float = 0.05,
+) -> Chances:
+    """Of so many seeds per side on so many examples, margin in score units; of several comparisons at Holm's strictest step."""
+    test, level = _design(budget, seeds, examples, rows), alpha / comparisons
+    if not test.se:
+        return Chances(equivalent=1.0, better=1.0, better_by_two=1.0)
+    better, by_two = (test.chance_of_difference(times * margin, level) for times in (1, 2))
+    return Chances(equivalent=test.chance_of_equivalence(margin, level), better=better, better_by_two=by_two)
 
 
 def seeds_needed(
@@ -92,6 +201,7 @@ def seeds_needed(
     *,
     examples: int,
     comparisons: int = 1,
+    rows: int = 2,
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> Needed:
@@ -100,7 +210,8 @@ def seeds_needed(
     Whether there are is decided only where both ends of the interval of the examples' variance component agree, else it is
     `unknown`: noise in that estimate must not make one strategy need 200 seeds and another infinitely many.
     """
-    per_error = minimum_detectable_effect(1.0, budget.df(MOST_SEEDS, examples), alpha=alpha / comparisons, power=power)
+    df = MOST_SEEDS - 1.0 if len(budget.seeds) == 1 else examples - 1.0  # of the examples alone, with seeds without end
+    per_error = minimum_detectable_effect(1.0, df, alpha=alpha / comparisons, power=power)
 
     def limit(example: float) -> float:
         return per_error * math.sqrt(example / examples)
@@ -108,18 +219,27 @@ def seeds_needed(
     limits = (limit(budget.example_range[0]), limit(budget.example_range[1])) if budget.example_range else None
 
     def mde(seeds: int) -> float:
-        return mde_of_design(budget, seeds, examples=examples, comparisons=comparisons, alpha=alpha, power=power)
+        return mde_of_design(budget, seeds, examples=examples, comparisons=comparisons, rows=rows, alpha=alpha, power=power)
 
     return _least(mde, difference, limit(budget.example), most=MOST_SEEDS, limits=limits)
 
 
-def examples_needed(budget: Budget, difference: float, *, seeds: int, alpha: float = 0.05, power: float = 0.8) -> Needed:
+def examples_needed(
+    budget: Budget,
+    difference: float,
+    *,
+    seeds: int,
+    comparisons: int = 1,
+    rows: int = 2,
+    alpha: float = 0.05,
+    power: float = 0.8,
+) -> Needed:
     """Test examples that detect a true `difference` with these seeds; none where there are too few seeds for it."""
     known = replace(budget, example=0.0, residuals=(0.0,) * len(budget.seeds))
-    limit = minimum_detectable_effect(math.sqrt(budget.seed / seeds), known.df(seeds, 2), alpha=alpha, power=power)
+    limit = mde_of_design(known, seeds, examples=2, comparisons=comparisons, rows=rows, alpha=alpha, power=power)
 
     def mde(examples: int) -> float:
-        return mde_of_design(budget, seeds, examples=examples, alpha=alpha, power=power)
+        return mde_of_design(budget, seeds, examples=examples, comparisons=comparisons, rows=rows, alpha=alpha, power=power)
 
     return _least(mde, difference, limit, most=MOST_EXAMPLES)
 

@@ -7,11 +7,11 @@ best and the worst case.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import SHARE, Unit
-from bakeoff.statistics.power import Needed, WhyNone, examples_needed, mde_examples, mde_of_design, seeds_needed
+from bakeoff.statistics.power import Chances, WhyNone, chances, examples_needed, mde_examples, mde_of_design, seeds_needed
 from bakeoff.statistics.twoway import Budget, TwoWay
 
 ALPHA, POWER = 0.05, 0.8
@@ -19,6 +19,8 @@ ALPHA, POWER = 0.05, 0.8
 PLANNED_SD = (0.7, 1.0, 1.5)
 """Points, low, usual and high: the standard deviation of accuracy over seeds of healthy fine-tuning runs of base models on a
 test set of a few hundred examples, as published by those who ran many (Mosbach et al. 2021, Zhang et al. 2021)."""
+PLANNED = tuple(Budget(((sd / 100) ** 2,) * 2, 0.0, (0.0, 0.0)) for sd in PLANNED_SD)
+"""Of a difference: seeds share nothing, and both strategies err on the same examples."""
 PLANNED_DISCORDANCE = 0.08
 """Share of examples on which just one of two fine-tuned models is right."""
 ROUGH_SEEDS = 6
@@ -41,15 +43,14 @@ class Needs(Part):
     identical: bool = False
     """Whether the pilot's predictions equal the baseline's: then there is no variance, and no number of seeds is given."""
     seeds: int | None = None
-    """Per side, for 80 % power at a two-sided 5 %; None for the reason `why_none`."""
+    """Per side, for 80 % power at the question's level; None for the reason `why_none`."""
     why_none: WhyNone = ""
-    seeds_in_family: int | None = None
-    """The same at 5 % over all comparisons: Holm's strictest step."""
-    why_none_in_family: WhyNone = ""
     seeds_range: tuple[int, int] | None = None
     """At the low and the high end of the planning values; None with a pilot."""
     detectable: float | None = None
     """The minimum difference that the seeds in the experiment file detect; None for one seed."""
+    chances: Chances | None = None
+    """Of the verdicts that these seeds lead to, given the margin; None where there is none, and for one seed."""
     limit: float | None = None
     """The minimum difference that unlimited seeds detect on these examples; by planning values in the worst case, in which all
     discordance is due to the strategies. None where the number of examples is not known."""
@@ -70,8 +71,15 @@ class Question(Part):
     unit: Unit
     """Of all tasks' primary metrics."""
     seeds: int
-    comparisons: int
-    """With the baseline, over all comparison groups: Holm's family."""
+    """In the experiment file; of looks the last one's."""
+    comparisons: int = 1
+    """With the baseline, in each comparison group: Holm's family."""
+    rows: int = 2
+    """In each comparison group."""
+    alpha: float = ALPHA
+    """Error rate of the family; with looks what the last one has of it."""
+    margin: float | None = None
+    """In the shown unit."""
 
 
 def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str, identical: bool = False) -> Needs:
@@ -80,14 +88,11 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
     identical: whether all predictions of the two are equal.
     """
     scale, budget, examples = question.unit.scale, found.budget, found.examples
-    wanted = question.difference / scale
-    needed, hard = (
-        seeds_needed(budget, wanted, examples=examples, comparisons=many, alpha=ALPHA, power=POWER)
-        for many in (1, question.comparisons)
-    )
+    wanted, family = question.difference / scale, _family(question)
+    needed = seeds_needed(budget, wanted, examples=examples, power=POWER, **family)
     more = None
     if needed.number is None:
-        more = examples_needed(budget, wanted, seeds=max(question.seeds, 2), alpha=ALPHA, power=POWER).number
+        more = examples_needed(budget, wanted, seeds=max(question.seeds, 2), power=POWER, **family).number
     return Needs(
         task=place[0],
         model=place[1],
@@ -98,9 +103,8 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
         identical=identical,
         seeds=None if identical else needed.number,
         why_none=needed.why,
-        seeds_in_family=None if identical else hard.number,
-        why_none_in_family=hard.why,
         detectable=_detectable(question, budget, examples),
+        chances=None if identical else _chances(question, budget, examples),
         limit=scale * needed.limit,
         limit_range=(scale * needed.limits[0], scale * needed.limits[1]) if needed.limits else None,
         examples=examples,
@@ -121,36 +125,51 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
             strategy=place[2],
             origin="nothing",
             why_none="unknown",
-            why_none_in_family="unknown",
             examples=examples,
         )
-    budgets = [Budget(((sd / 100) ** 2,) * 2, 0.0, (0.0, 0.0)) for sd in PLANNED_SD]
-    usual = budgets[1]
-
-    def needed(budget: Budget, alpha: float = ALPHA) -> Needed:
-        return seeds_needed(budget, question.difference / 100, examples=2, alpha=alpha, power=POWER)
-
-    least, alone, most = (needed(budget) for budget in budgets)
-    hard = needed(usual, ALPHA / question.comparisons)
-    limit = None if examples is None else 100 * mde_examples(PLANNED_DISCORDANCE, examples, alpha=ALPHA, power=POWER)
+    least, usual, most = (
+        seeds_needed(budget, question.difference / 100, examples=2, power=POWER, **_family(question)) for budget in PLANNED
+    )
+    limit = (
+        None
+        if examples is None
+        else 100 * mde_examples(PLANNED_DISCORDANCE, examples, alpha=question.alpha / question.comparisons, power=POWER)
+    )
     return Needs(
         task=place[0],
         model=place[1],
         strategy=place[2],
         origin="planning values",
-        seeds=alone.number,
-        why_none=alone.why,
-        seeds_in_family=hard.number,
-        why_none_in_family=hard.why,
+        seeds=usual.number,
+        why_none=usual.why,
         seeds_range=(least.number, most.number) if least.number is not None and most.number is not None else None,
-        detectable=_detectable(question, usual, 2),
+        detectable=_detectable(question, PLANNED[1], 2),
+        chances=_chances(question, PLANNED[1], 2),
         limit=limit,
         examples=examples,
     )
 
 
+def planned_chances(question: Question) -> tuple[Chances, Chances, Chances] | None:
+    """Chances of the verdicts that the experiment file asks for, at the low, the usual and the high planning value, if
+    strategies err on the same examples; None where there are no such values, no margin, or one seed."""
+    if question.unit != SHARE or question.margin is None or question.seeds < 2:
+        return None
+    low, usual, high = (_chances(question, budget, 2) for budget in PLANNED)
+    return (low, usual, high) if low and usual and high else None
+
+
+def _family(question: Question) -> dict[str, Any]:
+    return {"comparisons": question.comparisons, "rows": question.rows, "alpha": question.alpha}
+
+
 def _detectable(question: Question, budget: Budget, examples: int) -> float | None:
     if question.seeds < 2:
         return None
-    least = mde_of_design(budget, question.seeds, examples=examples, alpha=ALPHA, power=POWER)
-    return question.unit.scale * least
+    return question.unit.scale * mde_of_design(budget, question.seeds, examples=examples, power=POWER, **_family(question))
+
+
+def _chances(question: Question, budget: Budget, examples: int) -> Chances | None:
+    if question.seeds < 2 or question.margin is None:
+        return None
+    return chances(budget, question.seeds, question.margin / question.unit.scale, examples=examples, **_family(question))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from scipy import special
 
+from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.twoway import Variance
+
+SHRUNK_SEEDS, SHRUNK_ROWS = (3, 4), 4
+"""Variances over seeds are shrunk upwards at so many seeds, in groups of so many rows and more: there many estimates from few
+runs meet, and the smallest are luck. With more seeds it buys nothing, and among fewer rows there is nothing to learn from."""
 
 
 def shrunk_upwards(variances: Sequence[float], seeds: Sequence[int], *, scale: float = 1.0) -> list[Variance]:
@@ -19,30 +23,32 @@ def shrunk_upwards(variances: Sequence[float], seeds: Sequence[int], *, scale: f
     seeds, small variances that are luck make the false claims, and large ones are to be believed. seeds: of each strategy;
     scale: the width of the scores' range. A variance of 0 counts as 1e-12.
     """
-    nothing = 1e-12 * scale * scale
     s2, d = np.array(variances, dtype=np.float64), np.array(seeds, dtype=np.float64) - 1
+    return [Variance(float(value), float(df)) for value, df in zip(*lifted(s2, d, scale=scale), strict=True)]
+
+
+def lifted(s2: Floats, d: Floats, *, scale: float = 1.0) -> tuple[Floats, Floats]:
+    """`shrunk_upwards` of many groups at once: (..., S) variances with (S,) degrees of freedom; both results are (..., S)."""
+    nothing = 1e-12 * scale * scale
     z = np.log(np.maximum(s2, nothing)) - special.digamma(d / 2) + np.log(d / 2)
-    excess = float(z.var(ddof=1) - special.polygamma(1, d / 2).mean())
-    if excess > 0:
-        prior = 2 * _inverse_trigamma(excess)
-        expected = math.exp(z.mean() + special.digamma(prior / 2) - math.log(prior / 2))
-        lifted, df = (prior * expected + d * s2) / (prior + d), np.minimum(prior + d, d.sum())
-    else:
-        lifted, df = np.full(len(s2), np.maximum(s2, nothing).mean()), np.full(len(s2), d.sum())
-    higher = (lifted > s2) & (lifted > nothing * (1 + 1e-9))
-    return [
-        Variance(float(more), float(known)) if up else Variance(float(own), float(seen))
-        for up, more, known, own, seen in zip(higher, lifted, df, s2, d, strict=True)
-    ]
+    excess = z.var(axis=-1, ddof=1, keepdims=True) - special.polygamma(1, d / 2).mean()
+    spread = excess > 0
+    prior = 2 * _inverse_trigamma(np.where(spread, excess, 1.0))
+    expected = np.exp(z.mean(axis=-1, keepdims=True) + special.digamma(prior / 2) - np.log(prior / 2))
+    mean = np.maximum(s2, nothing).mean(axis=-1, keepdims=True)
+    values = np.where(spread, (prior * expected + d * s2) / (prior + d), mean)
+    df = np.where(spread, np.minimum(prior + d, d.sum()), d.sum())
+    higher = (values > s2) & (values > nothing * (1 + 1e-9))
+    return np.where(higher, values, s2), np.where(higher, df, d)
 
 
-def _inverse_trigamma(value: float) -> float:
+def _inverse_trigamma(value: Floats) -> Floats:
     """x > 0 with trigamma(x) = value, by Newton's method on 1 / trigamma, which is nearly a straight line (Smyth 2004)."""
     x = 0.5 + 1 / value
     for _ in range(100):
-        trigamma = float(special.polygamma(1, x))
-        step = trigamma * (1 - trigamma / value) / float(special.polygamma(2, x))
-        x += step
-        if abs(step) < 1e-14 * x:
+        trigamma = special.polygamma(1, x)
+        step = trigamma * (1 - trigamma / value) / special.polygamma(2, x)
+        x = x + step
+        if (np.abs(step) < 1e-14 * x).all():
             break
-    return x
+    return np.asarray(x)

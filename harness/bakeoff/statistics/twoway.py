@@ -102,13 +102,9 @@ class Budget:
         """Variance of the mean difference over so many seeds a side and examples; either may be infinite."""
         return self.seed / seeds + self.example / examples + self.residual / (seeds * examples)
 
-    def df(self, seeds: int, examples: int) -> float:
-        """Expected degrees of freedom of a design with so many seeds a side."""
-        if len(self.seeds) == 1:
-            return seeds - 1.0
-        sides = zip(self.seeds, self.residuals, strict=True)
-        terms = [((own + residual / examples) / seeds, seeds - 1.0) for own, residual in sides]
-        return _satterthwaite(terms, self.example / examples, examples)
+    def parts(self, seeds: float, examples: float) -> Floats:
+        """(1,) or (2,): what each side's seeds add to the variance of the mean difference."""
+        return (np.array(self.seeds) + np.array(self.residuals) / examples) / seeds
 
 
 @dataclass(frozen=True)
@@ -261,7 +257,9 @@ def _estimate(tables: Sequence[RunTable], delta: Floats, variances: Sequence[Var
         examples=n,
         paired=False,
         budget=Budget(
-            seeds=tuple(table.own for table in tables),
+            seeds=tuple(
+                max(0.0, variance.value - table.residual / n) for table, variance in zip(tables, variances, strict=True)
+            ),
             example=example,
             residuals=tuple(table.residual for table in tables),
             example_range=_range(example, _error(tables, deviations, between)),
@@ -270,8 +268,8 @@ def _estimate(tables: Sequence[RunTable], delta: Floats, variances: Sequence[Var
 
 
 def _satterthwaite(seeds: Sequence[tuple[float, float]], example: float, examples: int) -> float:
-    """Degrees of freedom of a sum of variances, each (value, degrees of freedom) of the seeds' and the examples' own; of a sum
-    of 0 those of the seeds."""
+    """Degrees of freedom of a sum of variances: each side's (value, degrees of freedom) and the examples' own; of a sum of 0
+    those of the seeds."""
     total = sum(value for value, _ in seeds) + example
     weight = sum(value * value / df for value, df in seeds) + example * example / (examples - 1)
     return total * total / weight if weight > 0 else float(sum(df for _, df in seeds))

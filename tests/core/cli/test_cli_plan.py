@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,11 @@ from core.calling import Call
 from messages import tells
 from numpy.typing import NDArray
 
+from bakeoff.analysis.comparison import compare
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.machine import hardware
 from bakeoff.records import provenance
+from bakeoff.records.load import load_experiment
 from bakeoff.records.store import Store
 from bakeoff.runner.experiment import declaration
 
@@ -78,13 +81,13 @@ def resolved(call: Call, spec: Path, points: str = "2.0") -> dict[str, Any]:
 def test_without_records_planning_values_answer_and_say_so(call: Call, spec: Path) -> None:
     answer = resolved(call, spec, "1.0")
     assert [(need["strategy"], need["origin"], need["seeds"]) for need in answer["needs"]] == [
-        ("api", "planning values", 17),
-        ("again", "planning values", 17),
+        ("api", "planning values", 21),
+        ("again", "planning values", 21),
     ]
-    assert answer["price"] == {"seeds": 17, "runs": 51, "left": 51, "seconds": 0.0, "unknown": 51}
+    assert answer["price"] == {"seeds": 21, "runs": 63, "left": 63, "seconds": 0.0, "unknown": 63}
     code, out, _ = call("plan", spec, "--resolve", "1.0")
     assert code == 0
-    assert "17 seeds: 51" in out
+    assert "21 seeds: 63" in out
     assert "0.7 to 1.5" in out
     assert "is unknown until" in out
     assert list(spec.parent.iterdir()) == [spec]
@@ -96,13 +99,40 @@ def test_this_folders_records_are_the_pilot_and_give_the_price(call: Call, spec:
     api, again = answer["needs"]
     assert (api["origin"], api["pilot"], api["pilot_seeds"], api["examples"]) == ("pilot", "this folder", 3, 1000)
     assert again["origin"] == "pilot"
-    assert api["seeds"] <= api["seeds_in_family"]
+    assert 0 < api["chances"]["better"] < api["chances"]["better_by_two"] <= 1
     most = max(api["seeds"], again["seeds"])
     left = 3 * max(0, most - 3)
     assert answer["price"] == {"seeds": most, "runs": 3 * most, "left": left, "seconds": 60.0 * left, "unknown": 0}
     out = call("plan", spec, "--resolve", "2.0")[1]
     assert "3 seeds" in out
     assert "6 seeds estimates" in out
+
+
+def test_the_plan_and_the_page_say_the_same_of_what_can_be_detected(call: Call, spec: Path) -> None:
+    record(spec, {"loop": drawn(1), "api": drawn(2), "again": drawn(3)})
+    needs = {need["strategy"]: need for need in resolved(call, spec)["needs"]}
+    (group,) = compare(load_experiment([Store(spec.parent)])).groups
+    assert {pair.first for pair in group.to_baseline} == needs.keys()
+    for pair in group.to_baseline:
+        assert pair.detectable == pytest.approx(needs[pair.first]["detectable"] / 100)
+
+
+def test_with_looks_chances_are_those_of_the_last_look(call: Call, spec: Path) -> None:
+    fixed, looks = SPEC.replace("seeds: 3", "margin: 2\nseeds: 8"), LOOKS.replace("[3, 5]", "[3, 5, 8]")
+    told = []
+    for text in (fixed, looks):
+        spec.write_text(text, encoding="utf-8")
+        (line,) = [line for line in call("check", spec)[1].splitlines() if "equivalent within 2 points" in line]
+        told.append([int(share) for share in re.findall(r"(\d+) %", line)])
+    assert all(one >= other for one, other in zip(*told, strict=True)), "the last look has a part of the 5 %"
+    assert told[0] != told[1]
+
+
+def test_a_design_that_will_decide_nothing_is_warned_of(call: Call, spec: Path) -> None:
+    for seeds, warned in ((3, True), (80, False)):
+        spec.write_text(SPEC.replace("seeds: 3", f"margin: 1\nseeds: {seeds}"), encoding="utf-8")
+        for verb in ("check", "plan"):
+            assert ("caution: " in call(verb, spec)[1]) == warned
 
 
 def test_a_pilot_beside_the_folder_is_found_by_what_was_asked_not_by_names(call: Call, spec: Path, tmp_path: Path) -> None:
@@ -175,7 +205,8 @@ def test_one_strategy_has_no_difference(call: Call, spec: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "unwanted"), [([], {"scipy", "pandas", "torch"}), (["--resolve", "1"], {"torch", "evaluate"})]
+    ("more", "unwanted"),
+    [([], {"scipy.stats", "scipy.optimize", "pandas", "torch"}), (["--resolve", "1"], {"torch", "evaluate"})],
 )
 def test_a_plan_loads_only_what_it_needs(spec: Path, more: list[str], unwanted: set[str]) -> None:
     code = (

@@ -58,10 +58,9 @@ def test_so_many_seeds_find_the_difference_four_times_in_five() -> None:
 def test_more_comparisons_and_smaller_differences_need_more_seeds() -> None:
     budget = Budget((0.01**2,), 0.0, (0.08,))
     alone, many = needs(budget, question(1.5)), needs(budget, question(1.5, comparisons=9))
-    assert alone.seeds == alone.seeds_in_family == many.seeds
-    assert many.seeds_in_family is not None
     assert alone.seeds is not None
-    assert many.seeds_in_family > alone.seeds
+    assert many.seeds is not None
+    assert many.seeds > alone.seeds
     half = needs(budget, question(0.75)).seeds
     assert half is not None
     assert half > 2 * alone.seeds
@@ -69,7 +68,7 @@ def test_more_comparisons_and_smaller_differences_need_more_seeds() -> None:
 
 def test_where_the_examples_are_too_few_no_number_is_given_but_how_many_examples() -> None:
     found = needs(Budget((0.005**2,), 0.08, (0.02,)), question(1.0, seeds=5))
-    assert (found.seeds, found.seeds_in_family) == (None, None)
+    assert found.seeds is None
     assert found.limit == pytest.approx(280 * math.sqrt(0.08 / 400), rel=0.1)
     assert found.examples_needed is not None
     assert found.examples_needed > 400
@@ -102,7 +101,7 @@ def test_a_pilot_of_other_seeds_counts_them_as_unpaired() -> None:
 
 def test_identical_predictions_are_said_to_be_identical() -> None:
     found = from_pilot(question(), PLACE, of_differences(run_table(np.zeros((3, 50)))), where="here", identical=True)
-    assert (found.identical, found.seeds, found.seeds_in_family) == (True, None, None)
+    assert (found.identical, found.seeds, found.chances) == (True, None, None)
 
 
 def rare(generator: np.random.Generator, k: int, n: int, *, share: float, seed: float) -> NDArray[np.float64]:

@@ -13,7 +13,6 @@ from statsmodels.stats.anova import anova_lm
 from bakeoff.contracts.metrics import F1
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.twoway import (
-    Budget,
     RunTable,
     TwoWay,
     Variance,
@@ -35,7 +34,7 @@ def scores(seed: int, k: int, n: int, *, share: float = 0.8) -> np.ndarray:
 def numbers(result: TwoWay) -> list[float]:
     budget = result.budget
     own = [result.difference, result.variance, result.df, result.se, result.p, *budget.seeds, *budget.residuals]
-    more = [budget.example, budget.variance(9, 99), budget.df(9, 99)]
+    more = [budget.example, budget.variance(9, 99), *budget.parts(9, 99)]
     return [*own, *more, *result.interval(), result.p_above(-0.01), result.p_below(0.01), result.equivalence_p(0.01)]
 
 
@@ -123,7 +122,7 @@ def test_the_budget_of_the_same_design_is_its_own_variance() -> None:
     for result in (two_way_paired(d, other), two_way_unpaired(d, other)):  # every component well above 0
         budget = result.budget
         assert budget.variance(5, 200) == pytest.approx(result.variance)
-        assert budget.df(5, 200) == pytest.approx(result.df)
+        assert budget.parts(5, 200).sum() + budget.example / 200 == pytest.approx(result.variance)
         assert budget.variance(10, 200) < result.variance
         assert budget.variance(10**9, 200) == pytest.approx(budget.example / 200, rel=1e-6)
         assert budget.variance(5, 10**9) == pytest.approx(budget.seed / 5, rel=1e-6)
@@ -136,14 +135,6 @@ def test_the_budget_finds_the_components_that_were_put_in() -> None:
     ]
     found = np.mean([(budget.seed, budget.example, budget.residual) for budget in budgets], axis=0)
     assert found == pytest.approx([4, 9, 1], rel=0.1)
-
-
-def test_a_design_expects_the_degrees_of_freedom_of_its_largest_term() -> None:
-    assert Budget((1,), 0, (0,)).df(5, 400) == pytest.approx(4)
-    assert Budget((1, 1), 0, (0, 0)).df(5, 400) == pytest.approx(8)
-    assert Budget((0,), 1, (0,)).df(5, 400) == 4
-    assert Budget((0, 0), 1, (0, 0)).df(5, 400) == pytest.approx(399)
-    assert 8 < Budget((1e-4, 1e-4), 2e-3, (0.01, 0.01)).df(5, 400) < 399
 
 
 def test_a_lifted_variance_makes_the_interval_wider() -> None:

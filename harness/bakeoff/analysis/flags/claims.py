@@ -81,7 +81,9 @@ def _reach(judged: Judged, pair: Pair) -> str:
     apart = f"{pair.first} is {judged.group.figures.with_unit(abs(pair.difference))} apart"
     if pair.detectable is None:
         return f"{apart}, which so few runs cannot test"
-    return f"{apart}, where only {judged.group.figures.with_unit(pair.detectable)} or more would likely be found (80 % power)"
+    figures = judged.group.figures
+    spread = f", {' to '.join(map(figures.alone, pair.detectable_range))}" if pair.detectable_range else ""
+    return f"{apart}, where about {figures.with_unit(pair.detectable)} or more would likely be found (80 % power{spread})"
 
 
 def multiple_comparisons(judged: Judged) -> Iterator[Found]:

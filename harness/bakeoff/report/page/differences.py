@@ -11,6 +11,7 @@ from markupsafe import Markup
 from bakeoff.analysis.findings import ComparisonGroup, SliceScore
 from bakeoff.analysis.results import Pair, Row
 from bakeoff.contracts.unit import Figures
+from bakeoff.report.cells import detectable_cell
 from bakeoff.report.page.drawing import Axis, axis_over, interval
 from bakeoff.text.numbers import DASH, p_value, with_decimals
 
@@ -73,11 +74,11 @@ def _axis(
 
 
 def detectable(pair: Pair, figures: Figures) -> str:
-    """The minimum detectable difference, and that of unlimited seeds."""
+    """The minimum detectable difference with its range, and that of unlimited seeds."""
     if pair.verdict == "identical" or pair.detectable is None:
         return DASH
     limit = pair.detectable_with_all_seeds
-    return figures.number(pair.detectable) + ("" if limit is None else f" (at best {figures.number(limit)})")
+    return detectable_cell(pair, figures) + ("" if limit is None else f"; at best {figures.number(limit)}")
 
 
 def other_tests(pair: Pair, figures: Figures) -> dict[str, str]:

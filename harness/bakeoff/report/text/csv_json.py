@@ -10,8 +10,9 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `<split>_<metric>_mean, <split>_<metric>_sd, <split>_<metric>_low, <split>_<metric>_high` for every predicted split (the one
   reported on first) and metric (the primary one first); low and high are the 95 % interval; not multiplied
 - `rank_low, rank_high`: what the verdicts over all pairs leave open
-- `difference, difference_low, difference_high, p, p_adjusted, verdict, question_changed, confounded_by, detectable`: of the
-  primary metric on the split that is reported on, the row minus the baseline, of the runs that learned; `p_adjusted` by Holm;
+- `difference, difference_low, difference_high, p, p_adjusted, verdict, question_changed, confounded_by, detectable,
+  detectable_low, detectable_high`: of the primary metric on the split that is reported on, the row minus the baseline, of the
+  runs that learned; `p_adjusted` by Holm;
   `question_changed` names what of the question was changed when results were known
 - `difference_level, look, looks`: the confidence of `difference_low` to `difference_high`, and with declared looks which of how
   many judged the row last; `p_adjusted` is then scaled so that 0.05 is what that look asks for
@@ -67,7 +68,8 @@ NUMBERS = ("mean", "sd", "low", "high")
 VERDICT = (
     *("rank_low", "rank_high"),
     *("difference", "difference_low", "difference_high", "p", "p_adjusted", "verdict"),
-    *("question_changed", "confounded_by", "detectable", "difference_level", "look", "looks"),
+    *("question_changed", "confounded_by", "detectable", "detectable_low", "detectable_high"),
+    *("difference_level", "look", "looks"),
     *("all_runs_difference", "all_runs_low", "all_runs_high", "all_runs_p_adjusted", "all_runs_verdict"),
 )
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
@@ -197,6 +199,8 @@ def _difference(pair: Pair) -> dict[str, Any]:
         "question_changed": ", ".join(pair.question_changed),
         "confounded_by": ", ".join(fact.subject for fact in pair.confounders),
         "detectable": pair.detectable,
+        "detectable_low": pair.detectable_range[0] if pair.detectable_range else None,
+        "detectable_high": pair.detectable_range[1] if pair.detectable_range else None,
         **{f"all_runs_{name}": getattr(every, name, None) for name in ("difference", "low", "high", "p_adjusted")},
         "all_runs_verdict": every.finding if every else None,
     }

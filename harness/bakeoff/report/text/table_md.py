@@ -9,7 +9,19 @@ from bakeoff.analysis.results import Pair, Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
 from bakeoff.report.caption import caption, legend
-from bakeoff.report.cells import BASELINE, DAGGER, MAJORITY, REPORTED, TIMED, all_runs, rank, score_cell, time_cell, timed_cells
+from bakeoff.report.cells import (
+    BASELINE,
+    DAGGER,
+    MAJORITY,
+    REPORTED,
+    TIMED,
+    all_runs,
+    detectable_cell,
+    rank,
+    score_cell,
+    time_cell,
+    timed_cells,
+)
 from bakeoff.report.looks import TITLES as LOOK_TITLES
 from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import owned, sentences
@@ -116,7 +128,7 @@ def _differences(group: ComparisonGroup) -> list[str]:
         Column("verdict", [pair.marked_verdict for pair in pairs], "left"),
         *([Column("look", [look_cell(pair) for pair in pairs])] if group.looks else []),
         *([Column("all runs", [all_runs(pair) for pair in pairs], "left")] if any(pair.all_runs for pair in pairs) else []),
-        Column("detectable", [figures.number(pair.detectable or None) for pair in pairs]),
+        Column("detectable", [detectable_cell(pair, figures) for pair in pairs]),
     ]
     return grid(columns)
 

@@ -1,0 +1,72 @@
+"""What the declared seeds can decide, before any run: for `bakeoff check`, `plan` and `plan --resolve`."""
+
+from __future__ import annotations
+
+from bakeoff.contracts.unit import DEFAULT_MARGIN
+from bakeoff.planning.runs import Plan
+from bakeoff.statistics.looks import looks_at
+from bakeoff.statistics.power import Chances
+from bakeoff.statistics.sample_size import ALPHA, PLANNED_SD, Question, planned_chances
+from bakeoff.text.numbers import per_cent
+from bakeoff.text.values import spelt
+
+ENOUGH = 0.5
+"""Where no verdict has this chance, most experiments of the design end inconclusive."""
+
+
+def question_of(plan: Plan, difference: float) -> Question:
+    """Whether the plan's seeds detect the difference (in the shown unit), with what its verdicts are judged by."""
+    first, seeds = plan.known_tasks[0], plan.spec.seeds
+    unit, comparisons = first.metric.unit, max(1, len(plan.strategies) - 1)
+    margin = plan.margin.get(first.metric.name, plan.margin.get(first.unit))
+    return Question(
+        difference=difference,
+        metric=first.metric.name,
+        unit=unit,
+        seeds=len(seeds.numbers),
+        comparisons=comparisons,
+        rows=2 if seeds.looks else len(plan.strategies),  # looks never shrink variances
+        alpha=looks_at(seeds.looks, comparisons)[-1].budget if seeds.looks else ALPHA,
+        margin=margin or (DEFAULT_MARGIN if unit.in_points else None),
+    )
+
+
+def chance_lines(plan: Plan, resolve: str) -> list[str]:
+    """How likely each verdict is, and a caution where none is likely; empty where that is not known, or nothing is compared.
+
+    resolve: the command that says how many seeds it takes.
+    """
+    if len(plan.strategies) < 2 or not plan.known_tasks:
+        return []
+    question = question_of(plan, 1.0)
+    found = planned_chances(question)
+    if found is None or question.margin is None:
+        return []
+    margins = [count_of(times * question.margin) for times in (1, 2)]
+    equivalent, better, by_two = (_in_words(*values) for values in zip(*map(_values, found), strict=True))
+    by = f"by the last look, at {question.seeds} seeds" if plan.spec.seeds.looks else f"with {question.seeds} seeds"
+    several = f" among {question.comparisons} comparisons" if question.comparisons > 1 else ""
+    low, usual, high = (spelt(sd) for sd in PLANNED_SD)
+    lines = [
+        f"{by}{several}, equal strategies are found equivalent within {margins[0]} in {equivalent} of experiments; a "
+        f"difference of {margins[0]} is found in {better}, one of {margins[1]} in {by_two}. That is for the usual "
+        f"standard deviation over seeds of {usual} points (for {high} to {low} points)"
+    ]
+    if max(_values(found[1])) < ENOUGH:
+        lines.append(f"caution: none of these is likely: most such experiments end inconclusive; {resolve} says what it takes")
+    return lines
+
+
+def _values(chances: Chances) -> tuple[float, float, float]:
+    return chances.equivalent, chances.better, chances.better_by_two
+
+
+def count_of(points: float) -> str:
+    """`1 point`, `0.5 points`"""
+    return f"{spelt(points)} {'point' if points == 1 else 'points'}"
+
+
+def _in_words(low: float, usual: float, high: float) -> str:
+    """`34 % (12 to 71 %)`: the chances at the low, the usual and the high spread over seeds."""
+    ends = sorted((low, high))
+    return f"{per_cent(usual)} ({per_cent(ends[0]).removesuffix(' %')} to {per_cent(ends[1])})"
