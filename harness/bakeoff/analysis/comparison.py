@@ -284,12 +284,11 @@ def _no_margin(prepared: PreparedGroup) -> list[str]:
 
 # --- words ---------------------------------------------------------------------------------------------------------------
 
-NONE_LEARNED = "no run learned"
-VERDICTS = (
-    *("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "futile", "open", "withheld"),
-    NONE_LEARNED,
-)
+VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "futile", "open", "withheld")
 """In the order in which an answer tells them."""
+
+NONE_LEARNED = "no run learned"
+"""In place of a verdict, in an answer on the runs that learned."""
 
 
 def answer_of(groups: Sequence[ComparisonGroup]) -> str:
@@ -320,7 +319,7 @@ def _in_order(verdicts: Sequence[tuple[str, str]], within: str = "") -> str:
     """(verdict, row) -> `worse: lora; equivalent within 1.0 points: full and again`."""
     return "; ".join(
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
-        for verdict in VERDICTS
+        for verdict in (*VERDICTS, NONE_LEARNED)
         if (names := [row for given, row in verdicts if given == verdict])
     )
 

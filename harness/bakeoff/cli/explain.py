@@ -32,8 +32,11 @@ TERMS: Final[dict[str, str]] = {
     "comparisons with the baseline.",
     "detectable": "Minimum detectable difference: with these seeds and examples, four of five experiments would find it "
     "(80 % power).",
-    "n": "Seeds that have scores. Scores are their mean ± standard deviation.",
-    "failed": "Runs that ended without scores. They count in no mean.",
+    "all-runs": "What holds of all runs, those that collapsed or failed too: better or worse only where both ways of counting "
+    "say so, with these as the majority baseline and without them. The verdict itself is of the runs that learned.",
+    "n": "Seeds whose runs ended with scores and learned. Scores are their mean ± standard deviation.",
+    "collapsed": "Runs whose answers are one constant answer, but for noise. They count in no mean, unless all of a row did.",
+    "failed": "Runs that ended without scores. They count in no mean; the row's share of runs that did not learn holds them.",
     "train-s": "Seconds of the trainer, from its call to its last step, its preparation included; of the recorded runs, "
     "whatever else their machine did, so they become no ratio. `bakeoff time` measures ratios.",
     "run-s": "Seconds of one run by `bakeoff time`: the baseline's steps and evaluation batches, timed in turns with all other "

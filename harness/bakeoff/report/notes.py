@@ -24,7 +24,9 @@ def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
     if failures := "; ".join(_failures(row) for row in rows if row.failed):
         yield f"why runs failed: {failures}."
     if attempts := "; ".join(_attempts(row) for row in rows if row.attempts):
-        yield f"rerun: {attempts}. No cost above holds it."
+        failed = any(attempt.reason != "interrupted" for row in rows for attempt in row.attempts)
+        ended = "the share of runs that failed counts how each ended, so repeating them until they succeed hides it"
+        yield f"rerun: {attempts}. No cost above holds it{f'; {ended}' if failed else ''}."
     yield from (
         f"{unscored.metric} gave {row.strategy} no score on {unscored.split} (seed {seeds_spelt(unscored.seeds)}), so that no "
         "mean is shown; the answers there are all one, or otherwise such that the metric has no value."

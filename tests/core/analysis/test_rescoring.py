@@ -358,3 +358,15 @@ def test_any_other_class_and_each_can_be_scored(call: Call, folder: Path) -> Non
 
 def test_a_class_that_is_none_is_answered_with_the_nearest(call: Call, folder: Path) -> None:
     assert "mean 'label 1'" in refused(call, folder, "--metric", "f1 (lable 1)")
+
+
+def test_runs_that_collapsed_are_left_out_and_named(call: Call, tmp_path: Path) -> None:
+    given = answers()
+    given["manual-loop"][2] = 0
+    group = rescored(call, make_folder(tmp_path / "made", given, LABELS), "--metric", "macro_f1")
+    found = row(group, "manual-loop")
+    expected = np.mean([oracle.f1_score(LABELS, run, average="macro") for run in np.delete(given["manual-loop"], 2, axis=0)])
+    assert found["score"]["seeds"] == [0, 1, 3]
+    assert found["score"]["mean"] == pytest.approx(expected)
+    (note,) = [note for note in group["notes"] if "collapsed" in note]
+    assert note.endswith("manual-loop (seed 2)")

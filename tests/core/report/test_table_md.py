@@ -98,6 +98,7 @@ def test_earlier_attempts_are_told_with_what_they_took(tmp_path: Path) -> None:
     told = f"rerun: {first.requested.strategy} after 2 failed attempts (1 crashed, 1 timed out) that took 120 s."
     assert told in text
     assert text.count("failed attempts") == 1
+    assert "how each ended" in " ".join(text.split())  # the share of failures does not hold them
 
 
 def both(*, seeds: int = 3) -> list[Record]:
