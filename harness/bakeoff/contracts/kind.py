@@ -5,6 +5,7 @@ The kinds themselves are in `bakeoff.kinds`, one file each. No other code asks w
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +32,8 @@ class OtherLabels:
     nearer: int
     """Of these, the ones whose answer is nearer to the right one than the most frequent answer is."""
     by_chance: float
-    """How many would be nearer on average, were the same other answers dealt out to examples at random."""
+    """How many would be nearer on average, were the same other answers dealt out to examples at random; not a number where
+    these are more than a tenth of all, and more than ten: no noise makes so many."""
     telling: bool
     """Whether the labels could tell: they vary, and one of the answers is wrong."""
 
@@ -191,14 +193,15 @@ class Kind(ABC):
         constant = values[counts.argmax()]
         missed, errors = self.errors(np.full_like(answers, constant), labels), self.errors(answers, labels)
         nearer = errors < missed
+        others = int((answers != constant).sum())
+        few = others <= max(10, len(answers) // 10)
         dealt = (
             count * float((self.errors(np.full_like(answers, value), labels) < missed).mean())
             for value, count in zip(values, counts, strict=True)
             if value != constant
         )
-        others = int((answers != constant).sum())
         telling = bool((labels != labels[0]).any() and errors.any())
-        return OtherLabels(len(answers), others, int(nearer.sum()), float(sum(dealt)), telling)
+        return OtherLabels(len(answers), others, int(nearer.sum()), float(sum(dealt)) if few else math.nan, telling)
 
     @abstractmethod
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:

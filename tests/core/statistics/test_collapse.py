@@ -109,3 +109,10 @@ def test_none_of_the_runs_leaves_an_exact_bound(of: int, bound: float) -> None:
 def test_some_of_the_runs_have_wilsons_interval() -> None:
     assert share_range(1, 5) == share_interval(0.2, 5) == (pytest.approx(0.0362, abs=5e-5), pytest.approx(0.6245, abs=5e-5))
     assert share_range(0, 0) == (0.0, 1.0)
+
+
+def test_the_chance_of_other_answers_is_not_computed_where_noise_cannot_have_made_them() -> None:
+    assert all(most_by_noise(examples) <= max(10, examples // 10) for examples in range(1, 3000))
+    many, few = with_noise(173), with_noise(172)
+    assert np.isnan(CLASSIFICATION.beside_constant(many, LABELS).by_chance)
+    assert CLASSIFICATION.beside_constant(few, LABELS).by_chance == pytest.approx(172 * (1 - LABELS.mean()))
