@@ -4,7 +4,7 @@ SEED ?= 1
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow test-long bench reports official-scripts speed speed-cuda calibration stress lint clean
+.PHONY: quickstart test test-slow test-long bench reports official-scripts speed speed-cuda verdict-cost calibration stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -52,6 +52,11 @@ speed: $(READY)
 # Some of it on the first CUDA device: 14 minutes at most.
 speed-cuda: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.speed ../results/speed-cuda cuda
+
+# Training seconds until every comparison is decided, as usual and by looks; needs BAKEOFF_DATA and some 20 hours, better on an idle
+# machine; the same command goes on where it stopped.
+verdict-cost: $(READY)
+	@cd tests && ../$(BIN)/python -m benchmarks.verdict_cost ../results/verdict-cost
 
 # How often the primary rule errs, and decides, in every simulated world: two hours on one core.
 calibration: $(READY)

@@ -68,5 +68,5 @@ def count_of(points: float) -> str:
 
 def _in_words(low: float, usual: float, high: float) -> str:
     """`34 % (12 to 71 %)`: the chances at the low, the usual and the high spread over seeds."""
-    ends = sorted((low, high))
-    return f"{per_cent(usual)} ({per_cent(ends[0]).removesuffix(' %')} to {per_cent(ends[1])})"
+    least, middle, most = (per_cent(chance) for chance in (min(low, high), usual, max(low, high)))
+    return middle if least == most else f"{middle} ({least.removesuffix(' %')} to {most})"
