@@ -22,7 +22,7 @@ from bakeoff.records.schema import MOST_ROUNDS, Timed, Timing
 from bakeoff.records.store import Store
 from bakeoff.runner.scheduler import MEMORY_FACTOR
 from bakeoff.runner.settings import Settings, request_of
-from bakeoff.runner.turn_worker import TurnError, TurnWorker
+from bakeoff.runner.turn_worker import SilenceError, TurnError, TurnWorker
 from bakeoff.statistics.median_ratio import median_ratio
 from bakeoff.text.numbers import gibibytes, rounded
 from bakeoff.training.turns import FIRST_STEPS, Ready, Taken, Turn
@@ -47,6 +47,9 @@ CUDA_BYTES: Final = 2**30
 """Of a CUDA device: what a process takes there beside its tensors."""
 PATIENCE: Final = 20.0
 """A turn may take so many times as long as the longest before, and a minute besides, before its process is given up."""
+
+
+LATE: Final = "it was not ready when the budget was spent; give a larger --budget"
 
 
 class TimingProgress(Protocol):
@@ -196,7 +199,10 @@ class Rounds:
         try:
             while True:
                 while waiting and self.has_room(baseline, members):
-                    if (one := self.start(waiting.popleft(), until)) is not None:
+                    contender = waiting.popleft()
+                    if members and time.monotonic() > until:
+                        self.note_failure(contender, LATE)
+                    elif (one := self.start(contender, until)) is not None:
                         members.append(one)
                 share = (until - time.monotonic()) * len(members) / max(1, len(members) + len(waiting))
                 self.take_turns(baseline, members, until=time.monotonic() + share if waiting else until)
@@ -256,12 +262,12 @@ class Rounds:
 
     def take_turn(self, one: Active, turn: Turn, until: float) -> bool:
         """False where it fails, which is noted."""
-        within = 60 + (PATIENCE * one.worker.longest if one.last else max(0.0, until - time.monotonic()))
+        within = 60 + max(PATIENCE * one.worker.longest, until - time.monotonic())
         spent = one.worker.spent
         try:
             one.note(self.rounds, one.worker.take(turn, within=within))
         except TurnError as error:
-            self.note_failure(one.contender, error)
+            self.note_failure(one.contender, str(error))
             return False
         one.last = one.worker.spent - spent
         return True
@@ -305,7 +311,7 @@ class Rounds:
             self.store.drop(folder)
             if not isinstance(error, TurnError):
                 raise
-            self.note_failure(contender, error)
+            self.note_failure(contender, LATE if isinstance(error, SilenceError) and time.monotonic() > until else str(error))
             return None
 
     def has_room(self, baseline: Active, members: list[Active]) -> bool:
@@ -331,7 +337,7 @@ class Rounds:
         try:
             one.worker.finish(within=60 + PATIENCE * one.worker.longest)
         except TurnError as error:
-            self.note_failure(one.contender, error)
+            self.note_failure(one.contender, str(error))
             return False
         self.done.append(one)
         return True
@@ -340,10 +346,10 @@ class Rounds:
         one.worker.end()
         self.store.drop(one.worker.folder)
 
-    def note_failure(self, contender: Contender, error: TurnError) -> None:
+    def note_failure(self, contender: Contender, reason: str) -> None:
         for name in contender.names:
-            self.failed[name] = str(error)
-        self.progress.note(f"{self.group.title}: {contender.names[0]} is not timed: {error}")
+            self.failed[name] = reason
+        self.progress.note(f"{self.group.title}: {contender.names[0]} is not timed: {reason}")
 
 
 def lengths_of(everyone: Iterable[Active]) -> tuple[int, int]:

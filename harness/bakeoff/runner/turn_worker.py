@@ -34,6 +34,10 @@ class TurnError(BakeoffError):
     """A strategy's process can't go on; the others can."""
 
 
+class SilenceError(TurnError):
+    """It has not answered in time."""
+
+
 class TurnWorker:
     """Starts the process, gives it turns and hears what they took."""
 
@@ -101,7 +105,7 @@ class TurnWorker:
             now = time.monotonic()
             waited, polled = waited + min(now - polled, PROGRESS_SECONDS), now
             if waited > within:
-                raise TurnError(f"it gave no answer for {duration(waited)}")
+                raise SilenceError(f"it gave no answer for {duration(waited)}")
 
     def _part_of(self, message: dict[str, Any], kind: type[P]) -> P | None:
         """The part in a message; None in one of another kind. Raises MachineError, and TurnError where it has failed."""

@@ -19,9 +19,9 @@ from bakeoff.errors import BakeoffError
 from bakeoff.records.schema import Environment, Timed, Timing
 from bakeoff.records.store import Store
 from bakeoff.runner import rounds as module
-from bakeoff.runner.rounds import LEAST_ROUNDS, Contender, Rounds, TimedGroup, TimingGoal
+from bakeoff.runner.rounds import LATE, LEAST_ROUNDS, Contender, Rounds, TimedGroup, TimingGoal
 from bakeoff.runner.settings import Settings
-from bakeoff.runner.turn_worker import TurnError
+from bakeoff.runner.turn_worker import SilenceError, TurnError
 from bakeoff.training.turns import Ready, Taken, Turn
 
 GIB = 2**30
@@ -42,6 +42,8 @@ class Strategy:
     prepares: float = 1.0
     fails_at: int | None = None
     """The turn at which its process ends; 0 while it prepares."""
+    silent: bool = False
+    """Whether it prepares for ever."""
 
 
 @dataclass
@@ -102,8 +104,10 @@ def measured(
                 raise TurnError("its process ended: exit code 7")
 
         def ready(self, *, within: float) -> Ready:
-            machine.now += self.strategy.prepares
+            machine.now += within + 1 if self.strategy.silent else self.strategy.prepares
             self.fail()
+            if self.strategy.silent:
+                raise SilenceError("it gave no answer")
             whole = self.strategy.whole
             return Ready(environment=MACHINE, sources=[], whole=whole, steps=1 if whole else self.strategy.steps, batches=10)
 
@@ -213,6 +217,17 @@ def test_with_no_time_left_there_is_one_round_and_no_interval(monkeypatch: pytes
     taken = run_time(timing, of(timing, "b"))
     assert taken is not None
     assert (taken.train.low, taken.train.high) == (None, None)
+
+
+def test_who_is_not_ready_when_the_budget_is_spent_is_left_out_and_told_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The third of four is too late, and the fourth is not even started; two are always timed."""
+    machine = Machine({name: Strategy(prepares=25.0) for name in "abcd"} | {"c": Strategy(prepares=25.0, silent=True)})
+    timing, made = measured(machine, monkeypatch, tmp_path, budget=60.0)
+    assert made.failed == dict.fromkeys("cd", LATE)
+    assert [one.strategies for one in timing.timed] == [["a"], ["b"]]
+    assert machine.together[-1] == {"a", "b", "c"}
 
 
 def test_what_does_not_fit_into_memory_together_is_timed_in_sets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
