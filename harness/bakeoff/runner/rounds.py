@@ -25,7 +25,8 @@ from bakeoff.runner.settings import Settings, request_of
 from bakeoff.runner.turn_worker import SilenceError, TurnError, TurnWorker
 from bakeoff.statistics.median_ratio import median_ratio
 from bakeoff.text.numbers import gibibytes, rounded
-from bakeoff.training.turns import FIRST_STEPS, Ready, Taken, Turn
+from bakeoff.training.run_in_turns import FIRST_STEPS
+from bakeoff.training.turns import Ready, Taken, Turn
 
 CLAIM: Final = "costs"
 """As a run is claimed: two commands that time one experiment would time each other."""

@@ -1,4 +1,4 @@
-"""The process of one strategy that is timed in turns, as the command sees it: `training.turns` is what it does."""
+"""The process of one strategy that is timed in turns, as the command sees it: `training.run_in_turns` is what it does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from bakeoff.records.schema import OUTPUT_FILE
 from bakeoff.text.numbers import duration
 from bakeoff.text.words import escaped
 from bakeoff.training.request import Request
-from bakeoff.training.turns import FAILED, FAULT, Ended, Ready, Taken, Turn, perform_in_turns
+from bakeoff.training.run_in_turns import perform_in_turns
+from bakeoff.training.turns import FAILED, FAULT, Ended, Ready, Taken, Turn
 from bakeoff.training.worker import places_of
 
 P = TypeVar("P", bound=Part)

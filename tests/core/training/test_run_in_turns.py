@@ -15,11 +15,12 @@ from bakeoff.errors import BakeoffError
 from bakeoff.planning.resolver import resolve
 from bakeoff.runner.settings import Settings, request_of
 from bakeoff.spec.document import read_document
-from bakeoff.training import turns as module
+from bakeoff.training import run_in_turns as module
 from bakeoff.training.assembly import components
 from bakeoff.training.clock import Clock
 from bakeoff.training.evaluation import EVALUATION_BATCH
-from bakeoff.training.turns import Ended, Evaluations, Ready, RunInTurns, Taken, Turn
+from bakeoff.training.run_in_turns import Evaluations, RunInTurns
+from bakeoff.training.turns import Ended, Ready, Taken, Turn
 
 SPEC = """
 name: turns

@@ -1,0 +1,383 @@
+"""A run performed in turns, for `bakeoff time`: its process trains and evaluates as any run's, but stops at the beginning of a
+step and waits until the command gives it a turn.
+
+A turn is a few steps and a few evaluation batches, timed here; or, of a trainer that takes no steps, a whole training. Where
+the run comes to its end, it begins anew. Nothing of it is recorded.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.task import Row
+from bakeoff.contracts.trainer import Trainer
+from bakeoff.errors import BakeoffError, PluginError, RunError
+from bakeoff.files import Tree
+from bakeoff.machine import hardware
+from bakeoff.machine.faults import machine_error
+from bakeoff.machine.memory_energy import forget_peak_memory, memory_peaks
+from bakeoff.machine.worker_process import Message
+from bakeoff.records.provenance import as_plain, facts_of_data, facts_of_model
+from bakeoff.records.schema import MODEL_FOLDER, PREDICTIONS_FILE, STEPS_FILE
+from bakeoff.training.assembly import Assembly, Findings, assemble
+from bakeoff.training.clock import Clock
+from bakeoff.training.distributed import ALONE, World, launch
+from bakeoff.training.evaluation import batches_of, predict, predict_batch
+from bakeoff.training.job import Callbacks, Job
+from bakeoff.training.kept_model import keep, trained_model
+from bakeoff.training.record_writer import describe_weights, environment_of, message_of, write_predictions, write_steps
+from bakeoff.training.request import Request
+from bakeoff.training.turns import FAILED, FAULT, Ended, Ready, Taken, Turn
+from bakeoff.training.worker import import_all, places_of
+
+FIRST_STEPS: Final = 2
+"""Steps at the beginning of a run that are never timed: they allocate, compile and record."""
+
+
+LEAST_STEPS: Final = FIRST_STEPS + 2
+"""A run with fewer steps is timed whole: between its first ones and its end, none is left to be timed."""
+
+
+class _Stop(BaseException):
+    """Leaves the trainer in the middle of a run. No Exception, so that no trainer takes it for an error of its own."""
+
+
+class _Longer(Job):
+    """A job that calls `pause` before each step, and that neither counts operations nor looks at the loss meanwhile."""
+
+    def __init__(self, *given: Any, pause: Callable[[int], None], **more: Any) -> None:
+        super().__init__(*given, **more)
+        self.pause = pause
+        self.counter.steps = self.loss_watch.steps = frozenset()
+
+    def begin_step(self, step: int) -> None:
+        if step == self.begun:  # else it is refused
+            self.pause(step)
+        super().begin_step(step)
+
+
+Orders = Callable[[], Turn]
+
+
+class RunInTurns:
+    """One run, or one rank's part of it."""
+
+    def __init__(
+        self,
+        request: Request,
+        parts: Mapping[str, Configured],
+        folder: Path,
+        *,
+        next_turn: Orders,
+        send: Callable[[Part], None],
+        clock: Clock,
+        world: World = ALONE,
+    ) -> None:
+        """`next_turn` waits for the command and gives the same turns to all ranks; `folder` is for what a run would save."""
+        self.request, self.parts, self.folder, self.world, self.clock = request, parts, folder, world, clock
+        self.next_turn, self.send = next_turn, send
+        self.run: Assembly
+        self.job: _Longer
+        self.fixed: dict[str, float] = {}
+        self.entering: list[float] = []
+        """Seconds that entering the trainer's `fast_inference` took beyond a batch, of each turn."""
+        self.first_steps: tuple[float, int] | None = None
+        """Seconds of the steps before the first turn's timed ones, and their number."""
+        self.turn: Turn | None = None
+        """The turn that is being taken, and the steps at whose beginning its timing starts and ends."""
+        self.starts = self.ends = 0
+        self.since = 0.0
+        self.unfit: Turn | None = None
+        """A turn that did not fit into the rest of the run: the next one begins with it."""
+        self.announced = False
+
+    def perform(self) -> None:
+        """Takes turns until the command says that it was the last."""
+        self.assemble()  # fills caches, which all runs but the first of an experiment find filled
+        self.fixed["import"] = self.clock.seconds["import"]
+        self.fixed |= self.assemble()
+        if self.timed_whole:
+            self.perform_whole()
+        else:
+            self.perform_by_steps()
+        self.fixed["evaluate"] = statistics.median(self.entering or [0.0]) * (self.evaluations.total_splits + 1)
+        self.fixed["save"] = self.save()
+        self.send(Ended(fixed_seconds={phase: max(0.0, seconds) for phase, seconds in self.fixed.items()}))
+
+    # --- by steps --------------------------------------------------------------------------------------------------------
+
+    def perform_by_steps(self) -> None:
+        while True:
+            try:
+                self.fit()
+                raise self.untimely_end()
+            except _Stop:
+                if self.unfit is None:
+                    return
+            self.assemble()
+
+    def untimely_end(self) -> BakeoffError:
+        if self.job.diverged_at is not None:
+            return RunError("diverged", f"the loss was not finite at step {self.job.diverged_at + 1} of {self.job.total_steps}")
+        return PluginError(f"{self.run.title} ended after {len(self.job.losses)} of {self.job.total_steps} steps")
+
+    def pause(self, step: int) -> None:
+        """Before each step of a run by steps: starts and ends the timing, and waits for the next turn where one has ended."""
+        if step == 0:
+            self.clock.enter("train")
+            self.fixed.setdefault("warm-up", self.clock.seconds["warm-up"])
+            self.announce()
+        if self.turn is not None and step == self.starts:
+            now = self.now()
+            if self.first_steps is None:
+                self.first_steps = now - self.since, step
+            self.since = now
+        if self.turn is not None and step < self.ends:
+            return
+        if self.turn is not None:
+            seconds = (self.now() - self.since) / self.turn.steps
+            if self.first_steps is not None and self.first_steps[1]:
+                took, number = self.first_steps
+                self.fixed["warm-up"] += max(0.0, took - number * seconds)
+                self.first_steps = 0.0, 0
+            turn, self.turn = self.turn, None
+            self.answer(turn, seconds)
+        self.turn = self.begin_turn(step)
+
+    def begin_turn(self, step: int) -> Turn:
+        """The next turn with steps; evaluates for those without."""
+        while True:
+            turn, self.unfit = self.unfit or self.next_turn(), None
+            if turn.end:
+                raise _Stop
+            if turn.steps:
+                break
+            self.answer(turn, None)
+        self.starts = step + (1 if step else FIRST_STEPS)
+        room = self.job.total_steps - 1 - self.starts  # a turn ends where another step begins
+        if turn.steps > room:
+            if step:
+                self.unfit = turn
+                raise _Stop
+            turn = turn.model_copy(update={"steps": room})
+        self.ends, self.since = self.starts + turn.steps, self.now()
+        return turn
+
+    # --- whole -----------------------------------------------------------------------------------------------------------
+
+    def perform_whole(self) -> None:
+        """Each turn is a training from its beginning to its end."""
+        self.fixed["warm-up"] = 0.0  # all of the trainer's own time is in the turns
+        self.announce()
+        fresh = True
+        while not (turn := self.next_turn()).end:
+            seconds = None
+            if turn.steps:
+                if not fresh:
+                    self.assemble()
+                fresh, began = False, self.now()
+                self.fit()
+                seconds = self.now() - began
+            self.answer(turn, seconds)
+
+    # --- what both do ----------------------------------------------------------------------------------------------------
+
+    def assemble(self) -> dict[str, float]:
+        """Assembles the run anew; phase -> seconds that it took."""
+        before = dict(self.clock.seconds)
+        if hasattr(self, "run"):
+            del self.run, self.job
+        found = Findings()
+        self.run = run = assemble(self.request, self.parts, found=found, begin=self.clock.enter, world=self.world)
+        self.clock.synchronize = lambda: hardware.synchronize(run.device)
+        self.clock.enter("build")
+        self.found, self.evaluations = found, Evaluations(run)
+        self.job = run.job(_Longer, pause=self.before_step, observer=found.observer, callbacks=Callbacks(epoch=self.epoch))
+        total = self.job.total_steps
+        self.timed_whole = "steps" in run.owns or total < LEAST_STEPS
+        return {phase: self.clock.seconds[phase] - before[phase] for phase in ("load", "encode", "build")}
+
+    def before_step(self, step: int) -> None:
+        if not self.timed_whole:
+            self.pause(step)
+
+    @property
+    def epoch(self) -> Callable[[], None] | None:
+        """What a job calls at the end of an epoch: nothing is evaluated there, since a run's evaluations are timed apart."""
+        return (lambda: None) if self.request.requested.select == "best-on-dev" else None
+
+    def fit(self) -> None:
+        self.clock.enter("warm-up")
+        with self.found.observer, self.job.watched():
+            self.run.trainer.fit(self.job, self.run.options)
+        if self.job.raised is not None:
+            raise PluginError(f"{self.run.title} swallowed an exception: {self.job.raised}") from self.job.raised
+
+    def now(self) -> float:
+        hardware.synchronize(self.run.device)
+        return time.perf_counter()
+
+    def announce(self) -> None:
+        if self.announced:
+            return
+        self.announced = True
+        facts = {**facts_of_data(self.found.data, self.found.made_from), **facts_of_model(self.found.made_from)}
+        self.send(
+            Ready(
+                environment=environment_of(self.request, self.run.device),
+                sources=as_plain(facts),
+                whole=self.timed_whole,
+                steps=1 if self.timed_whole else self.job.total_steps,
+                batches=self.evaluations.total,
+            )
+        )
+
+    def answer(self, turn: Turn, step_seconds: float | None) -> None:
+        """Evaluates as the turn asks, and sends what it took."""
+        batch_seconds = self.evaluate(turn) if turn.batches else None
+        memory, on_device = zip(*self.world.gather(memory_peaks(self.run.device)), strict=True)
+        self.send(
+            Taken(
+                step_seconds=step_seconds,
+                batch_seconds=batch_seconds,
+                memory=sum(memory),
+                device_memory=sum(on_device),
+                device_free=free_on(self.run.device),
+            )
+        )
+
+    def evaluate(self, turn: Turn) -> float:
+        """Seconds of an evaluation batch."""
+        import torch
+
+        run, network = self.run, self.run.network
+        batches = self.evaluations.chosen(turn.batches, turn.place)
+        modes = [(module, module.training) for module in network.modules()]
+        began = self.now()
+        with run.trainer.fast_inference(network), torch.no_grad():
+            network.eval()
+            predict_batch(run.prepared, network, batches[0], run.device)
+            since = self.now()
+            for examples in batches[self.world.rank :: self.world.size]:
+                predict_batch(run.prepared, network, examples, run.device)
+            self.world.gather(None)
+            seconds = (self.now() - since) / len(batches)
+        for module, training in modes:
+            module.training = training
+        self.entering.append(max(0.0, since - began - seconds))
+        return seconds
+
+    def save(self) -> float:
+        """Writes what a run would write; its logits are zeros. The seconds that it took."""
+        run, info, began = self.run, self.run.task.info, self.now()
+        describe_weights(run)
+        if self.world.rank > 0:
+            return 0.0
+        logits = {split: np.zeros((len(run.encoded[split]), info.n_outputs), np.float32) for split in info.predicted_splits}
+        if not self.timed_whole:
+            write_steps(self.folder / STEPS_FILE, self.job)
+        write_predictions(self.folder / PREDICTIONS_FILE, logits, run.task.splits, run.encoded, info.slice_columns, info.kind)
+        seconds = self.now() - began
+        if self.request.keep == "none":
+            return seconds
+        trained = trained_model(run, logits)
+        encoded = run.prepared.encode(trained.texts)
+        right = predict(run.prepared, run.network, encoded, run.device)
+        began = self.now()
+        keep(type(trained)(**{**vars(trained), "logits": right}), self.folder / MODEL_FOLDER)
+        return seconds + time.perf_counter() - began
+
+
+class Evaluations:
+    """The evaluation batches of a run."""
+
+    def __init__(self, run: Assembly) -> None:
+        info = run.task.info
+        times = dict.fromkeys(info.predicted_splits, 1)
+        if run.request.requested.select == "best-on-dev":
+            schedule = run.job(Job).schedule
+            epochs = max(1, -(-schedule.total_steps // schedule.steps_per_epoch))
+            dev = selection_split(info.scored_splits)
+            times[dev] = times.get(dev, 0) + epochs
+        self.encoded = run.encoded
+        self.batches = [(split, rows) for split in times for rows in batches_of(run.encoded[split])]
+        self.weights = np.cumsum([times[split] for split, _ in self.batches])
+        self.total_splits = sum(times.values())
+        repeats = 1 + (type(run.trainer).fast_inference is not Trainer.fast_inference)
+        self.total = int(self.weights[-1]) + repeats
+        """With the batch that is predicted again, once more where the trainer predicts in its own way."""
+
+    def chosen(self, count: int, place: float) -> list[Sequence[Row]]:
+        """The examples of `count` of the batches, evenly spaced, each as likely as it is often evaluated."""
+        at = (place + np.arange(count)) / count * self.weights[-1]
+        numbers = np.minimum(np.searchsorted(self.weights, at, side="right"), len(self.batches) - 1)
+        picked = [self.batches[number] for number in numbers]
+        return [[self.encoded[split][row] for row in rows] for split, rows in picked]
+
+
+def free_on(device: Any) -> int | None:
+    """Bytes of a CUDA device that nobody uses."""
+    if device.type != "cuda":
+        return None
+    import torch
+
+    return int(torch.cuda.mem_get_info(device)[0])
+
+
+def perform_in_turns(send: Callable[[Message], None], request: str, folder: str, orders: Connection) -> None:
+    """The worker's side of `runner.turn_worker`: `orders` receives each `Turn` as JSON; it sends the parts above, by name."""
+    asked, place = Request.model_validate_json(request), Path(folder)
+    clock = Clock()
+
+    def attempt(world: World) -> bool:
+        def next_turn() -> Turn:
+            content = _received(orders) if world.rank == 0 else None
+            return Turn.model_validate_json(world.gather(content)[0])
+
+        def send_part(part: Part) -> None:
+            if world.rank == 0:
+                send({type(part).__name__.lower(): part.model_dump(mode="json")})
+
+        own = place / f"rank-{world.rank}"
+        Tree(place).make_fresh(own)
+        forget_peak_memory()
+        try:
+            parts = import_all(asked)
+            run = RunInTurns(asked, parts, own, next_turn=next_turn, send=send_part, clock=clock, world=world)
+            run.perform()
+        except Exception as error:  # of any component: the others are timed all the same
+            fault = machine_error(error, places_of(asked, place))
+            if fault is None and not isinstance(error, BakeoffError):
+                traceback.print_exc()
+            send({FAULT: str(fault)} if fault else {FAILED: f"{message_of(error)} (phase {clock.phase})"})
+            return False
+        return True
+
+    processes = asked.requested.processes
+    if processes == 1:
+        attempt(ALONE)
+        return
+    import_all(asked)
+    device = hardware.pick_device(asked.device).type
+    hardware.require_processes(processes, device)
+    if device == "cuda":
+        hardware.show_all_devices()
+    launch(attempt, processes, device=device, threads=asked.threads, logs=place / "logs")
+
+
+def _received(orders: Connection) -> bytes:
+    try:
+        return orders.recv_bytes()
+    except EOFError:  # the command is gone, or done with this process
+        raise SystemExit(0) from None
