@@ -37,6 +37,7 @@ def test_a_probe_leaves_a_record_without_steps(tmp_path: Path) -> None:
     assert record.observed is None
     assert record.cost.steps == 0
     assert record.trainer_owns == ["loss", "order", "randomness", "steps"]
+    assert record.randomness == "trainer"
     assert record.weights.parameters_trainable == 66
     assert pq.read_table(tmp_path / "run" / "steps.parquet").num_rows == 0
     assert set(record.requested.recipe) == {"max_length", "padding", "precision"}, "the rest is not in effect nor in the id"

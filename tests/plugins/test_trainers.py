@@ -107,3 +107,17 @@ def test_weight_decay_groups_are_the_trainer_apis_own(tmp_path: Path, model_name
     assert set(decayed.names) == set(theirs)
     assert set(decayed.names) | set(spared.names) == {name for name, _ in model.named_parameters()}
     assert (decayed.weight_decay, spared.weight_decay) == (0.01, 0.0)
+
+
+@pytest.mark.slow
+def test_two_trainers_that_draw_dropout_from_the_harness_are_paired_by_seed_and_one_with_its_own_is_not(tmp_path: Path) -> None:
+    from bakeoff.analysis.pairing import streams_of, why_not_paired
+
+    trainers = ("torch-loop", "hf-trainer", "fast-loop")
+    for name in trainers:
+        (tmp_path / name).mkdir()
+    records = [record_of(tmp_path / name, f"{{trainer: {name}}}") for name in trainers]
+    assert [record.randomness for record in records] == ["harness", "harness", "trainer"]
+    loop, api, fast = ({record.requested.seed: streams_of(record)} for record in records)
+    assert why_not_paired(loop, api) == ""
+    assert why_not_paired(loop, fast) == "a dropout stream that is not known to be shared"
