@@ -198,7 +198,7 @@ def test_what_is_to_be_written_is_accepted(case: str, registry: Registry) -> Non
     first, *_ = problems(data, registry)
     example = re.findall(r"`([a-z_]+: [^`]*)`|e\.g\. ([a-z_]+: \[.*\])", first.message)
     assert example, first.message
-    pasted = read_tree("".join(example[0]) + "\n", "x.yaml").root
+    pasted = read_tree("".join(example[-1]) + "\n", "x.yaml").root
     here: Any = data
     for part in place:
         here = here[part]

@@ -260,7 +260,7 @@ def test_what_a_worker_tells_the_tracker_of_shared_memory_is_printed_nowhere(tmp
 )
 def test_what_is_no_message_is_an_error_that_can_be_told(begin: Callable[..., Worker], content: bytes) -> None:
     worker = begin(write_raw, content)
-    with pytest.raises(MessageError, match="no message"):
+    with pytest.raises(MessageError, match="are not a message"):
         first_word(worker)
     worker.end()
     assert not worker.alive

@@ -227,7 +227,7 @@ def test_options_of_any_type_have_an_identity() -> None:
         ("trainer: torch-loop", "trainer: minilm", "7:10: strategies.loop.trainer: no trainer 'minilm'; there is "),
         ("size: 100", "sise: 100", "3:28: tasks[0].sise: no key 'sise'; did you mean 'size'?"),
         ("size: 100", "layers: 1", "3:28: tasks[0].layers: no key 'layers'; there is size"),
-        ("trainer: torch-loop", "trainer: {name: torch-loop, k: 3}", "7:38: strategies.loop.trainer.k: no key 'k'; there are"),
+        ("trainer: torch-loop", "trainer: {name: torch-loop, k: 3}", "7:38: strategies.loop.trainer.k: no key 'k'; nothing"),
         ("size: 100", "size: 3", "3:28: tasks[0].size: must be 32 or more; got 3"),
         ("layers: 1", "layers: 1, dropout: .nan", "4:39: models[0].dropout: must be a finite number; got .nan"),
         ("{name: tiny-bert, layers: 1}", "hub", "4:10: models[0].path: this key is needed"),
