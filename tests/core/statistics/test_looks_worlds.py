@@ -49,12 +49,11 @@ MOST = 0.055
 
 
 def cells() -> list[Any]:
-    quick, slow = {("plain", 2, "equal")}, {("noisy baseline", 2, "equal"), ("LoRA-like", 2, "equal")}
+    slow = {("noisy baseline", 2, "equal"), ("LoRA-like", 2, "equal")}
     every = [(world, s, truth) for world in WORLDS for s, truths in TRUTHS.items() for truth in truths]
     return [
         pytest.param(*cell, id=", ".join(map(str, cell)), marks=pytest.mark.slow if cell in slow else pytest.mark.long)
         for cell in every
-        if cell not in quick
     ]
 
 
@@ -170,8 +169,8 @@ def test_both_forms_decide_the_same(paired: bool) -> None:
     looks = (3, 5, 8)
     drawn = world.draw(np.random.default_rng(5), 24, 4, 8, 300)
     at = sums(drawn, looks)
-    found = judge([at[k].tested(0.02, paired=paired) for k in looks], looks, 0.02)
-    expected = [outcomes_by_the_package(right, looks, 0.02, paired=paired) for right in drawn.right]
+    found = judge([at[k].tested(0.05, paired=paired) for k in looks], looks, 0.05)
+    expected = [outcomes_by_the_package(right, looks, 0.05, paired=paired) for right in drawn.right]
     assert found.verdicts.tolist() == [outcomes for outcomes, _ in expected]
     assert found.seeds.tolist() == [stopped for _, stopped in expected]
-    assert len(np.unique(found.verdicts)) >= 3
+    assert {EQUIVALENT, BETTER, OPEN} <= set(found.verdicts.flat)
