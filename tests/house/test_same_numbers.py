@@ -115,7 +115,8 @@ def test_table_md(published: Published) -> None:
                 elif pair is not None and title == "95 % interval":
                     found += check(cell, pair["low"], pair["high"], scale=published.scale(published.group["metric"]))
                 elif pair is not None and title == "detectable":
-                    found += check(cell, pair["detectable"], scale=published.scale(published.group["metric"]))
+                    figures = pair["detectable"], *pair["detectable_range"]
+                    found += check(cell, *figures, scale=published.scale(published.group["metric"]))
     assert found >= 10 * len(published.rows)
 
 
@@ -140,6 +141,7 @@ def test_csv(published: Published) -> None:
             "p": pair.get("p"),
             "p_adjusted": pair.get("p_adjusted"),
             "detectable": pair.get("detectable"),
+            **dict(zip(("detectable_low", "detectable_high"), pair.get("detectable_range") or (None, None), strict=True)),
         }
         for column, value in (scores | costs | differences).items():
             assert (float(line[column]) if line[column] else None) == value, (row["strategy"], column)

@@ -50,7 +50,7 @@ class PairwiseComparison:
     @property
     def family_key(self) -> frozenset[str]:
         """Equal for pairs that are one test: rows with identical predictions count once."""
-        return frozenset({self.first.fingerprint, self.second.fingerprint})
+        return frozenset({self.first.predictions_hash, self.second.predictions_hash})
 
     @property
     def difference(self) -> float:
@@ -94,7 +94,7 @@ class PairwiseComparison:
 
 def untested(first: Side, second: Side, facts: Sequence[Fact] = ()) -> PairwiseComparison:
     """A pair with nothing to test."""
-    why, identical = why_not_paired(first.streams, second.streams), first.fingerprint == second.fingerprint
+    why, identical = why_not_paired(first.streams, second.streams), first.predictions_hash == second.predictions_hash
     return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, 2, ())
 
 
@@ -130,19 +130,19 @@ class Measures:
     @cached_property
     def rows(self) -> int:
         """How many rows with predictions of their own are looked at together; 2 where variances are not shrunk."""
-        return max(2, len({side.fingerprint for side in self.sides.values()})) if self.shrinks else 2
+        return max(2, len({side.predictions_hash for side in self.sides.values()})) if self.shrinks else 2
 
     @cached_property
     def shrunk(self) -> Mapping[str, Variance]:
         """Row -> its variance over seeds where that was lifted; rows with identical predictions count once."""
-        distinct = {self.sides[name].fingerprint: table for name, table in self._few_seeds.items()} if self.shrinks else {}
+        distinct = {self.sides[name].predictions_hash: table for name, table in self._few_seeds.items()} if self.shrinks else {}
         if len(distinct) < SHRUNK_ROWS:
             return {}
         scale = next(iter(self.sides.values())).unit.span or 1.0
         tables = list(distinct.values())
         lifted = shrunk_upwards([table.s2 for table in tables], [table.seeds for table in tables], scale=scale)
-        by_print = dict(zip(distinct, lifted, strict=True))
-        found = {name: by_print[self.sides[name].fingerprint] for name in self._few_seeds}
+        by_hash = dict(zip(distinct, lifted, strict=True))
+        found = {name: by_hash[self.sides[name].predictions_hash] for name in self._few_seeds}
         return {name: variance for name, variance in found.items() if variance.value > self.tables[name].s2}
 
     @property
@@ -152,7 +152,7 @@ class Measures:
     def compare(self, first: str, second: str, facts: Sequence[Fact] = ()) -> PairwiseComparison:
         one, other = self.sides[first], self.sides[second]
         why = why_not_paired(one.streams, other.streams)
-        identical = one.fingerprint == other.fingerprint
+        identical = one.predictions_hash == other.predictions_hash
         method, found, alike = self._estimated(one, other, paired=not why)
         cautious = found
         if found is not None and not identical:

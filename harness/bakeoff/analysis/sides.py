@@ -59,7 +59,7 @@ class Side:
         )
 
     @cached_property
-    def fingerprint(self) -> str:
+    def predictions_hash(self) -> str:
         """Equal for rows with equal predictions at equal seeds, which are one row in statistics."""
         digest = hashlib.blake2b(repr(sorted(self.seeds)).encode())
         for split, part in sorted(self.by_seed().everything.items()):
