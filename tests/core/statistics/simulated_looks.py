@@ -6,6 +6,7 @@ written again here from their formulas, over arrays. `test_looks_worlds.py` hold
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -52,7 +53,8 @@ class Sums:
 
     def tested(self, margin: float, *, paired: bool) -> Tested:
         n = self.right.shape[2]
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # experiments in which every run of a strategy collapsed
             difference, variance, df, seeds, examples = self._estimates(n, 0, paired=paired)
             se = np.sqrt(variance)
             p = 2 * stats.t.sf(np.abs(difference) / se, df)
