@@ -249,6 +249,11 @@ def _notes(prepared: PreparedGroup) -> list[str]:
     if prepared.split in prepared.outputs.splits:
         found += why_uncut(prepared.outputs.splits[prepared.split], prepared.split)
     found += _no_margin(prepared)
+    if once := sorted(prepared.terms.chosen_once):
+        found.append(
+            f"one search chose the configuration of {listed(once)}: another search may choose another, so verdicts are about "
+            "these configurations and not about the strategies tuned anew; `search: {..., repeat: T}` judges those."
+        )
     versions = grouped(
         (version, name)
         for name, records in prepared.layout.succeeded.items()
@@ -312,7 +317,15 @@ def answer_on(group: ComparisonGroup) -> str:
     all_runs = f" Of all runs, those that collapsed or failed too: {every}." if every else ""
     changed = [what for pair in pairs[:1] for what in pair.question_changed]
     mark = f" {mark_of(changed)}" if changed else ""
-    return f"Against {group.baseline}, by {group.metric} on {group.split} of {group.task}{learned}: {told}.{all_runs}{mark}"
+    once = " This is about the configurations that one search each chose." if _searched_once(group) else ""
+    place = f"by {group.metric} on {group.split} of {group.task}"
+    return f"Against {group.baseline}, {place}{learned}: {told}.{all_runs}{once}{mark}"
+
+
+def _searched_once(group: ComparisonGroup) -> list[str]:
+    """Compared rows whose configuration a single search chose."""
+    compared = dict.fromkeys(name for pair in group.to_baseline for name in (pair.second, pair.first))
+    return [name for name in compared if (found := group.searches.get(name)) is not None and found.repeat == 1]
 
 
 def _in_order(verdicts: Sequence[tuple[str, str]], within: str = "") -> str:

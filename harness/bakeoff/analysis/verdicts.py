@@ -242,8 +242,7 @@ def _about_one_configuration(pair: Pair, terms: Terms) -> str:
     names = [name for name in (pair.first, pair.second) if name in terms.chosen_once]
     if not names or pair.verdict == "identical":
         return ""
-    which = "the configuration" if len(names) == 1 else "the configurations"
-    return f"This is about {which} that one search chose for {listed(names)}, not about what another search would choose."
+    return f"About the configuration{'s' * (len(names) > 1)} that one search chose for {listed(names)}."
 
 
 def _sentence(pair: Pair, terms: Terms) -> str:

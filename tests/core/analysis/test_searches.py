@@ -238,6 +238,7 @@ def test_with_one_search_the_sentence_is_about_the_chosen_configuration(repeat: 
     (pair,) = compare(made).groups[0].to_baseline
     assert pair.seeds == (4, 4)
     assert ("one search chose for a" in pair.sentence) == (repeat == 1)
+    assert any("one search chose" in note for note in compare(made).groups[0].notes) == (repeat == 1)
 
 
 @pytest.mark.parametrize(("split", "raised"), [("dev", True), ("test", False)])
