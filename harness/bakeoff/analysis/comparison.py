@@ -317,7 +317,7 @@ def answer_on(group: ComparisonGroup) -> str:
     all_runs = f" Of all runs, those that collapsed or failed too: {every}." if every else ""
     changed = [what for pair in pairs[:1] for what in pair.question_changed]
     mark = f" {mark_of(changed)}" if changed else ""
-    once = " This is about the configurations that one search each chose." if _searched_once(group) else ""
+    once = " This is about the configurations that a single search chose for each." if _searched_once(group) else ""
     place = f"by {group.metric} on {group.split} of {group.task}"
     return f"Against {group.baseline}, {place}{learned}: {told}.{all_runs}{once}{mark}"
 
