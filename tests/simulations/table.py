@@ -33,6 +33,7 @@ def render(found: Mapping[Cell, Measured], experiments: int) -> str:
         f"Shares of {experiments:,} simulated experiments, and ratios of them, with their Monte-Carlo standard errors, made by",
         "`make calibration`. The worlds are described in `tests/worlds.py`, the questions in `tests/simulations/cells.py`.",
         "A figure beyond its bound is bold.",
+        *([f"{len(found):,} of {len(CELLS):,} cells are here; the others were not drawn."] if len(found) < len(CELLS) else []),
     ]
     for question, cells in groupby(found, key=lambda cell: cell.question):
         lines += ["", f"## {question[0].upper()}{question[1:]}", ""]
