@@ -73,7 +73,7 @@ def test_runs_are_made_look_by_look_and_only_while_they_can_decide(whole: Path) 
     again = call("run", whole / "spec.yaml", folder=whole.parent)
     assert again.returncode == 0, again.stderr
     assert again.stdout.startswith(f"all {len(found)} runs are recorded")
-    assert "checking that every task loads" not in again.stderr
+    assert "checking that" not in again.stderr
 
 
 @pytest.mark.slow

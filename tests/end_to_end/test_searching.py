@@ -164,8 +164,8 @@ def test_a_damaged_record_of_a_reported_run_is_made_again(tmp_path: Path) -> Non
     assert call("run", spec, folder=tmp_path).returncode == 0
     again = call("run", spec, folder=tmp_path)
     assert again.stdout.startswith("all 2 runs are recorded")
-    assert "checking that every task loads" not in again.stderr
+    assert "checking that" not in again.stderr
     reported = records(tmp_path)["loop/0"]["id"]
     (tmp_path / "records" / reported / "predictions.parquet").write_bytes(b"no parquet")
     assert "1 done now" in call("run", spec, folder=tmp_path).stdout
-    assert "no record that can be used" not in (tmp_path / "table.md").read_text()
+    assert "no record that" not in (tmp_path / "table.md").read_text()

@@ -374,7 +374,7 @@ def test_which_weights_are_read_is_said_where_a_folder_holds_two(case: str, tmp_
     built = HubModel().build(task_info(), HubOptions(path=str(folder)))
     assert logits(built.model).equal(logits(ours))
     (caution,) = built.cautions
-    assert tells(caution, f"{folder} ", f"{read} is read, ", f"{unread} not")
+    assert tells(caution, f"{folder} ", f"{read} is read, ", f"{unread} is ignored")
 
 
 def test_the_folder_within_that_is_a_model_is_named(tmp_path: Path) -> None:

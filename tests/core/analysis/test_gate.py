@@ -302,7 +302,7 @@ def test_what_cannot_be_compared_is_said(record: dict[str, Any], rule: str, reas
 def test_hardware_does_not_touch_quality_and_is_noted() -> None:
     gate = judge(experiment(answers(seed=2), seconds=faster(), records={"loop": {"hardware": "H100"}}), BASELINE)
     assert check(gate, "quality").result == "pass"
-    assert any("hardware H100 instead of AMD EPYC, 2 threads" in note for note in gate.notes)
+    assert any(tells(note, "", "hardware H100 ", "AMD EPYC, 2 threads") for note in gate.notes)
 
 
 def test_a_control_run_that_moved_keeps_times_open_and_says_by_how_much() -> None:
@@ -317,14 +317,14 @@ def test_a_control_run_that_moved_keeps_times_open_and_says_by_how_much() -> Non
 
 def test_that_nothing_controlled_the_machine_is_noted() -> None:
     gate = judge(experiment(answers(seed=2), seconds=faster()), BASELINE)
-    assert any("no control run on both sides" in note for note in gate.notes)
+    assert any("no control run" in note for note in gate.notes)
 
 
 def test_the_baselines_rules_hold_and_differing_ones_are_named() -> None:
     loose = experiment(answers(0.80, seed=2), seconds=faster(), gate={"quality": "-20 points"})
     gate = judge(loose, BASELINE)
     assert (gate.result, gate.rules, gate.rules_of) == ("fail", GATE, "baseline")
-    assert any("the candidate's own rules differ (quality -20 points)" in note for note in gate.notes)
+    assert any("rules differ (quality -20 points)" in note for note in gate.notes)
     gate = judge(loose, experiment(gate={}))
     assert (gate.result, gate.rules_of) == ("pass", "candidate")
 

@@ -62,7 +62,7 @@ def test_pages_that_hold_more_values_than_the_footer_says_are_refused(content: b
     told = bytes([0xF0, 0x01])  # 120, in zigzag
     assert plain.count(told) >= 2
     layout_of(plain)
-    with pytest.raises(ValueError, match="'a' hold 8,191"):
+    with pytest.raises(ValueError, match="'a' have 8,191"):
         layout_of(plain.replace(told, b"\xfe\x7f", 1))
 
 

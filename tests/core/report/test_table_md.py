@@ -507,7 +507,7 @@ def test_beside_refuses_experiments_without_a_common_run(tmp_path: Path) -> None
 
 
 def test_a_folder_without_an_experiment_is_an_answer(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is not the folder of an experiment"):
+    with pytest.raises(StoreError, match="is not the folder of"):
         show(tmp_path)
 
 
