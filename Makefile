@@ -58,7 +58,7 @@ speed-cuda: $(READY)
 verdict-cost: $(READY)
 	@cd tests && ../$(BIN)/python -m benchmarks.verdict_cost ../results/verdict-cost
 
-# How often the primary rule errs, and decides, in every simulated world: two hours on one core.
+# How often the primary rule errs, and decides, in every simulated world: an hour on one core.
 calibration: $(READY)
 	@cd tests && OMP_NUM_THREADS=1 ../$(BIN)/python -m simulations.table ../results/calibration
 

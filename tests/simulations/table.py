@@ -2,7 +2,7 @@
 
     cd tests && ../.venv/bin/python -m simulations.table ../results/calibration [EXPERIMENTS]
 
-writes `table.md`: each cell from 4,000 experiments, unless said otherwise. It takes two hours on one core; the same number of
+writes `table.md`: each cell from 2,000 experiments, unless said otherwise. It takes an hour on one core; the same number of
 experiments gives the same figures.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from simulations.cells import CELLS, SEEDS, Cell, Measured
 
-EXPERIMENTS = 4000
+EXPERIMENTS = 2000
 
 
 def bound(cell: Cell) -> str:
