@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bakeoff.contracts.unit import DEFAULT_MARGIN
 from bakeoff.planning.runs import Plan
 from bakeoff.statistics.looks import looks_at
@@ -31,10 +33,10 @@ def question_of(plan: Plan, difference: float) -> Question:
     )
 
 
-def chance_lines(plan: Plan, resolve: str) -> list[str]:
+def chance_lines(plan: Plan, resolve: Callable[[str], str]) -> list[str]:
     """How likely each verdict is, and a caution where none is likely; empty where that is not known, or nothing is compared.
 
-    resolve: the command that says how many seeds it takes.
+    resolve: gives the command that says how many seeds a difference takes.
     """
     if len(plan.strategies) < 2 or not plan.known_tasks:
         return []
@@ -53,7 +55,8 @@ def chance_lines(plan: Plan, resolve: str) -> list[str]:
         f"standard deviation over seeds of {usual} points (for {high} to {low} points)"
     ]
     if max(_values(found[1])) < ENOUGH:
-        lines.append(f"caution: none of these is likely: most such experiments end inconclusive; {resolve} says what it takes")
+        asks = resolve(spelt(question.margin))
+        lines.append(f"caution: none of these is likely: most such experiments end inconclusive; `{asks}` says what it takes")
     return lines
 
 

@@ -45,7 +45,7 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
     print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries data and models)'}")
     from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
 
-    print_result(*chance_lines(plan, f"`{same_experiment('plan', spec, into, data, '--resolve', '1')}`"))
+    print_result(*chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount)))
 
 
 def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:

@@ -68,8 +68,8 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     lines = [*summary(outlooks, left(outlooks), retry), *look_lines(plan, outlooks)]
     from bakeoff.cli.chances import chance_lines
 
-    more = f"`{same_experiment('plan', spec, into, data, '--resolve', '1')}`"
-    lines = [*chance_lines(plan, more), *lines, *search_lines(plan), *note_lines(plan)]
+    chances = chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount))
+    lines = [*chances, *lines, *search_lines(plan), *note_lines(plan)]
     print_result(*table(outlooks), "", *notes, *lines)
 
 

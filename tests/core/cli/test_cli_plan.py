@@ -132,7 +132,8 @@ def test_a_design_that_will_decide_nothing_is_warned_of(call: Call, spec: Path) 
     for seeds, warned in ((3, True), (80, False)):
         spec.write_text(SPEC.replace("seeds: 3", f"margin: 1\nseeds: {seeds}"), encoding="utf-8")
         for verb in ("check", "plan"):
-            assert ("caution: " in call(verb, spec)[1]) == warned
+            assert ("caution: " in (out := call(verb, spec)[1])) == warned
+            assert ("--resolve 1`" in out) == warned, "the margin is what it should find"
 
 
 def test_a_pilot_beside_the_folder_is_found_by_what_was_asked_not_by_names(call: Call, spec: Path, tmp_path: Path) -> None:
