@@ -32,7 +32,7 @@ def render(found: Mapping[Cell, Measured], experiments: int) -> str:
         "",
         f"Shares of {experiments:,} simulated experiments, and ratios of them, with their Monte-Carlo standard errors, made by",
         "`make calibration`. The worlds are described in `tests/worlds.py`, the questions in `tests/simulations/cells.py`.",
-        "A figure beyond its bound is bold.",
+        "A figure beyond its bound is bold; `docs/statistics.md` tells of them under its known limits.",
         *([f"{len(found):,} of {len(CELLS):,} cells are here; the others were not drawn."] if len(found) < len(CELLS) else []),
     ]
     for question, cells in groupby(found, key=lambda cell: cell.question):
