@@ -150,7 +150,7 @@ class Replayed:
         self.replays = Replays(self.passes, job.model, self.wholes)
 
     def passes(self, inputs: Inputs) -> Tensor:
-        """Forward and backward pass of a micro-batch; this is what is recorded."""
+        """Forward and backward pass of a micro-batch; gives its loss. This is what a CUDA graph captures."""
         given = dict(inputs)
         labels, weight = given.pop("labels"), given.pop("weight")
         with self.job.autocast():

@@ -41,7 +41,7 @@ def _a_codec(name: str) -> str:
 
 def _a_delimiter(character: str) -> str:
     if character in {"\r", "\n", '"'}:
-        raise ValueError(f"{character!r} cannot separate cells")
+        raise ValueError(f"{character!r} cannot be the delimiter: name one character such as ',' or ';', or '\\t'")
     return character
 
 

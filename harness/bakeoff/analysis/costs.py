@@ -78,7 +78,7 @@ class GroupTimings:
 def timings_of(timings: Sequence[Timing], rows: Rows, baseline: str) -> GroupTimings:
     """The newest timing that has the baseline as it was run, and of each other row what that timing has of it.
 
-    A row is known by what was trained, whatever it is called by now: its digest and its data and model are those of its runs.
+    Rows match by what was trained (recipe digest, data, model), not by name, so that a renamed row keeps its timing.
     """
     unused: dict[str, str] = {}
     for timing in sorted(timings, key=lambda timing: timing.measured, reverse=True):

@@ -70,7 +70,8 @@ class PreparedGroup:
 
     @cached_property
     def terms(self) -> Terms:
-        """The margin in the metric's own unit: declared under its name, else that of points where it is shown in points."""
+        """What pairs are judged by. The margin is the one declared under the metric's name, else, of a metric shown in points,
+        the one declared for `points`, else the default; in the metric's own unit."""
         facts, declared = self.group.metrics[0], self.experiment.declared.margin
         unit = unit_of(facts)
         margin = declared.get(facts.name, declared.get(POINTS) if unit.in_points else None)
@@ -104,7 +105,8 @@ class PreparedGroup:
 
     @cached_property
     def rankings(self) -> tuple[dict[str, int], list[str]]:
-        """Row -> number of its ranking; and for each ranking in what it differs from the baseline's."""
+        """Rows that may be compared form one ranking: row -> the number of its ranking, 0 the baseline's; and for each ranking
+        in words how its data or conditions differ from the baseline's."""
         return rankings_of(self.keys, self.layout.baseline, self.experiment.declared.under_test)
 
     @cached_property

@@ -80,8 +80,8 @@ def baseline_of(timing: Timing) -> Timed:
 
 
 class Amount(Part):
-    """Seconds of one run, or of a part of it, and the 95 % interval that its ratio to the baseline gives; without bounds where
-    it took too few turns. The baseline's own bounds are its seconds."""
+    """Seconds of one run, or of a part of it, with the 95 % interval that follows from its ratio to the baseline: none where it
+    was timed in too few rounds; of the baseline itself both ends are its seconds."""
 
     seconds: float
     low: float | None

@@ -156,8 +156,8 @@ def figures_of(unit: Unit, scores: Iterable[float], spreads: Iterable[float | No
     """Chooses how the figures of one metric are written side by side: two decimals in points; else so many that the smallest
     standard deviation over seeds keeps two significant digits.
 
-    scores: all that are shown. spreads: standard deviations over seeds; None and 0 are ignored. Without any spread, the range
-    of the scores keeps four digits; a single score is written with four significant digits.
+    scores: all that are shown. spreads: standard deviations over seeds; None and 0 are ignored. Without any spread, so
+    many decimals that the largest score minus the smallest has four significant digits; a single score has four itself.
     """
     if unit.in_points:
         return Figures(unit=unit)

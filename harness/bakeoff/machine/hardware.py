@@ -102,7 +102,7 @@ def require_precision(precision: str, device: str) -> None:
 
 
 def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
-    """Raises BakeoffError if a run can't have so many processes here, or `jobs` runs at a time so many devices."""
+    """Raises BakeoffError if a run can't have so many processes here, or there are fewer than `jobs` x `processes` devices."""
     if processes == 1 and (jobs == 1 or device != "cuda"):
         return
     if processes > 1 and (sys.platform != "linux" or device not in {"cpu", "cuda"}):

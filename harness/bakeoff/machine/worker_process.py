@@ -87,9 +87,8 @@ class Worker:
             except (ValueError, RecursionError):
                 message = None
             if not isinstance(message, dict):
-                raise MessageError(
-                    f"{len(line)} bytes in its pipe are not a message: {escaped(line[:40].decode('utf-8', 'replace'))}"
-                )
+                begins = escaped(line[:40].decode("utf-8", "replace"))
+                raise MessageError(f"{len(line)} bytes that the worker wrote into its pipe are not a message: {begins}")
             if self.number is None and type(message.get(PROCESS)) is int:
                 self.number = message[PROCESS]
             else:

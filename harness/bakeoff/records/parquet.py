@@ -90,7 +90,7 @@ def read_table(content: bytes, expected: Expected) -> Any:
     import pyarrow.parquet as pq
 
     if expected.decoded > max(ALWAYS_READ, LARGEST_RATIO * len(content)):
-        raise FlawError(f"its record says {expected.rows:,} rows, which would take {LARGEST_RATIO} times its size or more")
+        raise FlawError(f"its record says {expected.rows:,} rows, over {LARGEST_RATIO} times what its size can hold")
     file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False)
     kinds = _require_columns(file.schema_arrow, expected)
     _require_rows(file.metadata.num_rows, file.metadata.num_row_groups, expected)

@@ -110,7 +110,7 @@ def parse_state(facts: Any) -> TrainingState:
 def require_fit(steps: int, state: TrainingState, tensors: Mapping[str, Any], due: Due) -> None:
     """Raises ValueError if state and tensors cannot be those of this run after so many steps."""
     if not 0 < steps < due.steps:
-        raise ValueError(f"it says step {steps}, and the run has {due.steps}")
+        raise ValueError(f"the checkpoint is of step {steps}, and the run has only {due.steps}")
     counts = {
         "clock": len(state.clock),
         "observer.steps": state.observer.steps,

@@ -165,7 +165,7 @@ def _runs(count: int) -> str:
 
 @dataclass(frozen=True)
 class Machine:
-    """What the runs would run on, and what they would be made from, as the preflight found it."""
+    """The hardware that runs would use here, and the data and weights that they would be made from: found by the preflight."""
 
     device: str
     accelerator: str

@@ -177,7 +177,7 @@ class Rounds:
         keep: Literal["none", "final"],
         polled: Callable[[], None],
     ) -> None:
-        """`keep` is the experiment's; `polled` is called about twice a second."""
+        """`keep`: whether runs keep their model, which takes time. `polled` is called about twice a second."""
         self.group, self.store, self.settings, self.goal, self.progress = group, store, settings, goal, progress
         self.keep, self.polled = keep, polled
         self.failed: dict[str, str] = {}

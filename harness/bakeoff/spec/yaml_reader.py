@@ -157,7 +157,8 @@ class Tree:
         return value
 
     def key(self, key: _Composed, within: KeyPath, constructor: Any, *, twice: bool) -> KeyPath:
-        """The path of a key. Keys are text; of a duplicate key the first value is kept."""
+        """The path of a mapping's key below `within`. A key that is no text, or stands there for the second time (`twice`), is
+        noted as a flaw."""
         text, event = key[0].value, key[1]
         path = (*within, text)
         if not isinstance(self.plain(key, path, constructor), str):

@@ -79,7 +79,7 @@ def unless_owned(*what: str) -> Callable[[Promise], Promise]:
 
 
 class TrainerContract(Contract):
-    """The promises of a Trainer. What it owns is not required of it."""
+    """Tests that every Trainer must pass, but for those of parts of training that it declares to do its own way (`owns`)."""
 
     @unless_owned("steps")
     def test_it_takes_exactly_the_steps_of_the_job(self) -> None:

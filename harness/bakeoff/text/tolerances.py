@@ -59,7 +59,7 @@ def quality_tolerances(text: str) -> list[Tolerance]:
         raise ValueError(f"can be {LARGEST:g} at most")
     units = [tolerance.unit for tolerance in tolerances]
     if twice := next((unit for unit in units if units.count(unit) > 1), None):
-        raise ValueError(f"has two rules for '{twice}'; leave one out")
+        raise ValueError(f"allows two different losses of '{twice}'; remove one")
     return tolerances
 
 

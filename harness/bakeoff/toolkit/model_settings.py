@@ -41,7 +41,7 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
         raise ModelError(f"{shown} has no model_type: use the config.json that belongs to the model")
     for key, value in nested_values(config):
         if key in LOADS and value is not None:
-            raise ModelError(f"{shown} asks for other files ({key}), which are never read: {LOADS[key]}")
+            raise ModelError(f"{shown} names further files to load ({key}), and Bakeoff loads none: {LOADS[key]}")
         if isinstance(value, str) and "/" in value and key.endswith(IMPLEMENTATIONS):
             raise ModelError(
                 f"{shown} asks for code of the hub ({escaped(key)[:80]}: {quoted(value)}), which is never run: remove the key"
