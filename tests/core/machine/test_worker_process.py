@@ -27,6 +27,8 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="it is Linux tha
 
 DEADLINE = 30.0
 """Seconds for what takes a moment on an idle machine."""
+PLACES = os.pathsep.join([*map(str, (Path(__file__).parent, Path(__file__).parents[2])), os.environ.get("PYTHONPATH", "")])
+"""Where a command of its own finds this file, and what it imports from the tests' root."""
 
 
 def wait_until(happened: Callable[[], Any]) -> bool:
@@ -152,7 +154,7 @@ def lives(number: int) -> bool:
 @pytest.mark.parametrize("killed", ["the command", "the fork server"])
 def test_a_worker_that_no_thread_of_its_own_can_end_ends_with_its_command(killed: str, tmp_path: Path) -> None:
     code = f"from test_worker_process import command; command({str(tmp_path)!r})"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+    environment = {**os.environ, "PYTHONPATH": PLACES}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         worker = int(process.stdout.readline())
@@ -360,7 +362,7 @@ def test_children_end_with_the_command(killed: str, tmp_path: Path) -> None:
         f"worker = Worker(leave_children_and_stay, output=Path({str(tmp_path / 'output.txt')!r}))\n"
         "print(*first_word(worker)['left'], flush=True); time.sleep(600)"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])}
+    environment = {**os.environ, "PYTHONPATH": PLACES}
     with subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         left = [int(word) for word in process.stdout.readline().split()]
