@@ -369,12 +369,15 @@ def use_cache(folder: Path, warnings: list[str]) -> Any:
     return [[*row["input_ids"]] for row in (rows[number] for number in range(len(rows)))], digest, told
 
 
+TIMES = frozenset({"costs.json"})
+
+
 def kinds() -> list[Kind]:
     """All of them; those whose reading is slow come less often."""
     results, states = files_below("*.json", "*.parquet"), files_below("*.json", "*.safetensors")
     return [
         Kind("experiment", make_spec, use_spec, files_below("spec.yaml"), weight=10),
-        Kind("results", make_results, use_results, results, seal_results, checked=True, weight=44),
+        Kind("results", make_results, use_results, results, seal_results, optional=TIMES, checked=True, weight=44),
         Kind("checkpoint", make_checkpoint, use_checkpoint, states, seal_checkpoint, checked=True, weight=14),
         Kind("request", make_request, use_request, files_below("request.json"), weight=6),
         Kind("trace", make_trace, use_trace, files_below("trace.json"), weight=4),
