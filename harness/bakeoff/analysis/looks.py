@@ -19,8 +19,8 @@ from bakeoff.analysis.results import AtLook, Pair
 from bakeoff.analysis.summary.rows import Layout, describe, layouts
 from bakeoff.analysis.verdicts import LEAST_SEEDS, detailed, pair_at_look
 from bakeoff.records.experiment import Experiment
+from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.looks import (
-    ALPHA,
     LEAST_SEEDS_OF_RANKS,
     Look,
     Outcome,

@@ -18,14 +18,13 @@ from bakeoff.analysis.pairs import PairwiseComparison, possible
 from bakeoff.analysis.results import AtLook, Budget, Finding, Pair
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.intervals import Estimate
+from bakeoff.statistics.intervals import ALPHA, Estimate
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS, Detectable, examples_needed, minimum_detectable_effect, seeds_needed
 from bakeoff.statistics.twoway import ALIKE_SEEDS, TwoWay
 from bakeoff.text.numbers import confidence, p_equals, per_cent
 from bakeoff.text.values import listed
 
-ALPHA = 0.05
 LEAST_SEEDS = 3
 """Below, a difference is an anecdote: no verdict and no rank."""
 

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from bakeoff.contracts.unit import DEFAULT_MARGIN
 from bakeoff.planning.runs import Plan
+from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.looks import looks_at
 from bakeoff.statistics.power import Chances
-from bakeoff.statistics.sample_size import ALPHA, PLANNED_SD, Question, planned_chances
+from bakeoff.statistics.sample_size import PLANNED_SD, Question, planned_chances
 from bakeoff.text.numbers import per_cent
 from bakeoff.text.values import spelt
 

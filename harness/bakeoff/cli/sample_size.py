@@ -21,9 +21,9 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.schema import Requested
 from bakeoff.records.store import Store
+from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.power import MOST_SEEDS
 from bakeoff.statistics.sample_size import (
-    ALPHA,
     PLANNED_DISCORDANCE,
     PLANNED_SD,
     POWER,

@@ -28,6 +28,10 @@ NEAR = 4
 and Coull, 1998, add two successes and two errors for the same reason)."""
 
 
+ALPHA = 0.05
+"""Error rate of a verdict: of one comparison, or of a family of them together."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A difference with the variance and the degrees of freedom of its t interval.

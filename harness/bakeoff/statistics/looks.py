@@ -15,7 +15,8 @@ from typing import Literal
 
 from scipy import special
 
-ALPHA = 0.05
+from bakeoff.statistics.intervals import ALPHA
+
 ALPHA_ALONE, ENOUGH_SEEDS = 0.04, 12
 """A single comparison whose last look has fewer seeds has an error rate of 4 % in all: Welch's p-values from few seeds are too
 small where one side's seeds vary ten times as much as the other's, and in a family other comparisons make up for it. With 5 %

@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import SHARE, Unit
+from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.power import Chances, WhyNone, chances, examples_needed, mde_examples, mde_of_design, seeds_needed
 from bakeoff.statistics.twoway import Budget, TwoWay
 
-ALPHA, POWER = 0.05, 0.8
+POWER = 0.8
 
 PLANNED_SD = (0.7, 1.0, 1.5)
 """Points, low, usual and high: the standard deviation of accuracy over seeds of healthy fine-tuning runs of base models on a

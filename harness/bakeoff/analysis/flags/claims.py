@@ -15,14 +15,11 @@ from bakeoff.analysis.flags.wording import Found, Judged, clauses, named
 from bakeoff.analysis.results import Pair
 from bakeoff.contracts.metric import is_below
 from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip
-from bakeoff.statistics.intervals import ROUNDING
+from bakeoff.statistics.intervals import ALPHA, ROUNDING
 from bakeoff.statistics.power import mde_examples
+from bakeoff.statistics.sample_size import PLANNED_DISCORDANCE
 from bakeoff.text.numbers import count, p_equals, p_value, per_cent, with_decimals
 from bakeoff.text.values import grouped
-
-ALPHA = 0.05
-PLANNED_DISCORDANCE = 0.08
-"""The share of examples that just one of two fine-tuned models has right, where it cannot be counted."""
 
 
 def negligible_differences(judged: Judged) -> Iterator[Found]:

@@ -15,10 +15,10 @@ from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
 from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip, smallest_permutation_p, smallest_sign_flip_p
+from bakeoff.statistics.intervals import ALPHA
 from bakeoff.text.numbers import count, p_equals, significant
 from bakeoff.text.values import grouped, seeds_spelt
 
-ALPHA = 0.05
 ANECDOTE = 3
 """With fewer seeds, nothing is known of the spread."""
 
