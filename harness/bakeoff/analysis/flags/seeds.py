@@ -11,6 +11,7 @@ from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.flags.wording import Found, Judged, and_seeds, clauses, grouped_by, named
 from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.rows import Layout
+from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
@@ -18,9 +19,6 @@ from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip,
 from bakeoff.statistics.intervals import ALPHA
 from bakeoff.text.numbers import count, p_equals, significant
 from bakeoff.text.values import grouped, seeds_spelt
-
-ANECDOTE = 3
-"""With fewer seeds, nothing is known of the spread."""
 
 
 def few_seeds(judged: Judged) -> Iterator[Found]:
@@ -41,7 +39,7 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
         f"Declare that many new seeds, or {in_family} ({seeds_spelt(range(first, first + in_family))}), or looks, which stop "
         f"once they decide (`seeds: {{looks: [3, 5, 8, 12, 20], first: {first}}}`), and run them {judged.in_new_folder}."
     )
-    anecdotes = grouped_by({row: n for row, n in counts.items() if n < ANECDOTE})
+    anecdotes = grouped_by({row: n for row, n in counts.items() if n < LEAST_SEEDS})
     if anecdotes:
         which = named(f"{count(n, 'seed')} behind {named(rows)}" for n, rows in anecdotes.items())
         yield Found(
@@ -50,7 +48,7 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
             more,
         )
     looks = judged.experiment.declared.looks  # they stop where few seeds decide, by tests of their own
-    few = grouped_by({row: n for row, n in counts.items() if ANECDOTE <= n < enough and row not in settled and not looks})
+    few = grouped_by({row: n for row, n in counts.items() if LEAST_SEEDS <= n < enough and row not in settled and not looks})
     if few:
         smallest = named(
             f"with {n} seeds ({named(rows)}) not below "
