@@ -24,6 +24,7 @@ from bakeoff.files import nameless_file
 from bakeoff.machine import hardware
 from bakeoff.machine.distributions import REMEDY
 from bakeoff.machine.hub import hub_cache, hub_endpoint, hub_is_reachable
+from bakeoff.machine.installing import install_command
 from bakeoff.runner.machine_check import measure_control
 from bakeoff.runner.settings import Settings
 from bakeoff.text.numbers import gibibytes, per_cent, with_decimals
@@ -117,14 +118,15 @@ def plugins() -> Iterator[Finding]:
     for clause in installed_twice(registry):
         yield Finding("installed", clause, REMEDY)
     kinds, extras = defaultdict[str, list[str]](list), defaultdict[str, list[str]](list)
-    for component in (found.component for found in registry.all()):
+    for found in registry.all():
+        component = found.component
         kinds[component.kind].append(component.name)
         for extra in component.missing_extras():
-            extras[extra].append(f"{component.kind} {component.name}")
+            extras[f"{found.origin.distribution}[{extra}]"].append(f"{component.kind} {component.name}")
     for kind, names in kinds.items():
         yield Finding(f"{kind}s", ", ".join(names))
     for extra, names in extras.items():
-        yield Finding("extra", f"{extra} is not installed ({', '.join(names)})", f"pip install 'bakeoff[{extra}]'")
+        yield Finding("extra", f"{extra} is not installed ({', '.join(names)})", install_command(extra))
     for plugin in registry.broken:
         yield Finding("plugin", f"{plugin.origin} is broken: {plugin.error}", "repair it or uninstall it")
     for clash in registry.clashes:

@@ -17,6 +17,7 @@ from bakeoff.contracts.hookspecs import COMPONENT_KINDS
 from bakeoff.contracts.recipe import COMPONENT_NAME
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
+from bakeoff.machine.installing import install_folder_command
 from bakeoff.text.values import shell_word
 from bakeoff.text.words import quoted, shown_path
 
@@ -41,7 +42,7 @@ def new(kind: str, name: str, folder: Path | None) -> None:
     place = folder or Path(words["distribution"])
     write(package(words), place)
     print_result(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
-    print_result(f"next: cd {shell_word(place)} && pip install -e . && pytest")
+    print_result(f"next: cd {shell_word(place)} && {install_folder_command()} && pytest")
 
 
 def template_words(kind: str, name: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
 from bakeoff.contracts.plugin_components import components_of
 from bakeoff.errors import PluginError
 from bakeoff.machine.distributions import builds, imported_build
+from bakeoff.machine.installing import install_command
 from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
@@ -50,6 +51,11 @@ class Registered:
         """What to install before it can run, as an argument of pip (`bakeoff[minilm]`); empty if nothing is missing."""
         missing = self.component.missing_extras()
         return f"{self.origin.distribution}[{','.join(missing)}]" if missing else ""
+
+    @property
+    def told_needs(self) -> str:
+        """What it needs and the command that installs it, for a message; empty if nothing is missing."""
+        return f"needs {self.needs} ({install_command(self.needs)})" if self.needs else ""
 
 
 @dataclass(frozen=True)

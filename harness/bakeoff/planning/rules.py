@@ -28,9 +28,8 @@ DECLARED_APART = {"precision", "processes"}
 
 def are_installed(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
     for path, component in components.items():
-        if needs := component.registered.needs:
-            kind = component.registered.component.kind
-            yield path, f"{kind} '{component.name}' needs {needs} (pip install '{needs}')"
+        if needs := component.registered.told_needs:
+            yield path, f"{component.registered.component.kind} '{component.name}' {needs}"
 
 
 def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:

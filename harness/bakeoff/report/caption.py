@@ -14,6 +14,7 @@ from bakeoff.records.schema import Declared, Environment
 from bakeoff.report.cells import BASELINE, DAGGER, REPORTED
 from bakeoff.text.markdown import as_markdown
 from bakeoff.text.values import grouped, listed, seeds_spelt
+from bakeoff.version import DOCUMENTATION
 
 
 def legend(group: ComparisonGroup) -> str:
@@ -52,7 +53,7 @@ def _of_scores(group: ComparisonGroup) -> list[str]:
         if group.looks
         else "",
         "Detectable: the difference that this design would find in four of five experiments, at the level of the verdicts; an "
-        "estimate from these runs, with its 10 to 90 % range. docs/statistics.md has the methods."
+        f"estimate from these runs, with its 10 to 90 % range. The methods: {DOCUMENTATION}/statistics.md"
         if group.to_baseline
         else "",
         f"The margin of equivalence is {group.figures.as_declared(group.margin)}"

@@ -124,8 +124,8 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
 def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any], where: str) -> Configured:
     """The installed component with these options. where: what messages call the options. Raises BakeoffError."""
     registered = registry.get(kind, name)
-    if registered.needs:
-        raise BakeoffError(f"{kind} '{name}' needs {registered.needs} (pip install '{registered.needs}')")
+    if needs := registered.told_needs:
+        raise BakeoffError(f"{kind} '{name}' {needs}")
     schema: type[Options] = registered.component.Options
     try:
         return Configured(registered, schema.model_validate(dict(options)))
