@@ -70,8 +70,9 @@ class Verbs(click.Group):
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="Exit codes of all commands: 0 success; 2 an error, explained on standard error; 70 a bug in Bakeoff, with its "
-    "traceback; 130 interrupted. A command that has others names them in its own help.",
+    epilog="SPEC and DIR name an experiment by its file or its folder; without them it is the one in this folder. Exit codes "
+    "of all commands: 0 success; 2 an error, explained on standard error; 70 a bug in Bakeoff, with its traceback; 130 "
+    "interrupted. A command that has others names them in its own help.",
 )
 @click.version_option(__version__, prog_name="bakeoff")
 def bakeoff() -> None:

@@ -8,7 +8,7 @@ import click
 
 from bakeoff.analysis.gate.gate import judge
 from bakeoff.cli.inputs import note_troubles
-from bakeoff.cli.options import PATH, json_option
+from bakeoff.cli.options import EXPERIMENT_FOLDER, json_option
 from bakeoff.cli.output import print_json, print_markdown
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import append_to_named_file
@@ -20,14 +20,16 @@ EXIT_CODES = {"pass": 0, "fail": 1, "not enough evidence": 3}
 
 
 @click.command()
-@click.argument("candidate", type=PATH)
-@click.option("--against", "baseline", metavar="BASELINE", required=True, type=PATH, help="Folder of the baseline's records.")
+@click.argument("candidate", type=EXPERIMENT_FOLDER)
+@click.option(
+    "--against", "baseline", metavar="BASELINE", required=True, type=EXPERIMENT_FOLDER, help="The baseline's folder or file."
+)
 @json_option
 @click.option(
     "--summary", type=click.Path(path_type=Path, dir_okay=False), help="Also append the result to this file, as Markdown."
 )
 def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -> int:
-    """Compare the experiment in the folder CANDIDATE with the one in BASELINE by the rules under `gate` in the baseline's
+    """Compare the experiment CANDIDATE, its folder or its file, with BASELINE by the rules under `gate` in the baseline's
     experiment file.
 
     Strategies are matched by name: quality is judged by its confidence interval over seeds and examples, costs by theirs

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
 
 from bakeoff.machine.hardware import DEVICES
+from bakeoff.spec.location import experiment_file, experiment_folder
 
 PATH = click.Path(path_type=Path)
 
-spec_argument = click.argument("spec", type=PATH)
-folder_argument = click.argument("folder", metavar="DIR", type=PATH)
+
+class Place(click.ParamType[Path]):
+    """The path of an experiment, as its file or as its folder, and which of the two the command needs."""
+
+    name = "path"
+
+    def __init__(self, find: Callable[[Path], Path]) -> None:
+        """find: from the path that the user gave to what the command needs. Raises BakeoffError."""
+        self.find = find
+
+    def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        return self.find(Path(value))
+
+
+EXPERIMENT_FILE, EXPERIMENT_FOLDER = Place(experiment_file), Place(experiment_folder)
+
+spec_argument = click.argument("spec", type=EXPERIMENT_FILE, default=".", required=False)
+folder_argument = click.argument("folder", metavar="DIR", type=EXPERIMENT_FOLDER, default=".", required=False)
 into_option = click.option("--into", metavar="DIR", type=PATH, help="Folder of the records (default: the folder of SPEC).")
 data_option = click.option(
     "--data",

@@ -9,7 +9,7 @@ import click
 
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
 from bakeoff.cli.inputs import note_troubles
-from bakeoff.cli.options import PATH, json_option
+from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, json_option
 from bakeoff.cli.output import print_json, print_note, print_result, terminal_width, write_files
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save
 from bakeoff.errors import BakeoffError, StoreError
@@ -33,7 +33,7 @@ WARNED = 4
 
 
 @click.command()
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=PATH)
+@click.argument("folders", metavar="DIR...", nargs=-1, type=EXPERIMENT_FOLDER)
 @click.option("--into", metavar="DIR", type=PATH, help="Folder for the report (default: DIR, if there is only one).")
 @click.option("--strict", is_flag=True, help=f"Exit with code {WARNED} if a warning is raised or nothing can be compared.")
 @click.option("--allow", metavar="NAME", multiple=True, help="A warning that --strict ignores (can be repeated).")
@@ -47,6 +47,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
 
     Exit code 0: written, 4: --strict, and a warning was raised, 2: an error.
     """
+    folders = folders or (Path(),)
     target = into or folders[0]
     if into is None and len(set(folders)) > 1:
         raise BakeoffError("several experiments need a folder for their common report: name one with --into DIR")

@@ -64,7 +64,8 @@ def run(
     control: bool,
     retry: Literal["failed", "unkept"] | None,
 ) -> int:
-    """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC.
+    """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC. Without
+    SPEC, of the only experiment file in this folder.
 
     A run is one strategy on one task and model with one seed. If interrupted, run the same command again: it continues where
     it stopped. A run that fails is recorded with its reason, and the others go on.

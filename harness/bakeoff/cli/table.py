@@ -12,7 +12,7 @@ import click
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
 from bakeoff.cli.inputs import note_changes, note_troubles
-from bakeoff.cli.options import PATH, folder_argument, json_option
+from bakeoff.cli.options import EXPERIMENT_FOLDER, folder_argument, json_option
 from bakeoff.cli.output import print_json, print_markdown, print_note, write_files
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
@@ -28,7 +28,7 @@ PAGE_FILE, CSV_FILE = "table.md", "table.csv"
 
 @click.command()
 @folder_argument
-@click.option("--beside", "other", metavar="OTHER", type=PATH, help="Folder of another experiment with the same runs.")
+@click.option("--beside", "other", metavar="OTHER", type=EXPERIMENT_FOLDER, help="Another experiment with the same runs.")
 @json_option
 def table(folder: Path, other: Path | None, as_json: bool) -> None:
     """Show the results of the experiment in DIR as a table of strategies, and write DIR/table.md and DIR/table.csv.

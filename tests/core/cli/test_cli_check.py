@@ -79,9 +79,22 @@ def test_what_is_no_experiment_file_ends_with_code_2(call: Call, spec: Path, con
     assert list(spec.parent.iterdir()) == [spec]
 
 
-def test_a_missing_file_and_a_folder_end_with_code_2(call: Call, tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_without_one_end_with_code_2(call: Call, tmp_path: Path) -> None:
     assert call("check", tmp_path / "no.yaml") == (2, "", f"{tmp_path}/no.yaml: no such file\n")
-    assert call("check", tmp_path)[2] == f"{tmp_path}: this is a folder; give the path of the experiment file in it\n"
+    code, out, err = call("check", tmp_path)
+    assert (code, out) == (2, "")
+    assert tells(err, f"no experiment file in {tmp_path}", "bakeoff init")
+
+
+def test_a_folder_stands_for_its_experiment_file(call: Call, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = call("check", spec)
+    assert call("check", spec.parent) == named
+    monkeypatch.chdir(spec.parent)
+    assert call("plan")[0] == 0
+    (spec.parent / "other.yml").write_text(SPEC, encoding="utf-8")
+    code, out, err = call("plan")
+    assert (code, out) == (2, "")
+    assert tells(err, "2 experiment files in this folder", "other.yml and spec.yaml")
 
 
 @pytest.mark.parametrize("verb", ["check", "plan", "schema"])
