@@ -262,7 +262,10 @@ WRONG = {
     "raises": ("error", "ZeroDivisionError: a bug in two lines"),
     "exits": ("crashed", "exit code 7: last words of a plugin"),
     "segfaults": ("crashed", "killed by SIGSEGV"),
-    "one-short": ("error", "trainer 'one-short' (plugin 'toybox' of toybox 1.0) began 5 steps; the job allowed 6"),
+    "one-short": (
+        "error",
+        "trainer 'one-short' (plugin 'toybox' of toybox 1.0) returned from `fit` after 5 steps, and the job asked for 6",
+    ),
     "diverges": ("diverged", "the loss was not finite at step"),
     "out-of-memory": ("out of memory", "can't allocate memory"),
     "evaluates-otherwise": ("error", "trainer 'evaluates-otherwise' (plugin 'toybox' of toybox 1.0) changes the evaluation"),

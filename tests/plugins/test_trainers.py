@@ -37,10 +37,10 @@ def record_of(folder: Path, strategy: str, **rest: Any) -> Any:
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
-        ("one-more", "began step 13, and there are 12"),
-        ("one-fewer", "began 11 steps; the job allowed 12, no more and no fewer"),
-        ("dropped-batch", "began 11 steps; the job allowed 12, no more and no fewer"),
-        ("swallow", "swallowed an exception: PluginError: "),
+        ("one-more", "called begin_step(12), and the job has 12 steps, 0 to 11"),
+        ("one-fewer", "after 11 steps, and the job asked for 12"),
+        ("dropped-batch", "after 11 steps, and the job asked for 12"),
+        ("swallow", "swallowed an exception of the job: PluginError: "),
     ],
 )
 def test_a_trainer_that_breaks_its_promise_is_an_error_with_its_plugins_name(tmp_path: Path, fault: str, sentence: str) -> None:

@@ -279,7 +279,7 @@ LOOK = """
     error, rows = "", {}
     try:
         if verb == "check_available":
-            assembly.check_available(Configured(Registered(task, Origin("glue", "bakeoff", "0")), options), places)
+            Configured(Registered(task, Origin("glue", "bakeoff", "0")), options).check_available(places)
         else:
             rows = {name: dataset[:] for name, dataset in task.load(options, places).items()}
     except DataError as caught:

@@ -10,20 +10,27 @@ from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_e
 from bakeoff.cli.options import data_option, into_option, spec_argument
 from bakeoff.cli.output import print_result
 from bakeoff.cli.plan import note_lines
+from bakeoff.errors import SpecError
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
+from bakeoff.runner.availability import look_for_files
 from bakeoff.runner.changes import Machine, caveats, differences_here, in_words
+from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count
 
 
 @click.command()
 @spec_argument
-@click.option("--build", is_flag=True, help="Also load every task and build every model once, as `bakeoff run` does first.")
+@click.option(
+    "--build",
+    is_flag=True,
+    help="Also load every task and build every model once, as `bakeoff run` does first, and let every trainer take two steps.",
+)
 @data_option
 @into_option
 def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None:
-    """Find all errors in the experiment file SPEC without training.
+    """Find all errors in the experiment file SPEC without training, and data and models that are not here.
 
     Each error names its place, FILE:LINE:COLUMN. If runs are recorded already, also tells which of their files have changed.
 
@@ -37,15 +44,29 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
         from bakeoff.runner.preflight import preflight
         from bakeoff.runner.settings import Settings
 
-        machine = preflight(document, plan, Settings(paths=find_paths(data, spec)), PlainProgress())
+        machine = preflight(document, plan, Settings(paths=find_paths(data, spec)), PlainProgress(), rehearsed=True)
         lines = differences_from_records(known, store, machine)
     else:
         lines = find_changes(known, store, spec, data, into)[1]
+        look = look_for_files(document, plan, find_paths(data, spec))
+        if look.problems and runs_are_due(document, known, store):
+            raise SpecError(look.problems)
+        lines += look.unseen
     print_result(*lines, *note_lines(plan))
-    print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries data and models)'}")
+    print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}")
     from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
 
     print_result(*chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount)))
+
+
+def runs_are_due(document: Document, plan: Plan, store: Store) -> bool:
+    """Whether `bakeoff run` would train anything, and so need data and models."""
+    recorded = {record.id for record in store.read_all(plan.by_id)[0] if not record.was_interrupted}
+    if len(recorded) == len(plan.by_id) + plan.waiting:
+        return False
+    from bakeoff.runner.experiment import anything_due  # loads what compares, where runs wait for looks
+
+    return anything_due(document, plan, store, recorded, ())
 
 
 def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:

@@ -54,16 +54,11 @@ def find_changes(
     plan: Plan, store: Store, spec: Path, data: Path | None, into: Path | None = None
 ) -> tuple[Changes, list[str]]:
     """Which files changed since the plan's runs were recorded, as far as can be read within a second; and the same as
-    sentences."""
+    sentences. Raises BakeoffError if the data folder does not exist."""
+    paths = find_paths(data, spec)
     records, _ = store.read_all(plan.by_id)
     if not records:
         return Changes({}, 0, ()), []
-    try:
-        paths = find_paths(data, spec)
-    except BakeoffError as error:
-        if data is not None:
-            raise
-        return Changes({}, 0, ()), [f"files not compared with the records: {error}"]
     sources = look_at_files(plan, paths, at_most=LARGE)
     found = changes(plan, {record.id: record for record in records}, sources)
     lines = found.sentences(plan)

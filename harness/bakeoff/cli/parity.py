@@ -19,7 +19,7 @@ from bakeoff.parity.causes import END
 from bakeoff.parity.trace import Trace, read_trace, trace_into
 from bakeoff.parity.verdict import Verdict, compare
 from bakeoff.planning.runs import Plan, Run
-from bakeoff.runner.preflight import check_available
+from bakeoff.runner.availability import require_available
 from bakeoff.runner.settings import Settings, request_of
 from bakeoff.text.markdown import WIDTH, wrap
 from bakeoff.text.numbers import count
@@ -58,7 +58,7 @@ def parity(
     document, plan = open_experiment(spec)
     settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads())
     pair = choose_pair(plan, strategies, seed)
-    check_available(document, plan, settings.paths)
+    require_available(document, plan, settings.paths)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
     if as_json:
         print_json(verdict.model_dump_json(indent=1, ensure_ascii=True))

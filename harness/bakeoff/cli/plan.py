@@ -9,13 +9,14 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.inputs import find_changes, open_experiment, same_experiment
+from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
 from bakeoff.cli.options import data_option, into_option, json_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
+from bakeoff.runner.availability import look_for_files
 from bakeoff.text.numbers import count, duration
 from bakeoff.text.values import options_in_words
 from bakeoff.text.words import escaped
@@ -39,12 +40,14 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
 
     Times are estimated from recorded runs that differ only in the seed, on a machine of the same kind: those in this folder,
     else those in the folders beside it. --resolve estimates the spread over seeds and examples from the same runs, and uses
-    typical values where there are none.
+    typical values where there are none. Data and models that are not here are named, and keep nothing from being listed.
     """
-    _, plan = open_experiment(spec)
+    document, plan = open_experiment(spec)
     store = Store(into or spec.parent)
     plan = settled(plan, store.find)
     changes, notes = find_changes(plan, store, spec, data, into)
+    look = look_for_files(document, plan, find_paths(data, spec))
+    notes += [*(f"not here: {problem}" for problem in look.problems), *look.unseen]
     outlooks = with_looks(plan, store, survey(plan, store, changes.files))
     if difference is not None:
         if not math.isfinite(difference):  # NaN lies in every range

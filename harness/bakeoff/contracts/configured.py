@@ -14,6 +14,7 @@ from pydantic_core import to_jsonable_python
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe import Options, Recipe
 from bakeoff.contracts.registry import Registered
+from bakeoff.contracts.returned import required_texts
 from bakeoff.contracts.task import Paths
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.text.words import escaped
@@ -89,6 +90,19 @@ class Configured:
         component = self.registered.component
         return component.resolved(self.options, places) if isinstance(component, Model) else self.options
 
+    def check_available(self, places: Paths) -> None:
+        """Raises BakeoffError where the data or a metric of a task, or the weights of a model, are not available.
+
+        Takes seconds at most, and imports none of the heavy libraries. It may set HF_HUB_OFFLINE.
+        """
+        component, options = self.registered.component, self.options_at(places)
+        if component.kind != "task":
+            component.check_available(options)
+            return
+        component.check_available(options, places)
+        for metric in component.info(options).metrics:
+            metric.check_available()
+
 
 def _as_label(value: Any) -> str:
     """An option's value in a label: lists of words joined by `+`, other values as JSON."""
@@ -107,4 +121,5 @@ def _as_word(item: Any) -> str | None:
 
 def notes_of(trainer: Trainer, recipe: Recipe, options: Options) -> list[str]:
     """The trainer's notes on a recipe, each as one line that is short enough for a record."""
-    return [escaped(" ".join(note.split())[:LONGEST_NOTE]) for note in trainer.notes(recipe, options)]
+    notes = required_texts(trainer.notes(recipe, options), of="`notes`")
+    return [escaped(" ".join(note.split())[:LONGEST_NOTE]) for note in notes]

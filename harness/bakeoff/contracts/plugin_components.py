@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Set
+from typing import Any, get_args
 
 import pluggy
 
@@ -11,8 +11,8 @@ from bakeoff.contracts import hookspecs
 from bakeoff.contracts.component import Component
 from bakeoff.contracts.dev_split import SplittableTask
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
-from bakeoff.contracts.recipe import COMPONENT_NAME, Options
-from bakeoff.contracts.trainer import Supports, Trainer
+from bakeoff.contracts.recipe import COMPONENT_NAME, Options, Recipe
+from bakeoff.contracts.trainer import Owned, Supports, Trainer
 from bakeoff.contracts.versions import refuse_old_contract, refuse_old_methods
 from bakeoff.errors import PluginError
 from bakeoff.text.words import did_you_mean, quoted
@@ -96,6 +96,23 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
                 f"{hook}: {what}.Options must keep {key}={value!r} of bakeoff.plugin.Options, "
                 "which refuses unknown keys and loose types"
             )
-    if isinstance(component, Trainer) and not isinstance(component.supports, Supports):
-        raise PluginError(f"{hook}: {what}.supports must be a bakeoff.plugin.Supports")
+    if isinstance(component, Trainer):
+        _check_trainer(component, f"{hook}: {what}")
     component.missing_extras()  # one that raises must do so here, where it has a name
+
+
+def _check_trainer(trainer: Trainer, what: str) -> None:
+    """Raises PluginError where `supports` or `owns` is no set of words, or names what does not exist."""
+    if not isinstance(trainer.supports, Supports):
+        raise PluginError(f"{what}.supports must be a bakeoff.plugin.Supports")
+    words = {f"supports.{name}": getattr(trainer.supports, name) for name in ("kinds", "recipe_keys", "precisions", "methods")}
+    for name, value in {**words, "owns": trainer.owns}.items():
+        if value is None and name in ("supports.kinds", "supports.methods"):
+            continue
+        if not isinstance(value, Set) or not all(isinstance(word, str) for word in value):
+            raise PluginError(f"{what}.{name} is {quoted(value)}; it must be a set of words: frozenset({{'...'}})")
+        for word in sorted(value):
+            if name == "supports.recipe_keys" and word not in Recipe.model_fields:
+                raise PluginError(f"{what}.{name}: {did_you_mean('recipe key', word, list(Recipe.model_fields))}")
+            if name == "owns" and word not in (known := get_args(get_args(Owned)[0])):
+                raise PluginError(f"{what}.{name}: {did_you_mean('part of training', word, known)}")

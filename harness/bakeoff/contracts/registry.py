@@ -200,6 +200,11 @@ def _entry_points() -> tuple[list[importlib.metadata.EntryPoint], list[BrokenPlu
     return [unique[key] for key in sorted(unique)], broken, list(names)
 
 
+def plugin_packages() -> set[str]:
+    """The importable packages, or modules, that installed plugins are in."""
+    return {entry_point.value.partition(":")[0].partition(".")[0].strip() for entry_point in _entry_points()[0]}
+
+
 def _own_entry_points(dist: importlib.metadata.Distribution) -> list[importlib.metadata.EntryPoint]:
     return [entry_point for entry_point in dist.entry_points if entry_point.group == GROUP]
 

@@ -43,6 +43,10 @@ PROCESS = "process"
 """The key of a worker's first message, which `Worker` handles itself: the id of the process that calls the function."""
 
 
+DOING = "doing"
+"""The key of a message that says what a worker does next, for the case that it does not survive that."""
+
+
 class MessageError(BakeoffError):
     """Data in a worker's pipe that is not a message, written by other code in its process."""
 
@@ -177,15 +181,25 @@ class Worker:
         return f"{how}: {escaped(line[:200])}" if line else how
 
 
+class EarlyEndError(BakeoffError):
+    """A worker ended before it had answered. how: by which signal or exit code. doing: by its last message, what it did."""
+
+    def __init__(self, named: str, how: str, doing: Any) -> None:
+        super().__init__(f"{named} ended early: {how}")
+        self.how, self.doing = how, doing
+
+
 def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: str) -> Message:
-    """The one message with this key from a worker with one task. Raises BakeoffError, which names the worker by `named`, if
-    it ends without."""
+    """The one message with this key from a worker with one task. Raises EarlyEndError, which names the worker by `named`, if
+    it ends without. A worker may say before each part of its work what it is `DOING`."""
     with temporary_folder() as folder:
         worker = Worker(target, *arguments, output=folder / "output.txt")
         try:
-            answer = next((message for message in worker.listen() if key in message), None)
+            heard = worker.listen()
+            answer = next((message for message in heard if key in message), None)
             if answer is None:
-                raise BakeoffError(f"{named} ended early: {worker.how_it_ended()}")
+                doing = [message[DOING] for message in heard if DOING in message]
+                raise EarlyEndError(named, worker.how_it_ended(), doing[-1] if doing else None)
             return answer
         finally:
             worker.end()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,8 @@ from pydantic import ValidationError
 from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.contracts.registry import Registry
+from bakeoff.contracts.returned import required
+from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
 from bakeoff.planning import rules
@@ -71,7 +73,7 @@ class _Resolver:
     def known(self, index: int, task: Configured) -> KnownTask | None:
         """What the task declares about itself; None if that is a problem."""
         try:
-            return KnownTask(index, task, task.registered.component.info(task.options))
+            return KnownTask(index, task, required(task.registered.component.info(task.options), TaskInfo, of="`info`"))
         except Exception as error:  # the author's code: whatever it raises is a problem of this task
             what = str(error) if isinstance(error, BakeoffError) else _told(error)
             whose = "" if isinstance(error, DataError) else f"task '{task.name}' ({task.registered.origin}): "
@@ -213,7 +215,9 @@ class _Resolver:
             self.say(rules.looks_have_something_to_compare(seeds, len(self.reading.named)))
         searched = any(strategy.tuning for strategy in strategies)
         for task in tasks:
-            self.say(rules.reported_split_is_scored(task, self.says("report_on")))
+            self.say(
+                rules.reported_split_is_scored(task, self.says("report_on"), is_written=("report_on",) in self.document.places)
+            )
             self.say(rules.selection_has_a_split(task, self.says("select"), searched=searched))
             self.say(rules.primary_metric_has_a_direction(task))
             for strategy in strategies:
@@ -247,10 +251,13 @@ class _Resolver:
         trainer: Trainer = part.registered.component
         try:
             notes_of(trainer, strategy.recipe, part.options)
-            trainer.owned(strategy.recipe, part.options)
-            return trainer.unsupported(strategy.recipe, part.options)
+            required(trainer.owned(strategy.recipe, part.options), Set, of="`owned`", must="a frozenset of words")
+            refused = trainer.unsupported(strategy.recipe, part.options)
+            found: Mapping[str, str] = required(refused, Mapping, of="`unsupported`", must="a dict: recipe key -> why")
+            return found
         except Exception as error:  # the author's code, as above
-            told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(_told(error))}"
+            what = str(error) if isinstance(error, BakeoffError) else _told(error)
+            told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(what)}"
             self.say([(("strategies", strategy.name), told)])
             return {}
 

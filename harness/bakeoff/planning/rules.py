@@ -43,9 +43,13 @@ def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
 # --- of a task -----------------------------------------------------------------------------------------------------------
 
 
-def reported_split_is_scored(task: KnownTask, report_on: str | None) -> Iterator[Problem]:
+def reported_split_is_scored(task: KnownTask, report_on: str | None, *, is_written: bool) -> Iterator[Problem]:
+    """`is_written`: whether the file says `report_on`; else the problem is the task's, since the file has no such line."""
     info = task.info
     if report_on is None or report_on in info.scored_splits:
+        return
+    if not is_written:
+        yield ("tasks", task.index), _unwritten_report_on(task, report_on)
         return
     scored = " or ".join(info.scored_splits)
     wrong = did_you_mean("split to report on", report_on, info.scored_splits)
@@ -55,6 +59,20 @@ def reported_split_is_scored(task: KnownTask, report_on: str | None) -> Iterator
         others = f"report on {scored}" if scored else "no split can be"
         wrong = f"split '{report_on}' has no labels: it is predicted and kept, not scored; {others}"
     yield ("report_on",), f"task '{task.name}': {wrong}"
+
+
+def _unwritten_report_on(task: KnownTask, report_on: str) -> str:
+    """What is wrong with the default of `report_on`, and the key to write."""
+    info = task.info
+    why = f"it has no split '{report_on}'"
+    if report_on in info.hidden_splits:
+        why = f"the labels of its split '{report_on}' are not public"
+    elif report_on in info.splits:
+        why = f"its split '{report_on}' has no labels"
+    keys = [f"`report_on: {yaml_value(split)}`" for split in info.scored_splits]
+    remedy = f"write {' or '.join(keys)}" if keys else "give it a labelled split beside train"
+    other = f", or give it a split '{report_on}'" if keys and report_on not in info.splits + info.hidden_splits else ""
+    return f"task '{task.name}': results are reported on '{report_on}' by default, and {why}: {remedy}{other}"
 
 
 def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool) -> Iterator[Problem]:

@@ -1,7 +1,8 @@
 """Can these runs run here? Answered before the first one, for `bakeoff run` and `bakeoff check --build`.
 
 In a process of its own, each task is loaded, each model built and each method applied once, by the stages of
-`training/assembly`, and each model is asked for answers. Nothing is trained and nothing is written.
+`training/assembly`, and each model is asked for answers. `check --build` also lets each trainer take two steps
+(`training/rehearsal`). Nothing is written.
 """
 
 from __future__ import annotations
@@ -12,19 +13,21 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.registry import load_registry
-from bakeoff.contracts.task import Paths, Row, TaskInfo
-from bakeoff.errors import BakeoffError, DataError, ModelError, Problem, SpecError
+from bakeoff.contracts.task import Row, TaskInfo
+from bakeoff.errors import BakeoffError, DataError, ModelError, SpecError
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import raise_machine_error
-from bakeoff.machine.worker_process import Message, ask_worker
+from bakeoff.machine.signals import is_interrupt
+from bakeoff.machine.worker_process import DOING, EarlyEndError, Message, ask_worker
 from bakeoff.planning.runs import Plan
 from bakeoff.records.provenance import Facts, as_plain, facts_of_model, facts_of_rows, from_plain
 from bakeoff.records.silent_metrics import why_silent
+from bakeoff.runner.availability import require_available
 from bakeoff.runner.changes import Machine
 from bakeoff.runner.settings import Progress, Settings, request_of
 from bakeoff.spec.document import Document
@@ -32,8 +35,7 @@ from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.numbers import with_decimals
 from bakeoff.text.values import spelt
 from bakeoff.toolkit.model_structure import positions_of
-from bakeoff.training import assembly
-from bakeoff.training.assembly import components, encode_rows, load, watched_files, with_model
+from bakeoff.training.assembly import build, components, encode_rows, load, prepare, watched_files, with_model
 from bakeoff.training.data import Columns, LoadedTask
 from bakeoff.training.data_checks import data_checks, without_learning
 from bakeoff.training.evaluation import EVALUATION_BATCH, predict
@@ -41,29 +43,39 @@ from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
 from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
 from bakeoff.training.record_writer import message_of
+from bakeoff.training.rehearsal import rehearse
 from bakeoff.training.request import Request
 
 Culprit = tuple[str, str]
 """What a problem belongs to: `task`, `model` or `strategy`, and its label."""
 
 
-def preflight(document: Document, plan: Plan, settings: Settings, progress: Progress) -> Machine:
-    """What the runs would run on; raises SpecError with everything that would keep one of them from starting."""
+def preflight(document: Document, plan: Plan, settings: Settings, progress: Progress, *, rehearsed: bool = False) -> Machine:
+    """What the runs would run on; raises SpecError with everything that would keep one of them from starting. rehearsed: also
+    lets each trainer take two steps."""
     hardware.prepare_environment(settings.threads)
-    check_available(document, plan, settings.paths)
-    progress.note("checking that every task loads and every model builds ...")
+    require_available(document, plan, settings.paths)
+    steps = " and every trainer takes two steps" if rehearsed else ""
+    progress.note(f"checking that every task loads and every model builds{steps} ...")
     trial_seeds = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
     runs = [run for run in plan.trials if run.seed == trial_seeds[run.strategy.name]]  # one seed stands for all
     runs += [run for run in plan.runs if run.seed == plan.spec.seeds.numbers[0]]
-    requests = [request_of(run, settings, keep=plan.spec.keep).model_dump_json() for run in runs]
+    more: dict[str, Any] = {"keep": plan.spec.keep, "checkpoint_every": plan.spec.checkpoint_every}
+    requests = [request_of(run, settings, **more).model_dump_json() for run in runs]
     seeds = sorted({(run.seed, run.strategy.replicate) for run in plan.by_id.values()})
     trials = [run.id for run in plan.trials]
-    found = ask_worker(try_runs, requests, trials, seeds, key="problems", named="the check of tasks and models")
     places: dict[str, dict[str, KeyPath]] = {
         "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
         "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
         "strategy": {strategy.name: ("strategies", strategy.name) for strategy in plan.strategies},
     }
+    try:
+        found = ask_worker(try_runs, requests, trials, seeds, rehearsed, key="problems", named="the check of tasks and models")
+    except EarlyEndError as error:
+        if error.doing is None:
+            raise
+        kind, label, what = error.doing
+        raise SpecError([document.problem(places[kind][label], f"the process ended while {what}: {error.how}")]) from None
     problems = [document.problem(places[kind][label], message) for kind, label, message in found["problems"]]
     problems += [document.problem(("margin",), message) for message in small_margins(plan, found["examples"])]
     if problems:
@@ -93,21 +105,12 @@ def small_margins(plan: Plan, found: Sequence[tuple[str, str, float]]) -> Iterat
             )
 
 
-def check_available(document: Document, plan: Plan, paths: Paths) -> None:
-    """Raises SpecError where data or weights are not available; takes seconds, and imports none of the heavy libraries."""
-    problems: list[Problem] = []
-    for key, parts in (("tasks", plan.tasks), ("models", plan.models)):
-        for index, part in enumerate(parts):
-            try:
-                assembly.check_available(part, paths)
-            except BakeoffError as error:
-                problems.append(document.problem((key, index), str(error)))
-    if problems:
-        raise SpecError(problems)
-
-
 def try_runs(
-    send: Callable[[Message], None], requests: Sequence[str], trials: Sequence[str], seeds: Sequence[tuple[int, int]]
+    send: Callable[[Message], None],
+    requests: Sequence[str],
+    trials: Sequence[str],
+    seeds: Sequence[tuple[int, int]],
+    rehearsed: bool,
 ) -> None:
     """The worker's side of `preflight`, for the runs of one seed; `trials` are the ids of a search's runs, and `seeds` holds
     seed and replicate of all runs.
@@ -119,7 +122,8 @@ def try_runs(
     """
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
-    tried = Preflight([Request.model_validate_json(text) for text in requests], trials, seeds)
+    asked = [Request.model_validate_json(text) for text in requests]
+    tried = Preflight(asked, trials, seeds, rehearsed=rehearsed, doing=lambda *what: send({DOING: what}))
     tried.try_all()
     accelerator, instructions = hardware.accelerator_name(tried.device), hardware.instructions()
     send(
@@ -136,8 +140,18 @@ def try_runs(
 class Preflight:
     """Tries each task, model and method of these runs once, whatever the number of runs."""
 
-    def __init__(self, requests: Sequence[Request], trials: Sequence[str] = (), seeds: Sequence[tuple[int, int]] = ()) -> None:
-        """As `try_runs` has them; without `seeds` there are no others than the requests have."""
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        trials: Sequence[str] = (),
+        seeds: Sequence[tuple[int, int]] = (),
+        *,
+        rehearsed: bool = False,
+        doing: Callable[[str, str, str], None] = lambda kind, label, what: None,
+    ) -> None:
+        """As `try_runs` has them; without `seeds` there are no others than the requests have. doing: called with a culprit and
+        what is tried next of it, since the process may not survive that."""
+        self.rehearsed, self.doing = rehearsed, doing
         self.requests, self.trials = requests, frozenset(trials)
         self.seeds = seeds or sorted({(one.requested.seed, one.requested.replicate) for one in requests})
         self.registry, self.device = load_registry(), hardware.pick_device(requests[0].device)
@@ -162,11 +176,28 @@ class Preflight:
             parts = components(request, self.registry)
             if (task := self.load_task(request, parts["task"])) is not None:
                 self.try_run(request, parts, task)
+                if self.rehearsed:
+                    self.rehearse(request, parts, task)
+
+    def rehearse(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
+        """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone."""
+        asked = request.requested
+        recipe = request.recipe.model_dump(exclude={"epochs", "max_steps", "train_examples", "warmup"})
+        settings = {key: value for key, value in recipe.items() if not isinstance(value, float)}
+        key = (asked.task_label, asked.model_label, canonical([parts["method"].identity, parts["trainer"].identity, settings]))
+        culprit = ("strategy", asked.strategy)
+        concerned = {culprit, ("task", asked.task_label), ("model", asked.model_label)}
+        if key in self.tried or any(problem[:2] in concerned for problem in self.problems):
+            return
+        self.tried.add(key)
+        self.doing(*culprit, f"trainer '{parts['trainer'].name}' took two steps")
+        self.attempt(culprit, rehearse, request, parts, task)
 
     def load_task(self, request: Request, part: Configured) -> LoadedTask | None:
         label, task = request.requested.task_label, part.registered.component
         if label in self.tasks:
             return self.tasks[label]
+        self.doing("task", label, "it was loaded")
         loaded: LoadedTask | None = self.attempt(("task", label), load, task, part.options, request.places)
         self.tasks[label] = loaded
         if loaded is None:
@@ -222,12 +253,13 @@ class Preflight:
         asked, recipe, info = request.requested, request.recipe, task.info
         culprit, model, options = ("model", asked.model_label), part.registered.component, part.options
         files = watched_files(model, options, request.places)
-        prepared = self.attempt(culprit, model.prepare, info, options, Encoding(recipe.max_length, recipe.padding))
+        self.doing(*culprit, "it was built")
+        prepared = self.attempt(culprit, prepare, model, info, options, recipe)
         if prepared is None:
             return None
         rows = self.used_rows(request, task)
         encoded = self.attempt(culprit, encode_rows, prepared, task, rows, request.cache)
-        built = self.attempt(culprit, model.build, info, options)
+        built = self.attempt(culprit, build, model, info, options)
         if built is None:
             return None
         cautions = [(asked.model_label, caution) for caution in built.cautions]
@@ -278,7 +310,9 @@ class Preflight:
         """What the action returns, or None and a problem."""
         try:
             return action(*arguments, **more)
-        except Exception as error:  # a component of any author: its errors are what is looked for here
+        except BaseException as error:  # a component of any author: its errors are what is looked for here
+            if is_interrupt(error):
+                raise
             raise_machine_error(error, [self.requests[0].cache])
             self.add_problem(culprit, str(error) if isinstance(error, BakeoffError) else message_of(error))
             return None

@@ -7,6 +7,7 @@ for each task and model.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -14,16 +15,19 @@ from typing import Any, TypeVar
 
 from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.method import Adaptation
-from bakeoff.contracts.model import Built, Encoding, Prepared
+from bakeoff.contracts.model import Built, Encoding, Model, Prepared
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry
-from bakeoff.contracts.task import Paths, Row, Task
+from bakeoff.contracts.returned import described, required, required_texts
+from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import Owned, Trainer
-from bakeoff.errors import DataError
+from bakeoff.errors import DataError, PluginError
 from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, half
 from bakeoff.machine.memory_energy import EnergyCounter
 from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
 from bakeoff.records.schema import Data, MadeFrom, Selection, Weights
+from bakeoff.text.words import quoted
 from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, named_by_data, weights_sha256
 from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
@@ -92,6 +96,16 @@ class Assembly:
     def network(self) -> Any:
         return self.adaptation.model
 
+    def fast_inference(self) -> AbstractContextManager[None]:
+        """The trainer's context for predictions."""
+        context: AbstractContextManager[None] = required(
+            self.trainer.fast_inference(self.network),
+            AbstractContextManager,
+            of=f"{self.title}: `fast_inference`",
+            must="a context manager",
+        )
+        return context
+
     def job(self, made_as: Callable[..., J], **more: Any) -> J:
         """The trainer's job, an instance of `made_as`; `more` are further keyword arguments of `Job`."""
         seed = self.request.requested.seed, self.request.requested.replicate
@@ -108,10 +122,12 @@ def assemble(
     found: Findings | None = None,
     begin: Callable[[str], None] = lambda phase: None,
     world: World = ALONE,
+    task: LoadedTask | None = None,
 ) -> Assembly:
     """Assembles a run from its `components`.
 
-    begin: called with the name of each phase. found: filled in as facts become known.
+    begin: called with the name of each phase. found: filled in as facts become known. task: the loaded task, or a part of it;
+    by default it is loaded.
     """
     found, recipe = found or Findings(), request.recipe
     seed = request.requested.seed, request.requested.replicate
@@ -126,20 +142,20 @@ def assemble(
     found.energy.watch(device, devices=world.size)
 
     begin("load")
-    task = load(component["task"], options["task"], request.places, found.made_from)
+    task = task or load(component["task"], options["task"], request.places, found.made_from)
     info, found.made_from = task.info, task.made_from
     found.data = describe_data(task)
     rows = {"train": training_rows(task.splits["train"], recipe, seed=seed)}
 
     begin("encode")
     files = watched_files(component["model"], options["model"], request.places)
-    prepared = component["model"].prepare(info, options["model"], Encoding(recipe.max_length, recipe.padding))
+    prepared = prepare(component["model"], info, options["model"], recipe)
     rows |= {name: task.splits[name] for name in info.predicted_splits}
     encoded = encode_rows(prepared, task, rows, request.cache)
 
     begin("build")
     random_streams.restart_random(random_streams.stream_seed(*seed, "init"))
-    built: Built = component["model"].build(info, options["model"])
+    built = build(component["model"], info, options["model"])
     state = built.model.state_dict()
     head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
     found.made_from = with_model(found.made_from, prepared, built, files)
@@ -185,20 +201,6 @@ def components(request: Request, registry: Registry) -> dict[str, Configured]:
     return found
 
 
-def check_available(part: Configured, places: Paths) -> None:
-    """Raises BakeoffError where the data or a metric of a task, or the weights of a model, are not available.
-
-    Takes seconds at most, and imports none of the heavy libraries. It may set HF_HUB_OFFLINE.
-    """
-    component, options = part.registered.component, part.options_at(places)
-    if component.kind != "task":
-        component.check_available(options)
-        return
-    component.check_available(options, places)
-    for metric in component.info(options).metrics:
-        metric.check_available()
-
-
 def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:
     """The files that a task or a model is loaded from. Call it before loading: it notices files that change meanwhile."""
     find = partial(component.files, options, *((places,) if component.kind == "task" else ()))
@@ -212,13 +214,34 @@ def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom
     """
     files, info = watched_files(task, options, places), task.info(options)
     task.check_available(options, places)
-    loaded = task.load(options, places)
+    of = f"task '{task.name}': `load`"
+    loaded = required(task.load(options, places), dict, of=of, must="a dict: split -> datasets.Dataset")
+    for name, split in loaded.items():
+        if not hasattr(split, "with_format") or not hasattr(split, "info"):
+            raise PluginError(f"{of} returned {described(split)} for {quoted(name)}; each split must be a datasets.Dataset")
     if "train" in loaded:
         info = named_by_data(info, loaded["train"])
     splits = {name: columns_of(split, info, labelled=name in info.labelled_splits) for name, split in loaded.items()}
     check_rows(splits, info, task.name)
     known = {"labels": digest_of(list(info.labels)), "task_files": files.fingerprints()}
     return LoadedTask(task, info, splits, made_from.model_copy(update=known))
+
+
+def prepare(model: Model, info: TaskInfo, options: Any, recipe: Recipe) -> Prepared:
+    """What the model's `prepare` returns."""
+    prepared = model.prepare(info, options, Encoding(recipe.max_length, recipe.padding))
+    found: Prepared = required(prepared, Prepared, of=f"model '{model.name}': `prepare`")
+    return found
+
+
+def build(model: Model, info: TaskInfo, options: Any) -> Built:
+    """What the model's `build` returns. Raises PluginError where it names new parameters that the model does not have."""
+    of = f"model '{model.name}': `build`"
+    built: Built = required(model.build(info, options), Built, of=of)
+    new = required_texts(built.newly_initialised, of=f"{of} gives `newly_initialised` that")
+    if unknown := sorted(set(new) - set(built.model.state_dict())):
+        raise PluginError(f"{of} names {quoted(unknown[0])} in `newly_initialised`, and the model has no such parameter")
+    return built
 
 
 def encode_rows(prepared: Prepared, task: LoadedTask, rows: Mapping[str, Columns], cache: Path) -> dict[str, Sequence[Row]]:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bakeoff.contracts.model import Prepared
+from bakeoff.contracts.returned import required
 from bakeoff.contracts.task import Row
+from bakeoff.errors import PluginError
 from bakeoff.toolkit.arrow_cache import cached_table
 from bakeoff.training.data import AT_ONCE, Lazy
 
@@ -56,13 +58,13 @@ def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: P
 
     key = prepared.encoding_key()
     if key is None:
-        return prepared.encode(columns)
+        return encoded_by(prepared, columns)
     name = hashlib.sha256(f"{fingerprint}\n{key}".encode()).hexdigest()
     total = len(next(iter(columns.values())))
 
     def batches() -> Iterator[pa.RecordBatch]:
         for start in range(0, total, AT_ONCE):
-            rows = prepared.encode({name: values[start : start + AT_ONCE] for name, values in columns.items()})
+            rows = encoded_by(prepared, {name: values[start : start + AT_ONCE] for name, values in columns.items()})
             arrays = {name: [row[name] for row in rows] for name in rows[0]}
             yield pa.record_batch({name: pa.array(values, pa.list_(pa.int32())) for name, values in arrays.items()})
 
@@ -71,6 +73,19 @@ def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: P
 
     table = cached_table(cache / FOLDER / f"{name}.arrow", batches, fits=fits)
     return [] if table is None else Encoded(table)
+
+
+def encoded_by(prepared: Prepared, columns: Mapping[str, Sequence[str]]) -> Sequence[Row]:
+    """What `encode` returns. Raises PluginError unless that is one mapping for each text."""
+    of = "the model's `encode`"
+    rows: Sequence[Row] = required(prepared.encode(columns), Sequence, of=of, must="a list with a dict for each text")
+    if len(rows) != (texts := len(next(iter(columns.values())))):
+        raise PluginError(f"{of} returned {len(rows)} rows for {texts} texts; it must return a dict for each")
+    if rows and not isinstance(rows[0], Mapping):
+        raise PluginError(
+            f"{of} returned rows that are {type(rows[0]).__name__}; each must be a dict, as {{'input_ids': [...]}}"
+        )
+    return rows
 
 
 def in_parts(rows: Sequence[Row]) -> Iterator[tuple[int, dict[str, tuple[Any, Any]]]]:

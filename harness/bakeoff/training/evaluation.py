@@ -13,6 +13,7 @@ from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.fields import LARGEST
 from bakeoff.contracts.metric import Answers, Metric
 from bakeoff.contracts.model import Prepared, same_logits
+from bakeoff.contracts.returned import required
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import PluginError, RunError
@@ -23,6 +24,7 @@ from bakeoff.training.assembly import Assembly
 from bakeoff.training.data import trained_state
 from bakeoff.training.distributed import ALONE, World
 
+COLLATE, PREDICT = "the model's `collate`", "the model's `predict`"
 EVALUATION_BATCH = 32
 """Examples per forward pass when predicting; fixed, so that strategies never differ by it."""
 
@@ -60,9 +62,15 @@ def batches_of(examples: Sequence[Row]) -> list[list[int]]:
 
 def predict_batch(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any) -> Any:
     """Logits (examples, n_outputs), float32, of one forward pass; to be called where gradients are off."""
-    batch = prepared.collate(examples)
+    import torch
+
+    batch = required(prepared.collate(examples), Mapping, of=COLLATE, must="a dict: name -> tensor (batch, length)")
     output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
-    return output.float().cpu().numpy()
+    logits = required(output, torch.Tensor, of=PREDICT, must="the logits, a tensor (batch, n_outputs), such as `output.logits`")
+    if logits.ndim != 2 or len(logits) != len(examples):
+        shape = tuple(logits.shape)
+        raise PluginError(f"{PREDICT} returned shape {shape} for {len(examples)} examples; logits are (batch, n_outputs)")
+    return logits.float().cpu().numpy()
 
 
 def longest_first(examples: Sequence[Row]) -> list[int]:
@@ -104,7 +112,7 @@ def repeat_evaluation(run: Assembly, logits: Mapping[str, Any], largest: float |
     def repeat() -> float | None:
         return repeat_first_batch(run.prepared, run.network, run.encoded, logits, run.device, run.world)
 
-    with run.trainer.fast_inference(run.network):
+    with run.fast_inference():
         difference = repeat()
     if difference is not None and type(run.trainer).fast_inference is not Trainer.fast_inference:
         plain = repeat()

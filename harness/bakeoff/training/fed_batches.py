@@ -15,6 +15,7 @@ from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import Row
 from bakeoff.contracts.trainer import MicroBatch, Owned
 from bakeoff.errors import PluginError
+from bakeoff.text.values import shortened
 from bakeoff.training.data import Lazy, epoch_batches
 from bakeoff.training.distributed import ALONE, World
 
@@ -143,9 +144,21 @@ class FedBatches:
         for step, parts in enumerate(self.schedule.steps(steps)):
             fed = list(itertools.islice(collated, len(parts)))
             if len(fed) < len(parts):
-                raise PluginError(f"{trainer} collated only {len(self.here)} batches through the job in {step + 1} steps")
-            if any(part.rows != rows for part, (rows, _, _) in zip(parts, fed, strict=True)):
-                raise PluginError(f"{trainer} trained step {step + 1} on other rows than `job.batches` gave")
+                raise PluginError(
+                    f"{trainer} called `job.collate` {len(self.here)} times in {steps} steps, too few for step {step}: collate "
+                    "each part of `job.micro_batches(batch)` by `job.collate`, so that it is known what was trained on"
+                )
+            for part, (rows, _, _) in zip(parts, fed, strict=True):
+                if part.rows != rows:
+                    raise PluginError(
+                        f"{trainer} trained step {step} on the rows {_shown(rows)}, and `job.batches` gave "
+                        f"{_shown(part.rows)}: take the batches of `job.batches(epoch)` in their order, and all of their rows"
+                    )
+
+
+def _shown(rows: Sequence[int]) -> str:
+    """Row numbers in a message."""
+    return ", ".join(shortened(map(str, rows), 4)) or "(none)"
 
 
 def totals(fed: Iterable[Fed]) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -117,6 +117,11 @@ class Job:
 
     @_remembered
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
+        if not all(isinstance(row, Mapping) and "row" in row for row in examples):
+            raise PluginError(
+                f"{self.trainer} gave `job.collate` rows that are not of `job.examples`: give "
+                "`[job.examples[row] for row in part.rows]`"
+            )
         batch = self.prepared.collate([{name: value for name, value in row.items() if name != "row"} for row in examples])
         self.fed.add(examples, batch)
         return batch
@@ -145,10 +150,8 @@ class Job:
     @_remembered
     def begin_step(self, step: int) -> None:
         began = time.perf_counter()
-        if step != self.begun:
-            raise PluginError(f"{self.trainer} began step {step} instead of step {self.begun}")
-        if step >= self.total_steps:
-            raise PluginError(f"{self.trainer} began step {step + 1}, and there are {self.total_steps}")
+        if (wrong := self._wrong_begin(step)) is not None:
+            raise PluginError(f"{self.trainer} {wrong}")
         if step == self.first_step:
             self.callbacks.first_step()
             self._first = time.perf_counter() - (self.clock[-1] if self.clock else 0.0)
@@ -164,8 +167,8 @@ class Job:
     @_remembered
     def end_step(self, step: int, loss: Any) -> Signal:
         began = time.perf_counter()
-        if step != len(self.losses) or step != self.begun - 1:
-            raise PluginError(f"{self.trainer} ended step {step} instead of step {len(self.losses)}")
+        if (wrong := self._wrong_end(step, loss)) is not None:
+            raise PluginError(f"{self.trainer} {wrong}")
         self.counter.end(step)
         self.loss_watch.end(loss)
         self.losses.append(loss.detach())
@@ -180,6 +183,43 @@ class Job:
             self.checkpointing.make(self.losses, self._facts(), self.trainer)
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
+
+    def _wrong_begin(self, step: int) -> str | None:
+        """What is wrong with a call of `begin_step`, and what to do instead; None if nothing is."""
+        ended = len(self.losses)
+        if self.begun > ended:
+            return (
+                f"called begin_step({step}) before end_step({ended}): call `job.end_step({ended}, loss)` after the optimizer's "
+                "step, and `begin_step` once a step, not once a micro-batch"
+            )
+        if step != self.begun and self.begun == self.first_step:
+            first = "`job.first_step`, since the run goes on from a checkpoint" if self.first_step else "0"
+            return f"called begin_step({step}) first, and the first step is {self.begun}: count steps from {first}"
+        if step != self.begun:
+            return (
+                f"called begin_step({step}) after end_step({ended - 1}): count steps on over all epochs, {self.begun} is next"
+            )
+        if step >= self.total_steps:
+            return (
+                f"called begin_step({step}), and the job has {self.total_steps} steps, 0 to {self.total_steps - 1}: return "
+                "from `fit` after `job.total_steps` steps"
+            )
+        return None
+
+    def _wrong_end(self, step: int, loss: Any) -> str | None:
+        """What is wrong with a call of `end_step`, and what to do instead; None if nothing is."""
+        ended = len(self.losses)
+        if self.begun == ended:
+            return (
+                f"called end_step({step}), and begin_step({ended}) was not called: call `job.begin_step({ended})` before the "
+                "step's first forward pass"
+            )
+        if step != ended:
+            return f"called end_step({step}) after begin_step({ended}): give both the number of the step"
+        if not hasattr(loss, "detach") or loss.numel() != 1:
+            what = f"a tensor of shape {tuple(loss.shape)}" if hasattr(loss, "detach") else f"a {type(loss).__name__}"
+            return f"gave end_step({step}, loss) {what}: give the loss of the step as a tensor of one number (`loss.detach()`)"
+        return None
 
     @_remembered
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Callable[[], None] = lambda: None) -> None:
@@ -247,24 +287,53 @@ class Job:
         steps: how many steps were allowed; all, unless training was stopped before.
         """
         allowed = self.total_steps if steps is None else steps
-        if self.raised is not None:
-            what = f"{type(self.raised).__name__}: {self.raised}"
-            raise PluginError(f"{self.trainer} swallowed an exception: {what}") from self.raised
+        self.require_nothing_swallowed()
         if "steps" in self.owns:
             return
         self._pool()
         if bad := [step for step, loss in enumerate(self.step_losses()) if not math.isfinite(loss)]:
             raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
-        counts = {"began": self.begun, "ended": len(self.losses), "took with its optimizer": self.observer.steps}
-        for verb, count in counts.items():
-            if count != allowed:
-                raise PluginError(f"{self.trainer} {verb} {count} steps; the job allowed {allowed}, no more and no fewer")
+        if (wrong := self._wrong_count(allowed)) is not None:
+            raise PluginError(f"{self.trainer} {wrong}")
         due = (allowed - 1) // self.schedule.steps_per_epoch
         if self.callbacks.epoch is not None and self.epochs_ended < due:
             raise PluginError(
-                f"{self.trainer} called `end_epoch` after {self.epochs_ended} of the {due} epochs before the last; "
-                "select: best-on-dev needs it after each"
+                f"{self.trainer} called end_epoch() after {self.epochs_ended} of the {due} epochs before the last, and "
+                "`select: best-on-dev` evaluates there: call `job.end_epoch()` after the last batch of each epoch"
             )
+
+    def require_nothing_swallowed(self) -> None:
+        """Raises PluginError if the trainer caught an exception that the job had raised."""
+        if self.raised is not None:
+            what = f"{type(self.raised).__name__}: {self.raised}"
+            raise PluginError(f"{self.trainer} swallowed an exception of the job: {what}. Let it through") from self.raised
+
+    def _wrong_count(self, allowed: int) -> str | None:
+        """What is wrong with the number of steps that were taken, and what to do about it; None if nothing is."""
+        began, ended, taken = self.begun, len(self.losses), self.observer.steps
+        if not began:
+            return (
+                "returned from `fit` and never called begin_step(0): call `job.begin_step(step)` before each step and "
+                "`job.end_step(step, loss)` after it"
+            )
+        if began > ended:
+            return f"returned from `fit` after begin_step({ended}), and end_step({ended}) was not called: end each step"
+        if ended != allowed:
+            return (
+                f"returned from `fit` after {ended} steps, and the job asked for {allowed}: go on through `job.batches(epoch)` "
+                "of further epochs until `job.total_steps` steps are done or `end_step` returns Signal.STOP"
+            )
+        if not taken:
+            return (
+                "took no step with a torch optimizer: call `optimizer.step()` before `job.end_step(step, loss)`, with an "
+                "optimizer of `job.parameter_groups()`"
+            )
+        if taken != ended:
+            return (
+                f"took {taken} steps with its optimizers in {ended} steps of the job: call `optimizer.step()` once a step, "
+                "after the backward passes of all its micro-batches"
+            )
+        return None
 
     def check_order(self) -> None:
         """To be called after `fit`. Raises PluginError if the trainer used other rows than the job's, or another order."""
@@ -277,7 +346,7 @@ class Job:
         losses, trained, scales = zip(*self.world.gather(mine), strict=True)
         if len(set(counts := [len(steps) for steps in losses])) > 1:
             shown = ", ".join(map(str, counts))
-            raise PluginError(f"{self.trainer} ended different numbers of steps on its processes: {shown}")
+            raise PluginError(f"{self.trainer} took different numbers of steps on its processes: {shown}; take all, on each")
         self.pooled = [math.fsum(parts) for parts in zip(*losses, strict=True)], list(scales)
         self.fed.pool(trained)
 

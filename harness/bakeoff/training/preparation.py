@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,10 @@ import numpy as np
 from bakeoff.contracts.method import Adaptation, Method
 from bakeoff.contracts.model import Built
 from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.returned import required
 from bakeoff.errors import DataError, ModelError, PluginError
 from bakeoff.machine.random_streams import stream_seed
+from bakeoff.text.words import quoted
 from bakeoff.toolkit.model_structure import head_names
 from bakeoff.training.data import Columns
 
@@ -50,7 +53,7 @@ def require_examples(recipe: Recipe, there: int) -> None:
 def make_ready(method: Method, built: Built, options: Any, recipe: Recipe) -> Adaptation:
     """The model, adapted by the method and then by the recipe. Raises ModelError or PluginError where that is not possible."""
     head = head_of(built)  # before the method renames or wraps parameters
-    adaptation = method.adapt(built, options, recipe)
+    adaptation: Adaptation = required(method.adapt(built, options, recipe), Adaptation, of=f"method '{method.name}': `adapt`")
     if recipe.frozen_embeddings:
         adaptation = freeze_embeddings(adaptation)
     if recipe.gradient_checkpointing:
@@ -75,13 +78,34 @@ def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -
     trainable = {name for name, parameter in adaptation.model.named_parameters() if parameter.requires_grad}
     if idle := sorted(name for name in head if not any(within(name, other) for other in trainable)):
         more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""
-        raise PluginError(f"method '{method}' does not train the head, which has random weights: {idle[0]}{more}")
+        raise PluginError(
+            f"method '{method}' does not train the head, which has random weights: {idle[0]}{more}: set `requires_grad` of "
+            "the names in `built.newly_initialised`, and put them into a group"
+        )
     grouped = [name for group in adaptation.groups for name in group.names]
     if len(grouped) != len(trainable) or set(grouped) != trainable:
-        odd = sorted(trainable.symmetric_difference(grouped)) or sorted(name for name in grouped if grouped.count(name) > 1)
-        raise PluginError(
-            f"method '{method}': its groups differ from the {len(trainable)} parameters that train, first in {odd[0]}"
-        )
+        raise PluginError(f"method '{method}': {_odd_group(grouped, trainable, {*dict(adaptation.model.named_parameters())})}")
+    for group in adaptation.groups:
+        if not all(0 <= value < math.inf for value in (group.lr_scale, group.weight_decay)):
+            raise PluginError(
+                f"method '{method}': the group of {group.names[0] if group.names else 'no parameter'} has lr_scale "
+                f"{group.lr_scale} and weight_decay {group.weight_decay}: give finite numbers, 0 or more"
+            )
+
+
+def _odd_group(grouped: Sequence[str], trainable: Set[str], known: Set[str]) -> str:
+    """How the names in the groups differ from the parameters that train, and what to do about it."""
+    for name in grouped:
+        if name not in known:
+            return (
+                f"a group names {quoted(name)}, and the adapted model has no such parameter: name those of the model returned"
+            )
+        if name not in trainable:
+            return f"a group names {name}, which is frozen: set its `requires_grad`, or leave it out of the groups"
+        if grouped.count(name) > 1:
+            return f"{name} stands in the groups {grouped.count(name)} times: put each parameter into one group"
+    lacking = min(trainable - set(grouped))
+    return f"{lacking} requires a gradient and is in no group: freeze it, or put it into one"
 
 
 def within(name: str, wrapped: str) -> bool:

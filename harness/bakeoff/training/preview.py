@@ -21,7 +21,7 @@ from bakeoff.contracts.unit import Unit
 from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
-from bakeoff.training.assembly import check_available, load
+from bakeoff.training.assembly import load
 from bakeoff.training.data_checks import data_checks, describe_data
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
@@ -80,10 +80,10 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
     for name in ("HF_DATASETS_DISABLE_PROGRESS_BARS", "HF_HUB_DISABLE_PROGRESS_BARS", "TRANSFORMERS_NO_ADVISORY_WARNINGS"):
         os.environ.setdefault(name, "1")
     component = task.registered.component
-    check_available(task, places)
+    task.check_available(places)
     if model is not None:
         model = replace(model, options=model.options_at(places))
-        check_available(model, places)
+        model.check_available(places)
     loaded = load(component, task.options_at(places), places)
     info, columns, data = loaded.info, loaded.splits, describe_data(loaded)
     cut = Recipe().max_length

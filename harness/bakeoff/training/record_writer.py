@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.registry import plugin_packages
 from bakeoff.contracts.task import Row
 from bakeoff.errors import BakeoffError, RunError
 from bakeoff.files import Tree
@@ -54,13 +55,27 @@ def failure_of(error: BaseException, phase: str) -> Failure:
 
 
 def message_of(error: BaseException) -> str:
-    """An exception in one line; if it is not Bakeoff's own, with its type and the place where it was raised."""
+    """An exception in one line; if it is not Bakeoff's own, with its type, the place where it was raised, and the line of a
+    plugin that called what raised it."""
     text = escaped(" ".join(str(error).split())[:500])
     if isinstance(error, BakeoffError):
         return text
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    frames = [
+        (str(frame.f_globals.get("__name__", "")).partition(".")[0], _place(frame.f_code.co_filename, line))
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    ]
+    where = ""
+    if frames:
+        plugins = plugin_packages()
+        own = [place for package, place in frames if package in plugins]
+        called = f", called at {own[-1]}" if own and own[-1] != frames[-1][1] else ""
+        where = f" ({frames[-1][1]}{called})"
     return f"{type(error).__name__}: {text}{where}"
+
+
+def _place(file: str, line: int) -> str:
+    path = Path(file)
+    return f"{path.parent.name}/{path.name}:{line}" if path.stem == "__init__" else f"{path.name}:{line}"
 
 
 def describe_weights(run: Assembly) -> Weights:

@@ -221,8 +221,7 @@ class RunInTurns:
         self.clock.enter("warm-up")
         with self.found.observer, self.job.watched():
             self.run.trainer.fit(self.job, self.run.options)
-        if self.job.raised is not None:
-            raise PluginError(f"{self.run.title} swallowed an exception: {self.job.raised}") from self.job.raised
+        self.job.require_nothing_swallowed()
 
     def now(self) -> float:
         hardware.synchronize(self.run.device)
@@ -265,7 +264,7 @@ class RunInTurns:
         batches = self.evaluations.chosen(turn.batches, turn.place)
         modes = [(module, module.training) for module in network.modules()]
         began = self.now()
-        with run.trainer.fast_inference(network), torch.no_grad():
+        with run.fast_inference(), torch.no_grad():
             network.eval()
             predict_batch(run.prepared, network, batches[0], run.device)
             since = self.now()

@@ -30,7 +30,7 @@ from bakeoff.records.provenance import (
 from bakeoff.records.record_files import UNFINISHED
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
-from bakeoff.training.assembly import Findings, assemble, check_available, components
+from bakeoff.training.assembly import Findings, assemble, components
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import weights_sha256
@@ -80,7 +80,7 @@ def fine_tune(
 
     def evaluate(split: str) -> Any:
         found.evaluated += len(run.encoded[split])
-        with trainer.fast_inference(network):
+        with run.fast_inference():
             return predict(run.prepared, network, run.encoded[split], run.device, world)
 
     best = best_state(run, evaluate)
@@ -196,7 +196,7 @@ def import_all(request: Request) -> dict[str, Configured]:
     parts = components(request, load_registry())
     if "bakeoff.machine.preload" not in sys.modules:  # then nothing has checked yet what is available
         for kind in ("task", "model"):
-            check_available(parts[kind], request.places)
+            parts[kind].check_available(request.places)
     import bakeoff.machine.preload  # noqa: F401
 
     return parts

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -109,16 +110,78 @@ def test_nothing_that_trains_is_loaded(spec: Path, verb: str) -> None:
     assert answer.stderr.strip() == "[]"
 
 
-def test_check_build_finds_what_a_look_at_the_file_cannot(call: Call, spec: Path) -> None:
-    """The data folder is refused before anything heavy is loaded."""
-    spec.write_text(SPEC.replace("{name: docstrings, size: 100}", "glue/mrpc"), encoding="utf-8")
-    (spec.parent / "empty").mkdir()
-    code, out, err = call("check", spec, "--build", "--data", spec.parent / "empty")
+def own_rows(spec: Path, *, model: str = "tiny-bert", split: str = "test") -> None:
+    task = f"{{name: table, train: a.csv, {split}: b.csv, text: q, label: y}}"
+    spec.write_text(SPEC.replace("{name: docstrings, size: 100}", task).replace("tiny-bert", model), encoding="utf-8")
+
+
+def test_check_and_plan_look_for_data_and_models_where_run_would(call: Call, spec: Path) -> None:
+    """`check` refuses what `run` refuses, at the place of the task or model; `plan` names it and lists the runs."""
+    own_rows(spec, model="{name: hub, path: ./nowhere}")
+    (spec.parent / "a.csv").write_text("q,y\na,0\nb,1\n")
+    code, out, err = call("check", spec)
     assert (code, out) == (2, "")
-    assert err.startswith(f"{spec}:2:9: tasks[0]: ")
-    assert call("check", spec, "--data", spec.parent / "nowhere")[0] == 0, (
-        "nothing is recorded that data could be compared with"
-    )
+    task, model = err.splitlines()
+    assert tells(task, f"{spec}:2:9: tasks[0]: ", "'b.csv'", str(spec.parent))
+    assert tells(model, f"{spec}:3:10: models[0]: ", str(spec.parent / "nowhere"))
+    assert call("run", spec)[::2] == (2, f"{err}"), "the same lines, before anything is loaded"
+    code, out, _ = call("plan", spec)
+    assert code == 0
+    assert out.count(" to do ") == 4
+    assert [line.removeprefix("not here: ") for line in out.splitlines() if line.startswith("not here: ")] == [task, model]
+
+
+def test_files_are_looked_for_in_the_data_folder_too(call: Call, spec: Path) -> None:
+    own_rows(spec)
+    data = spec.parent / "data"
+    data.mkdir()
+    for name in ("a.csv", "b.csv"):
+        (data / name).write_text("q,y\na,0\nb,1\n")
+    assert call("check", spec)[0] == 2
+    assert call("check", spec, "--data", data)[0] == 0
+    for verb in ("check", "plan"):
+        code, out, err = call(verb, spec, "--data", spec.parent / "nowhere")
+        assert (code, out) == (2, "")
+        assert tells(err, "--data: no folder ", str(spec.parent / "nowhere"))
+
+
+def test_what_is_recorded_whole_needs_no_files(call: Call, spec: Path) -> None:
+    own_rows(spec)
+    store = Store(spec.parent)
+    for run in open_experiment(spec)[1].runs:
+        assert call("check", spec)[0] == 2
+        record(run, store, 1.0)
+    code, out, _ = call("check", spec)
+    assert code == 0
+    assert tells(out, "not compared with the records: ", "'a.csv'")
+
+
+def test_a_component_that_does_not_answer_in_time_is_named(call: Call, spec: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+    monkeypatch.setattr("bakeoff_tiny_models.TinyBert.check_available", lambda *_: answered.wait(60))
+    monkeypatch.setattr("bakeoff.runner.availability.LOOK_SECONDS", 0.1)
+    code, out, err = call("check", spec)
+    answered.set()
+    assert (code, err) == (0, "")
+    assert tells(out, "not looked for: model 'tiny-bert'", "--build")
+
+
+def test_a_component_that_raises_anything_else_is_named_with_its_owner(
+    call: Call, spec: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bakeoff_tiny_models.TinyBert.check_available", lambda *_: [][0])
+    code, _, err = call("check", spec)
+    assert code == 2
+    assert tells(err, f"{spec}:3:10: models[0]: model 'tiny-bert' (plugin ", "check_available", "IndexError", "ModelError")
+
+
+def test_the_default_split_to_report_on_names_the_key_where_it_is_missing(call: Call, spec: Path) -> None:
+    own_rows(spec, split="dev")
+    code, _, err = call("check", spec)
+    assert code == 2
+    assert tells(err, f"{spec}:2:9: tasks[0]: task 'table': ", "'test' by default", "`report_on: dev`")
+    spec.write_text(spec.read_text() + "report_on: test\n")
+    assert tells(call("check", spec)[2], f"{spec}:8:1: report_on: ")
 
 
 def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: Path) -> None:

@@ -92,10 +92,15 @@ TRAINER_FAULTS = [
         "one-more",
         13,
         "number of steps",
-        "two: trainer 'planted-loop' (plugin 'planted' of bakeoff-planted 1.0) began step 13, and there are 12",
+        "two: trainer 'planted-loop' (plugin 'planted' of bakeoff-planted 1.0) called begin_step(12), and the job has 12 steps",
     ),
-    ("one-fewer", 12, "number of steps", "two: trainer 'planted-loop' (% began 11 steps; the job allowed 12"),
-    ("swallow", 13, "number of steps", "two: trainer 'planted-loop' (% swallowed an exception: PluginError"),
+    (
+        "one-fewer",
+        12,
+        "number of steps",
+        "two: trainer 'planted-loop' (% returned from `fit` after 11 steps, and the job asked for 12",
+    ),
+    ("swallow", 13, "number of steps", "two: trainer 'planted-loop' (% swallowed an exception of the job: PluginError"),
     ("raises", 4, "number of steps", "two: ValueError: out of tea (bakeoff_planted.py:"),
 ]
 
