@@ -95,6 +95,7 @@ def with_all_runs(pair: Pair, counted: Pair | None, first: Unlearned, second: Un
         low=counted.low if counted else None,
         high=counted.high if counted else None,
         p_adjusted=counted.p_adjusted if counted else None,
+        not_worse_p=counted.not_worse_p if counted else None,
         finding=finding,
         sentence="",
     )

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from bakeoff.analysis import choice
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparability import shown
-from bakeoff.analysis.costs import compared_cost, cost_ratios, timings_of
+from bakeoff.analysis.costs import compared_cost, cost_ratios
 from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import nothing_scored
@@ -24,6 +25,7 @@ from bakeoff.analysis.machines import unlike_times
 from bakeoff.analysis.outputs import Outputs, why_uncut
 from bakeoff.analysis.pareto import front_of
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
+from bakeoff.analysis.recommendation import Recommendation, across_groups
 from bakeoff.analysis.results import Collapsed, Pair, Row
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import describe, layouts, unscored_of
@@ -43,20 +45,25 @@ from bakeoff.text.values import command, grouped, listed, spelt
 def compare(experiment: Experiment) -> Comparison:
     """Every comparison group of the experiment, judged; warnings of all groups, most important first."""
     groups, unscored, warnings = list[ComparisonGroup](), list[ComparisonGroup](), list[NamedWarning]()
+    recommendations, without = list[Recommendation](), list[Recommendation]()
     for layout in layouts(experiment):
         group = describe(experiment, layout)
         prepared = prepare(experiment, layout, group)
         if prepared is None:
             unscored.append(group)
+            without.append(choice.unscored(group))
             warnings += nothing_scored(layout, experiment)
             continue
         judged = judge_group(prepared)
         raised = find_warnings(judged)
         rows = [row.model_copy(update={"warnings": names_of(row.strategy, raised)}) for row in judged.group.rows]
         groups.append(judged.group.model_copy(update={"rows": rows}))
+        recommendations.append(choice.recommend(prepared, groups[-1]))
         warnings += raised
-    declared = experiment.declared
+    declared, made = experiment.declared, [*recommendations, *without]
     return Comparison(
+        recommendation=across_groups(made, [group.title for group in (*groups, *unscored)]),
+        recommendations=made,
         declared=declared,
         answer=answer_of(groups),
         groups=groups,
@@ -86,7 +93,7 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
     tested = [pair for pair in compared if all(prepared.has_learned(side.name) for side in (pair.first, pair.second))]
     experiment, words = prepared.experiment, (layout.task, terms.metric, terms.figures)
-    timings = timings_of(experiment.timings, layout.succeeded, baseline)
+    timings = prepared.timings
     cost = compared_cost(layout.succeeded, baseline, timings)
     if course is None:
         pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bakeoff.analysis.flags.catalogue import Severity
+from bakeoff.analysis.recommendation import Recommendation
 from bakeoff.analysis.results import Pair, Row, Score
 from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
@@ -293,6 +294,10 @@ class AcrossTasks(Part):
 class Comparison(Part):
     """All comparison groups of an experiment, or of several."""
 
+    recommendation: str = ""
+    """Which strategy to take, in words; of several comparison groups in one line."""
+    recommendations: list[Recommendation] = Field(default_factory=list)
+    """Of each comparison group, in the order of `every_group`."""
     declared: Declared
     answer: str
     groups: list[ComparisonGroup]
@@ -320,6 +325,10 @@ class Comparison(Part):
     @property
     def every_group(self) -> list[ComparisonGroup]:
         return [*self.groups, *self.unscored]
+
+    def recommended(self, group: ComparisonGroup) -> Recommendation | None:
+        """Of one comparison group; None where none was made."""
+        return next((one for one in self.recommendations if (one.task, one.model) == (group.task, group.model)), None)
 
     @property
     def commands(self) -> list[str]:

@@ -60,6 +60,14 @@ class LookResult:
         """p of TOST, scaled likewise."""
         return self._scaled(self.compared.equivalence_p(margin), self.look.equivalence_level)
 
+    def not_worse_p(self, margin: float | None, *, higher_is_better: bool) -> tuple[float, float] | None:
+        """Both p of one side's not being worse, scaled likewise."""
+        found = self.compared.not_worse_p(margin, higher_is_better=higher_is_better)
+        if found is None:
+            return None
+        first, second = (min(1.0, p * ALPHA / self.look.equivalence_level) for p in found)
+        return first, second
+
     def _scaled(self, p: float | None, level: float) -> float | None:
         return None if p is None else min(1.0, p * ALPHA / level)
 
@@ -274,6 +282,7 @@ def _pair(judged: LookResult, prepared: PreparedGroup) -> Pair:
         outcome="inconclusive" if judged.outcome == "open" and look.seeds == look.last else judged.outcome,
         p=judged.p,
         equivalence_p=judged.equivalence_p(terms.margin),
+        not_worse_p=judged.not_worse_p(terms.margin, higher_is_better=terms.higher_is_better),
         look=at,
         detectable=judged.compared.detectable(look.last_budget / look.comparisons, seeds=look.last),
     )

@@ -74,6 +74,14 @@ class PairwiseComparison:
         """Of TOST; None where no margin is named, or nothing is tested."""
         return self.cautious.equivalence_p(margin) if self.cautious and margin is not None and not self.identical else None
 
+    def not_worse_p(self, margin: float | None, *, higher_is_better: bool) -> tuple[float, float] | None:
+        """One-sided p that the first is not worse than the second by the margin, and that the second is not worse than the
+        first; None as `equivalence_p`, of which they are the two tests."""
+        if self.cautious is None or margin is None or self.identical:
+            return None
+        above, below = self.cautious.p_above(-margin), self.cautious.p_below(margin)
+        return (above, below) if higher_is_better else (below, above)
+
     def detectable(self, alpha: float, *, seeds: int | None = None) -> Detectable | None:
         """The difference that this design finds with 80 % power at the two-sided level `alpha`, at least one example's worth,
         estimated from these runs. None where two scores can't differ by so much.

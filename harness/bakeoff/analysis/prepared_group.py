@@ -12,6 +12,7 @@ import numpy as np
 from bakeoff.analysis import recipes
 from bakeoff.analysis.all_runs import counted_as_majority, failed_seeds, majority_answers, unlearned_of, with_all_runs
 from bakeoff.analysis.comparability import COMPARED, rankings_of, row_facts
+from bakeoff.analysis.costs import GroupTimings, timings_of
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.outputs import Measured, Outputs, gather
 from bakeoff.analysis.pairs import Measures, PairwiseComparison, untested
@@ -81,6 +82,11 @@ class PreparedGroup:
             margin = max(DEFAULT_MARGIN / unit.scale, self.one_example or 0.0)
         chosen_once = frozenset(name for name, found in self.group.searches.items() if found.repeat == 1)
         return Terms(facts.name, facts.higher_is_better, margin, self.group.figures, chosen_once)
+
+    @cached_property
+    def timings(self) -> GroupTimings:
+        """What `bakeoff time` measured of the rows."""
+        return timings_of(self.experiment.timings, self.layout.succeeded, self.layout.baseline)
 
     @cached_property
     def one_example(self) -> float | None:

@@ -289,6 +289,8 @@ class AllRuns(Part):
     """The 95 % interval, not adjusted."""
     p_adjusted: float | None
     """By Holm over the family, so counted."""
+    not_worse_p: tuple[float, float] | None
+    """As `Pair` has it, so counted."""
     finding: Literal["better", "worse", "inconclusive", "confounded", "withheld"]
     """Better or worse only where both ways of counting say so: as the majority baseline, and left out. Where no run of a side
     learned, only the first can be counted."""
@@ -323,6 +325,9 @@ class Pair(Part):
     margin: float | None
     equivalence_p: float | None
     """Of TOST, adjusted likewise."""
+    not_worse_p: tuple[float, float] | None = None
+    """One-sided p that the first is not worse than the second by more than the margin, and that the second is not worse than
+    the first, adjusted likewise: the larger is `equivalence_p`."""
     detectable: float | None
     """The difference that four of five experiments of this design find, at the level of the family's strictest step; with looks
     by the last one. An estimate, as the variances behind it are."""

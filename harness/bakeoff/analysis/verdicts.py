@@ -54,7 +54,12 @@ def judge(
     family = len({key for one, key in zip(compared, keys, strict=True) if not one.identical and one.method != "none"})
     adjusted = by_holm([one.p for one in compared], keys)
     equivalence = by_holm([one.equivalence_p(terms.margin) for one in compared], keys)
-    pairs = [_pair(*given, terms, family) for given in zip(compared, adjusted, equivalence, strict=True)]
+    not_worse = [
+        _not_worse(one.not_worse_p(terms.margin, higher_is_better=terms.higher_is_better), both, family)
+        for one, both in zip(compared, equivalence, strict=True)
+    ]
+    given = zip(compared, adjusted, equivalence, not_worse, strict=True)
+    pairs = [_pair(one, p, both, sides, terms, family) for one, p, both, sides in given]
     if not thorough:
         return pairs
     return [detailed(pair, one, terms, replicates) for pair, one in zip(pairs, compared, strict=True)]
@@ -74,6 +79,15 @@ def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) 
     return [None if one is None else float(adjusted[test]) for test, one in zip(tests, p, strict=True)]
 
 
+def _not_worse(p: tuple[float, float] | None, both: float | None, family: int) -> tuple[float, float] | None:
+    """Both one-sided p of a pair, adjusted: the larger is that of TOST, by Holm; the smaller is adjusted by Bonferroni, which
+    is no more than that. One of a pair's two hypotheses can be true, so that the family has as many tests as pairs."""
+    if p is None or both is None:
+        return None
+    first, second = (both if one == max(p) else min(both, one * family) for one in p)
+    return first, second
+
+
 def pair_at_look(
     compared: PairwiseComparison,
     terms: Terms,
@@ -82,17 +96,27 @@ def pair_at_look(
     outcome: Literal["identical", "equivalent", "different", "futile", "inconclusive", "open"],
     p: float | None,
     equivalence_p: float | None,
+    not_worse_p: tuple[float, float] | None = None,
     look: AtLook | None,
     detectable: Detectable | None = None,
 ) -> Pair:
     """A pair as a declared look judged it; before the first one look is None, and nothing is tested.
 
-    p, equivalence_p: scaled so that 0.05 is the look's level. detectable: by the last look.
+    p, equivalence_p, not_worse_p: scaled so that 0.05 is the look's level. detectable: by the last look.
     """
     finding: Finding = _way(compared, terms.higher_is_better) if outcome == "different" else outcome
     level = look.level if look else None
     return _pair(
-        compared, p, equivalence_p, terms, family, finding_of_look=finding, level=level, look=look, detectable=detectable
+        compared,
+        p,
+        equivalence_p,
+        not_worse_p,
+        terms,
+        family,
+        finding_of_look=finding,
+        level=level,
+        look=look,
+        detectable=detectable,
     )
 
 
@@ -108,6 +132,7 @@ def _pair(
     compared: PairwiseComparison,
     p_adjusted: float | None,
     equivalence_p: float | None,
+    not_worse_p: tuple[float, float] | None,
     terms: Terms,
     family: int,
     *,
@@ -141,6 +166,7 @@ def _pair(
         comparisons=family,
         margin=terms.margin,
         equivalence_p=equivalence_p,
+        not_worse_p=not_worse_p,
         detectable=detectable.value if detectable else None,
         detectable_range=(detectable.low, detectable.high) if detectable else None,
         budget=_budget(compared.estimate),

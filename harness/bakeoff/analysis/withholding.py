@@ -52,6 +52,7 @@ def _withheld(pair: Pair, metric: str, figures: Figures, why: str) -> Pair:
             "p": None,
             "p_adjusted": None,
             "equivalence_p": None,
+            "not_worse_p": None,
             "checks": Checks(**kept),
             "finding": WITHHELD,
             "verdict": "confounded" if pair.confounders else WITHHELD,
@@ -59,7 +60,9 @@ def _withheld(pair: Pair, metric: str, figures: Figures, why: str) -> Pair:
             "advice": "a new experiment with new seeds, to which these records are a pilot only",
             "sentence": told,
             "all_runs": pair.all_runs
-            and pair.all_runs.model_copy(update={"p_adjusted": None, "finding": WITHHELD, "sentence": "All runs: withheld."}),
+            and pair.all_runs.model_copy(
+                update={"p_adjusted": None, "not_worse_p": None, "finding": WITHHELD, "sentence": "All runs: withheld."}
+            ),
         }
     )
 

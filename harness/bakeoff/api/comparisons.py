@@ -307,7 +307,9 @@ def _pairs(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
     for family, pairs in ((BASELINE_FAMILY, group.to_baseline), (ALL_FAMILY, group.all_pairs)):
         for pair in pairs:
             every = pair.all_runs
-            yield pair.model_dump(exclude={"budget", "checks", "studied", "seeds", "all_runs", "detectable_range"}) | {
+            yield pair.model_dump(
+                exclude={"budget", "checks", "studied", "seeds", "all_runs", "detectable_range", "not_worse_p"}
+            ) | {
                 "group": group.title,
                 "family": family,
                 "detectable_low": pair.detectable_range[0] if pair.detectable_range else None,

@@ -11,6 +11,12 @@ from bakeoff.cli.output import aligned, print_result, terminal_width
 from bakeoff.report.text.terminal import wrapped
 
 TERMS: Final[dict[str, str]] = {
+    "recommendation": "Which strategy to take, from verdicts and costs alone. The best has the best mean, of three runs that "
+    "learned or more. As good is one that is shown not worse than it by more than the margin, at 5 % over all pairs, or over "
+    "those with the baseline where that is the best; where runs collapsed or failed, by both ways of counting. Taken is the "
+    "cheapest of these that is shown cheaper to train: by `bakeoff time`, else by train seconds where control runs show an "
+    "even machine, else by floating-point operations; where there is none, the best. Open: neither shown as good nor ruled "
+    "out. What is confounded, withheld or not tested shows nothing, and is never taken in place of the best.",
     "better": "Verdict: the score is better than the baseline's; p is below 0.05, adjusted by Holm for the comparisons shown.",
     "worse": "Verdict: the score is worse than the baseline's; p is below 0.05, adjusted by Holm for the comparisons shown.",
     "equivalent": "Verdict: two one-sided tests (TOST) show the difference to lie within the margin declared before the runs.",

@@ -204,7 +204,7 @@ def test_a_row_has_its_interval_its_rank_and_its_difference_to_the_baseline(tmp_
     assert duel["verdict"] == "better"
     assert duel["p (Holm)"] == "< 0.001"
     assert float(duel["test accuracy − trainer-api"]) > 10
-    assert tells(text, "", "**better ", "than trainer-api: ")
+    assert tells(text, "", "\nbetter ", "than trainer-api: ")
     with (tmp_path / "x" / "table.csv").open(newline="") as stream:
         rows = {row["strategy"]: row for row in csv.DictReader(stream)}
     assert (rows["better"]["verdict"], rows["better"]["rank_low"], rows["better"]["rank_high"]) == ("better", "1", "1")

@@ -35,8 +35,10 @@ def write_page(comparison: Comparison) -> str:
     lines = [f"# {as_markdown(comparison.title)}"]
     if comparison.question:
         lines += ["", *paragraph(as_markdown(comparison.question))]
+    if comparison.recommendation:
+        lines += ["", *paragraph(f"**{prose(comparison.recommendation)}**")]
     if comparison.groups:
-        lines += ["", *paragraph(f"**{as_markdown(comparison.answer)}**")]
+        lines += ["", *paragraph(as_markdown(comparison.answer))]
     for sentence in comparison.damaged:
         lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
     for group in comparison.every_group:
@@ -44,6 +46,8 @@ def write_page(comparison: Comparison) -> str:
         scores, costs = [_scores(group), _differences(group), _looks(group)], [_costs(group), _timed(group), _work(group)]
         blocks = [*scores, *costs, _searches(group)]
         lines += ["", f"## {as_markdown(group.title)}", ""]
+        if len(comparison.recommendations) > 1 and (recommended := comparison.recommended(group)):
+            lines += [*paragraph(f"**{prose(recommended.sentence)}**"), ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         verdicts, looks = _verdicts(group, comparison.answer, warnings), look_sentences(group, comparison.commands)
         for sentence in [*verdicts, *looks, *sentences(group, comparison.commands)]:

@@ -1,0 +1,236 @@
+"""What a comparison recommends, as frozen models, and the sentences that tell it; `choice.py` has the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from bakeoff.contracts.fields import Part
+from bakeoff.contracts.unit import Figures
+from bakeoff.text.numbers import count, duration, per_cent, with_decimals
+from bakeoff.text.values import grouped, listed
+
+Measure = Literal["timed_train_seconds", "train_seconds", "flops"]
+"""By what training is called cheaper: seconds that `bakeoff time` measured in turns, train seconds of the recorded runs, or
+floating-point operations."""
+
+MEASURES: dict[Measure, str] = {
+    "timed_train_seconds": "seconds by `bakeoff time`",
+    "train_seconds": "train seconds of these runs",
+    "flops": "floating-point operations",
+}
+
+Why = Literal["inconclusive", "confounded", "withheld", "few seeds", "not tested", "not compared", "none learned"]
+"""`inconclusive`: neither shown as good nor ruled out. `not tested`: no test of the pair was asked for. `not compared`: made
+under other conditions, or without predictions or scores."""
+
+
+class RuledOut(Part):
+    """A strategy that is shown worse than the best."""
+
+    strategy: str
+    worse_by: float
+    """In the metric's own unit, in the mean; of the runs that learned where there are some, else of all."""
+
+
+class Unsettled(Part):
+    """A strategy that may be the better choice for all that is shown."""
+
+    strategy: str
+    why: Why
+    what: str = ""
+    """The confounders, or how many runs learned; else empty."""
+
+
+class WouldTell(Part):
+    """What would settle the inconclusive ones: a new experiment, or the next declared look."""
+
+    strategies: list[str]
+    """Of a new experiment, the best first: it is the baseline. Of a look, those that it waits for."""
+    look: int | None = None
+    """Number of the next look; None for a new experiment."""
+    seeds: int
+    """Fresh ones of each strategy; of a look, those that each strategy will have."""
+    runs: int
+    seconds: float | None
+    """Of all these runs, by what those recorded took; None where no time is recorded."""
+    chance_of_worse: float | None
+    """That one which is worse by the margin is found worse; of several the least such chance. None for a look."""
+    chance_of_as_good: float | None
+    """That one which is equal to the best is shown as good; likewise. Of a look None, as `chance_of_decision` then tells."""
+    chance_of_decision: float | None = None
+    """Of a decision by the last look, the least of those that wait."""
+    hopeless: list[str] = Field(default_factory=list)
+    """Inconclusive strategies that no number of seeds settles on these examples."""
+
+
+class Recommendation(Part):
+    """Which strategy of one comparison group to take, made from verdicts and costs and nothing else."""
+
+    task: str
+    model: str
+    take: str | None
+    """None where there is not enough evidence to recommend anything."""
+    reason: Literal["cheaper and as good", "best", "none"]
+    """`best`: the best mean score, where nothing cheaper is shown to be as good."""
+    why_none: str = ""
+    """The end of a sentence; empty where something is recommended."""
+    best: str | None = None
+    """The strategy with the best mean score, of at least three runs that learned."""
+    best_score: float | None = None
+    margin: float | None = None
+    """A strategy is as good as the best where it is shown not worse by more than this, in the metric's own unit."""
+    measure: Measure | None = None
+    """None where no cost of training can be compared."""
+    times_cheaper: float | None = None
+    """The cost of training the best over that of `take`, with its 95 % interval; None where the best is taken."""
+    times_cheaper_low: float | None = None
+    times_cheaper_high: float | None = None
+    identical: bool = False
+    """Whether all predictions of `take` are those of the best, another strategy."""
+    as_good: list[str] = Field(default_factory=list)
+    """Others that are shown to be as good as the best, and are no cheaper than `take`."""
+    ruled_out: list[RuledOut] = Field(default_factory=list)
+    dearer: list[str] = Field(default_factory=list)
+    """Not told apart from the best, and no cheaper than `take`: nothing speaks for them."""
+    unsettled: list[Unsettled] = Field(default_factory=list)
+    would_tell: WouldTell | None = None
+    """None where nothing is inconclusive, and where too little is recorded to tell."""
+    cautions: list[str] = Field(default_factory=list)
+    """Sentences on what should make a reader doubt it."""
+    sentence: str = ""
+    """All of it in words."""
+
+    @property
+    def open(self) -> list[str]:
+        """Strategies that are inconclusive against the best, and cheaper than `take` or of unknown cost."""
+        return [one.strategy for one in self.unsettled if one.why == "inconclusive"]
+
+
+def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_better: bool) -> str:
+    """The recommendation as a paragraph."""
+    way = "highest" if higher_is_better else "lowest"
+    parts = [
+        *_head(found, metric, figures, way),
+        *_ruled_out(found, figures),
+        *_open(found, figures),
+        *_unsettled(found),
+        *found.cautions,
+    ]
+    return " ".join(parts)
+
+
+def _head(found: Recommendation, metric: str, figures: Figures, way: str) -> Iterator[str]:
+    if found.take is None or found.best is None:
+        yield f"Nothing is recommended: {found.why_none}."
+        return
+    best = f"{found.best}, {figures.number(found.best_score)}"
+    if found.reason == "cheaper and as good":
+        assert found.measure is not None
+        assert found.times_cheaper is not None
+        margin = "" if found.margin is None else figures.as_declared(found.margin)
+        good = (
+            f"its predictions are all those of the best ({best})"
+            if found.identical
+            else f"shown not worse than the best ({best}) by more than the margin of {margin}"
+        )
+        yield f"Take {found.take}: {good}, and {_times(found)} cheaper to train ({MEASURES[found.measure]})."
+        return
+    yield f"Take {found.best}: the {way} mean {metric} ({figures.number(found.best_score)}){_why_no_cheaper(found)}."
+
+
+def _times(found: Recommendation) -> str:
+    assert found.times_cheaper is not None
+    return f"{with_decimals(found.times_cheaper, 1 if found.times_cheaper >= 1.95 else 2)} times"
+
+
+def _why_no_cheaper(found: Recommendation) -> str:
+    """The end of the sentence that names the best."""
+    if found.measure is None:
+        return ", whose cost of training cannot be compared with that of others"
+    by = MEASURES[found.measure]
+    if found.open or any(one.why not in ("none learned", "not compared") for one in found.unsettled):
+        if found.margin is None:
+            return "; without a margin, nothing cheaper can be shown to be as good"
+        return f"; nothing cheaper is shown to be as good yet, within {_margin_word(found)}"
+    return f"; nothing that is as good is cheaper to train ({by})"
+
+
+def _margin_word(found: Recommendation) -> str:
+    return "the margin" if found.margin is not None else "a margin"
+
+
+def _ruled_out(found: Recommendation, figures: Figures) -> Iterator[str]:
+    if found.ruled_out:
+        by = sorted(one.worse_by for one in found.ruled_out)
+        least, most = figures.alone(by[0]), figures.with_unit(by[-1])
+        amount = most if len(by) == 1 or figures.alone(by[-1]) == least else f"{least} to {most}"
+        yield f"Ruled out: {listed([one.strategy for one in found.ruled_out])} (worse by {amount})."
+
+
+def _open(found: Recommendation, figures: Figures) -> Iterator[str]:
+    if not found.open:
+        return
+    told = f"Open: {listed(found.open)} against {found.best}"
+    tell = found.would_tell
+    if tell is None:
+        yield f"{told}."
+        return
+    if tell.hopeless:
+        told += f"; no number of seeds settles {listed(tell.hopeless)} on so few examples"
+    if tell.strategies:
+        told += f"; {_would_tell(found, tell, figures)}"
+    yield f"{told}."
+
+
+def _would_tell(found: Recommendation, tell: WouldTell, figures: Figures) -> str:
+    long = f", about {duration(tell.seconds)}" if tell.seconds is not None else ""
+    if tell.look is not None:
+        chance = (
+            "" if tell.chance_of_decision is None else f", with a chance of {per_cent(tell.chance_of_decision)} by the last"
+        )
+        return f"look {tell.look}, at {tell.seeds} seeds ({count(tell.runs, 'more run')}{long}), goes on with them{chance}"
+    assert found.margin is not None
+    assert tell.chance_of_worse is not None
+    assert tell.chance_of_as_good is not None
+    return (
+        f"a new experiment of {listed(tell.strategies)} with {tell.seeds:,} fresh seeds each ({count(tell.runs, 'run')}{long}; "
+        f"`baseline: {tell.strategies[0]}`) finds a loss of {figures.as_declared(found.margin)} with a chance of "
+        f"{per_cent(tell.chance_of_worse)}, and shows an equal one to be as good with {per_cent(tell.chance_of_as_good)}"
+    )
+
+
+def _unsettled(found: Recommendation) -> Iterator[str]:
+    """What is not settled and no test is open, by reason."""
+    reasons = grouped((one.why, one) for one in found.unsettled if one.why != "inconclusive")
+    against = f" with {found.best}" if found.best else ""
+    for why, those in reasons.items():
+        names = listed([one.strategy for one in those])
+        with_what = listed([f"{one.strategy} ({one.what})" if one.what else one.strategy for one in those])
+        yield {
+            "confounded": f"Confounded{against}, so that nothing can be said of the cause: {with_what}.",
+            "withheld": f"Withheld, since seeds or looks were changed when results were known: {names}.",
+            "few seeds": f"Too few runs that learned to judge: {with_what}.",
+            "not tested": f"Not tested against {found.best}: {names}; a new experiment with `baseline: {found.best}` does.",
+            "not compared": f"Not compared: {names}.",
+            "none learned": f"No run learned: {names}.",
+        }[why]
+
+
+def across_groups(found: Sequence[Recommendation], titles: Iterable[str]) -> str:
+    """One line over several comparison groups: which strategy is recommended where; the sentence of a single one."""
+    if len(found) == 1:
+        return found[0].sentence
+    takes = grouped((one.take, title) for one, title in zip(found, titles, strict=True))
+    if not takes:
+        return ""
+    if len(takes) == 1 and None not in takes:
+        return f"Take {next(iter(takes))}, in all {len(found)} comparison groups."
+    named = {take: where for take, where in takes.items() if take is not None}
+    parts = [f"{take} on {listed(where)}" for take, where in sorted(named.items(), key=lambda one: -len(one[1]))]
+    told = [f"Take {'; '.join(parts)}."] if parts else []
+    if None in takes:
+        told.append(f"Nothing is recommended on {listed(takes[None])}.")
+    return " ".join(told)
