@@ -16,7 +16,7 @@ import pytest
 from messages import tells
 from pydantic import ValidationError
 
-from bakeoff.contracts.dev_split import SplittableTask
+from bakeoff.contracts.held_out import SplittableTask
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.training.assembly import load as load_checked

@@ -9,7 +9,7 @@ import pluggy
 
 from bakeoff.contracts import hookspecs
 from bakeoff.contracts.component import Component
-from bakeoff.contracts.dev_split import SplittableTask
+from bakeoff.contracts.held_out import SplittableTask
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
 from bakeoff.contracts.recipe import COMPONENT_NAME, Options, Recipe
 from bakeoff.contracts.trainer import Owned, Supports, Trainer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +53,8 @@ class TaskInfo:
     """Columns of the dataset by whose values scores may be broken down."""
     hidden_splits: tuple[str, ...] = ()
     """Splits whose labels are not public: never loaded, and refused in `report_on`."""
+    held_out: Mapping[str, float] = field(default_factory=dict)
+    """Splits that the option `split` makes of rows of train -> the share of rows that was asked for, from 0 to 1."""
     positive: str | None = None
     """The positive class of F1, precision and recall, unless the experiment file names another; None where there is none."""
 

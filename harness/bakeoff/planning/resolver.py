@@ -51,6 +51,7 @@ class _Resolver:
             imported = list(self.imported(tasks))
         if self.problems or self.spec is None:
             raise SpecError(self.problems)
+        self.spec = self.spec.model_copy(update={"report_on": self.report_on(tasks)})
         tasks_and_models = tuple(self.spec.tasks), tuple(self.spec.models)
         plan = Plan(self.spec, *tasks_and_models, tuple(strategies), tuple(imported), tuple(tasks))
         self.say(rules.strategies_differ(plan))
@@ -61,6 +62,11 @@ class _Resolver:
     def says(self, key: str) -> Any:
         """The value of a key, or its default; None if the value is wrong."""
         return self.reading.keys.valid.get(key)
+
+    def report_on(self, tasks: list[KnownTask]) -> str | None:
+        """The split whose scores are compared; None if the file names it wrongly."""
+        said: str | None = self.says("report_on")
+        return said if said is None or ("report_on",) in self.document.places else rules.default_report(tasks, said)
 
     def say(self, found: Iterable[tuple[KeyPath, str]]) -> bool:
         """Adds problems; returns whether there were any."""
@@ -77,7 +83,8 @@ class _Resolver:
         except Exception as error:  # the author's code: whatever it raises is a problem of this task
             what = str(error) if isinstance(error, BakeoffError) else _told(error)
             whose = "" if isinstance(error, DataError) else f"task '{task.name}' ({task.registered.origin}): "
-            about = ("tasks", index, "metrics") if what.startswith("metric ") else ("tasks", index)
+            key = next((key for start, key in (("metric ", "metrics"), ("split: ", "split")) if what.startswith(start)), None)
+            about = ("tasks", index, key) if key else ("tasks", index)
             self.say([(about, f"{whose}{escaped(what)}")])
             return None
 
@@ -214,10 +221,9 @@ class _Resolver:
         if seeds := self.says("seeds"):
             self.say(rules.looks_have_something_to_compare(seeds, len(self.reading.named)))
         searched = any(strategy.tuning for strategy in strategies)
+        report_on, is_written = self.report_on(tasks), ("report_on",) in self.document.places
         for task in tasks:
-            self.say(
-                rules.reported_split_is_scored(task, self.says("report_on"), is_written=("report_on",) in self.document.places)
-            )
+            self.say(rules.reported_split_is_scored(task, report_on, is_written=is_written))
             self.say(rules.selection_has_a_split(task, self.says("select"), searched=searched))
             self.say(rules.primary_metric_has_a_direction(task))
             for strategy in strategies:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bakeoff.contracts.configured import Configured, canonical
-from bakeoff.contracts.dev_split import SELECTION_SPLIT
 from bakeoff.contracts.fields import LARGEST_SEED
+from bakeoff.contracts.held_out import SELECTION_SPLIT, key_that_makes
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.trainer import Trainer
@@ -58,7 +58,16 @@ def reported_split_is_scored(task: KnownTask, report_on: str | None, *, is_writt
     elif report_on in info.splits and report_on != "train":
         others = f"report on {scored}" if scored else "no split can be"
         wrong = f"split '{report_on}' has no labels: it is predicted and kept, not scored; {others}"
+    elif key := key_that_makes(report_on, task.task, info):
+        instead = f"; else report on {scored}" if scored else ""
+        wrong = f"no split '{report_on}' to report on: write `{key}` in the task to hold rows of train out for it{instead}"
     yield ("report_on",), f"task '{task.name}': {wrong}"
+
+
+def default_report(tasks: Iterable[KnownTask], default: str) -> str:
+    """The split that is reported where the file names none: `default`, or dev where the tasks hold out dev alone."""
+    made = [task.info.scored_splits == ("dev",) and "dev" in task.info.held_out for task in tasks]
+    return "dev" if made and all(made) else default
 
 
 def _unwritten_report_on(task: KnownTask, report_on: str) -> str:
@@ -70,17 +79,22 @@ def _unwritten_report_on(task: KnownTask, report_on: str) -> str:
     elif report_on in info.splits:
         why = f"its split '{report_on}' has no labels"
     keys = [f"`report_on: {yaml_value(split)}`" for split in info.scored_splits]
-    remedy = f"write {' or '.join(keys)}" if keys else "give it a labelled split beside train"
-    other = f", or give it a split '{report_on}'" if keys and report_on not in info.splits + info.hidden_splits else ""
-    return f"task '{task.name}': results are reported on '{report_on}' by default, and {why}: {remedy}{other}"
+    if made := key_that_makes(report_on, task.task, info):
+        keys.insert(0, f"`{made}` in the task to hold rows of train out for it")
+    remedy = f"write {', or '.join(keys)}" if keys else "give it a labelled split beside train"
+    return f"task '{task.name}': results are reported on '{report_on}' by default, and {why}: {remedy}"
 
 
 def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool) -> Iterator[Problem]:
+    if task.can_select:
+        return
+    key = key_that_makes(SELECTION_SPLIT, task.task, task.info)
+    written = f": write `{key}` in the task" if key else ""
     lacking = f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}'"
-    if select == "best-on-dev" and not task.can_select:
-        yield ("select",), f"{lacking} to select on; use last-epoch"
-    if searched and not task.can_select:
-        yield ("search",), f"{lacking} to choose on"
+    if select == "best-on-dev":
+        yield ("select",), f"{lacking} to select on{written}{', or' if key else ';'} take last-epoch"
+    if searched:
+        yield ("search",), f"{lacking} to choose on{written}"
 
 
 def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:

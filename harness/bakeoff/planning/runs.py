@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from bakeoff.contracts.configured import Configured, canonical, identity, notes_of
-from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import TaskInfo

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.planning.runs import Plan, Run, SearchKey, Tuning
 from bakeoff.records.schema import Chosen, Record, Search, TrialRun
 from bakeoff.text.values import grouped

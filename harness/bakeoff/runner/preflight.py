@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from bakeoff.contracts.configured import Configured, canonical
-from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.registry import load_registry

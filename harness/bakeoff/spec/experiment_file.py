@@ -157,7 +157,9 @@ class Spec(Options):
         description=f"The number of seeds (0, 1, ...), a list, or looks, like {EXAMPLE}: then runs are made look by look, "
         "only as long as they can still decide something.",
     )
-    report_on: Name = Field("test", description="The split whose scores are compared.")
+    report_on: Name = Field(
+        "test", description="The split whose scores are compared; default: test, or dev where a task's `split` makes dev alone."
+    )
     select: Literal["last-epoch", "best-on-dev"] = Field(
         "last-epoch",
         description="Which state of a run is evaluated: its last, or of those at the ends of its epochs the one with the best "

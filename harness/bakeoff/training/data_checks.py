@@ -12,13 +12,15 @@ from bakeoff.contracts.metric_lookup import facts_of
 from bakeoff.contracts.task import Task, TaskInfo
 from bakeoff.records.schema import MOST_LABELS, Data, Split, capped
 from bakeoff.records.silent_metrics import error_of_metric, silent_metrics
+from bakeoff.text.normalised import normalised
 from bakeoff.training.data import Columns, LoadedTask
+from bakeoff.training.label_shares import deviations
 
 
 def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
     """A sentence for each oddity: repeated and contradictory rows, metrics that cannot tell predictions apart, rows of train
-    in other splits. Texts are compared in lower case with white space collapsed."""
-    found = []
+    in other splits. Texts are the same if they are when `normalised`."""
+    found = list(deviations(info, splits))
     for name in info.splits:
         split = splits[name]
         found += [f"{name}: {sentence}" for sentence in split.notes]
@@ -54,8 +56,7 @@ def repeats(info: TaskInfo, split: Columns) -> tuple[int, int]:
 
 
 def overlaps(info: TaskInfo, splits: Mapping[str, Columns]) -> dict[str, int]:
-    """Predicted split -> how many of its rows have the same texts as a row of train, in lower case and with white space
-    collapsed."""
+    """Predicted split -> how many of its rows have the same texts as a row of train, when `normalised`."""
     trained = set(readings(info, splits["train"]))
     return {name: sum(reading in trained for reading in readings(info, splits[name])) for name in info.predicted_splits}
 
@@ -63,7 +64,7 @@ def overlaps(info: TaskInfo, splits: Mapping[str, Columns]) -> dict[str, int]:
 def readings(info: TaskInfo, split: Columns) -> Iterator[int]:
     """A 64-bit hash of the texts of each row."""
     for texts in zip(*(split[column] for column in info.text_columns), strict=True):
-        yield hash(tuple(" ".join(str(text).lower().split()) for text in texts))
+        yield hash(tuple(map(normalised, texts)))
 
 
 def describe_data(loaded: LoadedTask) -> Data:

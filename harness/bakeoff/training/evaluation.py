@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.fields import LARGEST
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import Answers, Metric
 from bakeoff.contracts.model import Prepared, same_logits
 from bakeoff.contracts.returned import required

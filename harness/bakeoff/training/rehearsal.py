@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.dev_split import selection_split
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.errors import PluginError, RunError
 from bakeoff.files import temporary_folder
 from bakeoff.records.schema import MODEL_FOLDER

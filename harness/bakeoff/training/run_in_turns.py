@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.fields import Part
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.task import Row
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, PluginError, RunError

@@ -6,8 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bakeoff.contracts.dev_split import selection_split
 from bakeoff.contracts.fields import Part
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.unit import Figures
 from bakeoff.records.provenance import alike, differing
 from bakeoff.records.schema import Declared, Record, Search
