@@ -34,7 +34,9 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
         ByteBudget(contents).take(opened.metadata.num_rows * len(columns) * LEAST_BYTES)  # before any value is read
         budget = ByteBudget(contents)
         opened = pq.ParquetFile(contents.copy, read_dictionary=[name for name, kind in columns.items() if is_text(kind)])
-        for batch in opened.iter_batches(batch_size=rows_at_once(opened.metadata, columns.values()), columns=list(columns)):
+        at_once = rows_at_once(opened.metadata, columns.values())
+        # without Arrow's threads, which now and then abort the process when it ends: apache/arrow#34314
+        for batch in opened.iter_batches(batch_size=at_once, columns=list(columns), use_threads=False):
             budget.take(sum(map(size_of, batch.columns)))
             for found in with_texts(batch).to_pylist():
                 row += 1

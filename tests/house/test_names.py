@@ -66,3 +66,11 @@ def test_no_library_is_given_a_name_to_look_up(path: Path) -> None:
 )
 def test_each_of_them_is_found(line: str) -> None:
     assert len(faults(line)) == 1
+
+
+def test_parquet_is_read_without_arrows_threads() -> None:
+    """Their pool now and then aborts or hangs a process that ends (apache/arrow issues 34314 and 50482)."""
+    reading = [source for path in SOURCES if "ParquetFile(" in (source := path.read_text(encoding="utf-8"))]
+    assert len(reading) >= 3
+    assert all("use_threads=False" in source for source in reading)
+    assert not [path.name for path in SOURCES if "read_parquet(" in path.read_text(encoding="utf-8")]

@@ -295,10 +295,11 @@ def look(home: Path, endpoint: str | None, verb: str, *, data: Path | None = Non
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(foreign) and "proxy" not in name.lower()
     }
-    environment |= {"HF_HOME": str(home)} | ({"HF_ENDPOINT": endpoint} if endpoint else {})
+    environment |= {"HF_HOME": str(home), "PYTHONFAULTHANDLER": "1"} | ({"HF_ENDPOINT": endpoint} if endpoint else {})
     request = json.dumps([str(data) if data else None, metrics, verb])
     command = [sys.executable, "-c", textwrap.dedent(LOOK), request]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
