@@ -12,6 +12,7 @@ from functools import partial
 from typing import Final
 
 from bakeoff.analysis.recipes import is_declared
+from bakeoff.analysis.under_test import UnderTest
 from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, one_word, together
 from bakeoff.records.schema import Record
 from bakeoff.text.values import spelt
@@ -62,15 +63,16 @@ def shown(facts: Facts) -> dict[str, str]:
     return {**told, "software": ", ".join(f"{name} {version}" for name, version in software.items())}
 
 
-def rankings_of(rows: Mapping[str, Facts], baseline: str, under_test: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+def rankings_of(rows: Mapping[str, Facts], baseline: str, under_test: UnderTest) -> tuple[dict[str, int], list[str]]:
     """Row -> number of its ranking, the baseline's 0; and for each ranking in what it differs from the baseline's, in words."""
     leaders: list[str] = [baseline] if baseline in rows else list(rows)[:1]
     rankings: dict[str, int] = {}
     for row, facts in rows.items():
-        alike = (number for number, leader in enumerate(leaders) if not unlike(facts, rows[leader], under_test))
+        alike = (number for number, leader in enumerate(leaders) if not unlike(facts, rows[leader], under_test.of(row, leader)))
         rankings[row] = next(alike, len(leaders))
         leaders += [row] if rankings[row] == len(leaders) else []
-    return rankings, ["; ".join(unlike(rows[leader], rows[leaders[0]], under_test)) for leader in leaders]
+    first = leaders[0]
+    return rankings, ["; ".join(unlike(rows[one], rows[first], under_test.of(one, first))) for one in leaders]
 
 
 def _budget(record: Record) -> str | None:

@@ -77,7 +77,7 @@ def compare(experiment: Experiment) -> Comparison:
             "commands": _commands(experiment),
             "runs_declared": len(declared.runs),
             "runs_recorded": len(experiment.records),
-            "under_test": declared.under_test,
+            "under_test": list(dict.fromkeys([*declared.under_test, *(part for one in groups for part in one.under_test)])),
         },
     )
 

@@ -174,6 +174,8 @@ class ComparisonGroup(Part):
     searches: dict[str, Searched]
     """Strategy -> how its configuration was chosen; a strategy without one is untuned."""
 
+    under_test: list[str] = Field(default_factory=list)
+    """What the experiment file names; where it names nothing, all that strategies spell out and in which two rows differ."""
     examples: int = 0
     majority_baseline: float | None = None
     margin: float | None = None

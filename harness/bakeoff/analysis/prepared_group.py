@@ -20,6 +20,7 @@ from bakeoff.analysis.results import Fact, Pair, Row, Score, Unlearned
 from bakeoff.analysis.row_scores import above_majority_p, bounds_of
 from bakeoff.analysis.sides import Side, side_of
 from bakeoff.analysis.summary.rows import Layout, scores_of
+from bakeoff.analysis.under_test import UnderTest, under_test_of
 from bakeoff.analysis.verdicts import Terms, judge
 from bakeoff.contracts.metric import Floats, Metric, is_below, one_example
 from bakeoff.contracts.metric_lookup import unit_of
@@ -113,7 +114,11 @@ class PreparedGroup:
     def rankings(self) -> tuple[dict[str, int], list[str]]:
         """Rows that may be compared form one ranking: row -> the number of its ranking, 0 the baseline's; and for each ranking
         in words how its data or conditions differ from the baseline's."""
-        return rankings_of(self.keys, self.layout.baseline, self.experiment.declared.under_test)
+        return rankings_of(self.keys, self.layout.baseline, self.under_test)
+
+    @cached_property
+    def under_test(self) -> UnderTest:
+        return under_test_of(self.experiment.declared, self.layout.rows)
 
     @cached_property
     def collapsed(self) -> dict[str, tuple[int, ...]]:
@@ -246,13 +251,14 @@ class PreparedGroup:
     def facts(self, first: str, second: str) -> list[Fact]:
         """In what two rows differ: recipe, machine, and software by version."""
         by_row = {row.strategy: row.recipe for row in self.group.rows}
-        found = recipes.differences(by_row[first], by_row[second], self.experiment.declared.under_test)
+        under_test = self.under_test.of(first, second)
+        found = recipes.differences(by_row[first], by_row[second], under_test)
         unlike = differences(self.keys[first], self.keys[second], MACHINE)
         for subject in dict.fromkeys(one.subject for one in unlike):
             sides = [(f"{one.name} {one.here}", f"{one.name} {one.there}") for one in unlike if one.subject == subject]
             here, there = (", ".join(side).strip() for side in zip(*sides, strict=True))
             parts = list(COMPARED[subject])
-            declared = recipes.is_declared(parts, self.experiment.declared.under_test)
+            declared = recipes.is_declared(parts, under_test)
             found.append(Fact(subject=subject, first=here, second=there, parts=parts, declared=declared))
         return found
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from bakeoff.analysis.results import Fact
 from bakeoff.contracts.recipe import Recipe
-from bakeoff.records.schema import ComponentOrigin, Observed, Record
+from bakeoff.records.schema import ComponentOrigin, Cost, Observed, Requested, Weights
 from bakeoff.text.numbers import count, per_cent, significant
 from bakeoff.text.values import grouped, listed, options_in_words, spelt
 
@@ -22,6 +22,21 @@ RECIPE = "recipe."
 COMPONENTS = ("trainer", "method", "model")
 
 
+class Run(Protocol):
+    """What a recipe is read from: a record, or a run that is only planned."""
+
+    @property
+    def requested(self) -> Requested: ...
+    @property
+    def observed(self) -> Observed | None: ...
+    @property
+    def weights(self) -> Weights | None: ...
+    @property
+    def cost(self) -> Cost | None: ...
+    @property
+    def trainer_owns(self) -> Sequence[str]: ...
+
+
 @dataclass(frozen=True)
 class Subject:
     """Something in which recipes, or what followed from them, may differ."""
@@ -29,7 +44,7 @@ class Subject:
     name: str
     parts: tuple[str, ...]
     """What `under_test` may say to declare it."""
-    of: Callable[[Record], str | None]
+    of: Callable[[Run], str | None]
     """In words; None where the record does not tell."""
     confounds: bool = True
     """False for what follows from the other subjects, or is chance."""
@@ -43,7 +58,7 @@ NEUTRAL: Mapping[str, Any] = {
 """Keys that a record leaves out where they have this value, and that older records did not know: it is what they did."""
 
 
-def _component(record: Record, kind: str) -> str:
+def _component(record: Run, kind: str) -> str:
     origin: ComponentOrigin = getattr(record.requested, kind)
     options = {name: value for name, value in origin.options.items() if value is not None}
     return _labelled(origin, options, versioned=origin.version != "1")
@@ -55,18 +70,18 @@ def _labelled(origin: ComponentOrigin, options: Mapping[str, Any], *, versioned:
     return f"{name} ({options_in_words(options)})" if options else name
 
 
-def _requested(record: Record, key: str) -> str | None:
+def _requested(record: Run, key: str) -> str | None:
     recipe = record.requested.recipe
     return spelt(recipe.get(key, NEUTRAL.get(key))) if key in recipe or key in NEUTRAL else None
 
 
-def _observed(record: Record, key: str, seen: Callable[[Observed], str | None]) -> str | None:
+def _observed(record: Run, key: str, seen: Callable[[Observed], str | None]) -> str | None:
     """What was observed; where nothing was, what was requested."""
     found = seen(record.observed) if record.observed else None
     return _requested(record, key) if found is None else found
 
 
-def _of_groups(record: Record, key: str) -> str | None:
+def _of_groups(record: Run, key: str) -> str | None:
     def seen(observed: Observed) -> str | None:
         values = (getattr(group, key) for group in observed.groups)
         return " and ".join(dict.fromkeys(spelt(value) for value in values if value is not None)) or None
@@ -74,12 +89,12 @@ def _of_groups(record: Record, key: str) -> str | None:
     return _observed(record, key, seen)
 
 
-def _of_adamw(record: Record, key: str) -> str | None:
+def _of_adamw(record: Run, key: str) -> str | None:
     """None where another optimizer was requested."""
     return _of_groups(record, key) if record.requested.recipe.get("optimizer", "adamw") == "adamw" else None
 
 
-def _weight_decay(record: Record) -> str | None:
+def _weight_decay(record: Run) -> str | None:
     recipe, observed = record.requested.recipe, record.observed
     numbers = {group.weight_decay for group in observed.groups if group.weight_decay is not None} if observed else set()
     if not numbers and "weight_decay" in recipe:
@@ -90,14 +105,14 @@ def _weight_decay(record: Record) -> str | None:
     return f"{' and '.join(spelt(value) for value in sorted(numbers - {0.0}))} on {where}"
 
 
-def _clipping(record: Record) -> str | None:
+def _clipping(record: Run) -> str | None:
     """Clipping can't be read from an optimizer: norms that pile up at a value show it, else the recipe's word holds."""
     requested = record.requested.recipe.get("max_grad_norm")
     limit = (record.observed.clipped_at if record.observed else None) if requested is None else float(requested)
     return f"norm {spelt(limit)}" if limit is not None else "none" if "max_grad_norm" in record.requested.recipe else None
 
 
-def _schedule(record: Record) -> str | None:
+def _schedule(record: Run) -> str | None:
     requested, observed = record.requested.recipe.get("scheduler"), record.observed
     if observed is None or not observed.learning_rate_peak:
         return requested
@@ -107,7 +122,7 @@ def _schedule(record: Record) -> str | None:
     return f"{requested or 'unknown'}, down to {'near 0' if share < 0.1 else f'{per_cent(share)} of its peak'}"
 
 
-def _warmup(record: Record) -> str | None:
+def _warmup(record: Run) -> str | None:
     """A share of all steps as requested, for in steps it changes with the length of training; a number of steps as observed."""
     requested = record.requested.recipe.get("warmup")
     if isinstance(requested, float):
@@ -116,7 +131,7 @@ def _warmup(record: Record) -> str | None:
     return None if steps is None else f"{spelt(steps)} steps"
 
 
-def _length(record: Record) -> str | None:
+def _length(record: Run) -> str | None:
     keys = [key for key in ("max_steps", "epochs") if record.requested.recipe.get(key) is not None]
     return count(record.requested.recipe[keys[0]], keys[0].removeprefix("max_").removesuffix("s")) if keys else None
 
@@ -124,7 +139,7 @@ def _length(record: Record) -> str | None:
 EXACT_LOSS = "the mean over each batch"
 
 
-def loss_in_words(record: Record) -> str | None:
+def loss_in_words(record: Run) -> str | None:
     """How loss and gradients were seen to stand to the mean over each batch; None where they are that, or nobody looked."""
     scale = record.observed.loss_scale if record.observed else None
     if scale is None:
@@ -184,7 +199,7 @@ UNSAID = {name: spelt(value) for name, value in NEUTRAL.items()} | {"loss": EXAC
 _NAMED = {part.removeprefix(RECIPE) for subject in SUBJECTS for part in subject.parts}
 
 
-def effective_recipe(records: Sequence[Record]) -> dict[str, str]:
+def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
     """Subject -> value in words, over a row's runs; a subject that no record tells of is left out."""
     further = dict.fromkeys(key for record in records for key in record.requested.recipe if key not in _NAMED)
     subjects = {subject.name: subject.of for subject in SUBJECTS} | {
@@ -198,7 +213,7 @@ def effective_recipe(records: Sequence[Record]) -> dict[str, str]:
     return found
 
 
-def side_by_side(rows: Mapping[str, Sequence[Record]]) -> dict[str, dict[str, str]]:
+def side_by_side(rows: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, str]]:
     """Row -> the effective recipe of its records, of which there are some: with the neutral value of a key that only other rows
     state, and of components the options alone in which they differ."""
     recipes = {row: effective_recipe(records) for row, records in rows.items()}

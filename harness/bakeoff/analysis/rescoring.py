@@ -17,6 +17,7 @@ from bakeoff.analysis.row_scores import bounds_of
 from bakeoff.analysis.sides import side_of
 from bakeoff.analysis.slices import slice_scores
 from bakeoff.analysis.summary.rows import Layout, layouts, score_of
+from bakeoff.analysis.under_test import under_test_of
 from bakeoff.contracts.each_class import EACH, of_class
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.hub_metrics import HubMetric
@@ -132,7 +133,7 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
 def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str, data: Data, outputs: Outputs) -> Rescored:
     own, succeeded = outputs.splits[split], layout.succeeded
     keys = {row: row_facts(records) for row, records in succeeded.items() if records}
-    rankings, reasons = rankings_of(keys, layout.baseline, experiment.declared.under_test)
+    rankings, reasons = rankings_of(keys, layout.baseline, under_test_of(experiment.declared, layout.rows))
     ranked = [row for row in layout.rows if row in own.answers and rankings[row] == 0]
     silent = why_silent(metric, own.labels, data.labels, load=True)
     every = [] if silent else _rows(own, metric, layout, ranked)

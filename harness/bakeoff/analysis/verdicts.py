@@ -9,13 +9,14 @@ decided is open or futile until the last look.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from bakeoff.analysis.pair_checks import check
 from bakeoff.analysis.pairs import PairwiseComparison, possible
-from bakeoff.analysis.results import AtLook, Budget, Finding, Pair
+from bakeoff.analysis.recipes import OWNED
+from bakeoff.analysis.results import AtLook, Budget, Fact, Finding, Pair
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import ALPHA, Estimate
@@ -177,7 +178,7 @@ def _pair(
         verdict="confounded" if confounders and finding != "identical" else finding,
     )
     note = _note(compared) if pair.verdict in ("better", "worse", "equivalent") else ""
-    parts = [_sentence(pair, terms), _about_one_configuration(pair, terms), note]
+    parts = [_sentence(pair, terms), _as_a_whole(pair), _about_one_configuration(pair, terms), note]
     return pair.model_copy(update={"note": note, "sentence": " ".join(filter(None, parts))})
 
 
@@ -268,6 +269,22 @@ def _about_one_configuration(pair: Pair, terms: Terms) -> str:
     if not names or pair.verdict == "identical":
         return ""
     return f"About the configuration{'s' * (len(names) > 1)} that one search chose for {listed(names)}."
+
+
+def _as_a_whole(pair: Pair) -> str:
+    """What a verdict is about where the rows differ in several things; empty where it is one."""
+    what = several_studied(pair.studied)
+    if not what or pair.verdict not in ("better", "worse", "equivalent"):
+        return ""
+    told = "what each of them does alone" if pair.verdict == "equivalent" else "which of them did it"
+    return f"As a whole: {listed(what)}; {told} can't be told."
+
+
+def several_studied(facts: Iterable[Fact]) -> list[str]:
+    """The subjects under test in which two rows differ, where they are several; what a trainer owns is part of the trainer."""
+    subjects = [fact.subject for fact in facts]
+    what = [subject for subject in subjects if subject != OWNED or "trainer" not in subjects]
+    return what if len(what) > 1 else []
 
 
 def _sentence(pair: Pair, terms: Terms) -> str:

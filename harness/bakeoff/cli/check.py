@@ -55,7 +55,9 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
     print_result(*lines, *note_lines(plan))
     print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}")
     from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
+    from bakeoff.cli.comparisons import comparison_lines
 
+    print_result(*comparison_lines(plan))
     print_result(*chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount)))
 
 

@@ -65,14 +65,18 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
             print_result(*in_words(resolution))
         return
     if as_json:
-        print_json(json.dumps(as_data(plan, outlooks, left(outlooks)) | {"notes": notes}, indent=1))
+        from bakeoff.cli.comparisons import comparisons  # scipy, as for the lines below
+
+        about = {"comparisons": comparisons(plan), "notes": notes}
+        print_json(json.dumps(as_data(plan, outlooks, left(outlooks)) | about, indent=1))
         return
     retry = same_experiment("run", spec, into, data, "--retry", "failed")
     lines = [*summary(outlooks, left(outlooks), retry), *look_lines(plan, outlooks)]
     from bakeoff.cli.chances import chance_lines
+    from bakeoff.cli.comparisons import comparison_lines
 
     chances = chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount))
-    lines = [*chances, *lines, *search_lines(plan), *note_lines(plan)]
+    lines = [*comparison_lines(plan), *chances, *lines, *search_lines(plan), *note_lines(plan)]
     print_result(*table(outlooks), "", *notes, *lines)
 
 

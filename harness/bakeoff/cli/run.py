@@ -7,9 +7,10 @@ from typing import Literal, get_args
 
 import click
 
+from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.inputs import find_paths, open_experiment, require_text
 from bakeoff.cli.options import data_option, device_option, into_option, spec_argument, threads_option
-from bakeoff.cli.output import print_damage, print_result
+from bakeoff.cli.output import print_damage, print_note, print_result
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
@@ -87,6 +88,8 @@ def run(
         control=control,
     )
     store = Store(into or spec.parent)
+    for line in confounded_lines(plan):
+        print_note(line)
     with stopped_by_signals(), make_progress() as progress:
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
     reading = read([store])

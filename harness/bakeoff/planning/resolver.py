@@ -107,7 +107,9 @@ class _Resolver:
         if not (source.trainer and method):
             return None
         recipe = source.recipe.whole or DEFAULTS  # where there is none, only the search is looked at
-        strategy = ResolvedStrategy(name, source.trainer, method, recipe, given.replicate, source.trials)
+        strategy = ResolvedStrategy(
+            name, source.trainer, method, recipe, given.replicate, source.trials, tuple(source.spelt_out)
+        )
         return self.tuned(strategy, source, origin)
 
     def full_method(self, path: KeyPath) -> Configured | None:
@@ -140,7 +142,8 @@ class _Resolver:
         if found_wrong or source.recipe.whole is None:
             return None
         tuning = Tuning(origin, space, tuple(configurations))
-        return replace(configurations[0], trials=len(configurations), tuning=tuning)
+        spelt_out = tuple(dict.fromkeys([*strategy.spelt_out, *space.parts]))
+        return replace(configurations[0], trials=len(configurations), tuning=tuning, spelt_out=spelt_out)
 
     def wrong_search(
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath

@@ -80,6 +80,8 @@ class ResolvedStrategy:
     recipe: Recipe
     replicate: int
     trials: int
+    spelt_out: tuple[str, ...] = ()
+    """The parts, named as in `under_test`, that the experiment file spells out for it, those that its search chooses too."""
     tuning: Tuning | None = None
     """How its configuration is chosen; until then this strategy has the first one."""
     tried: tuple[tuple[str, Any], ...] = ()
@@ -291,6 +293,13 @@ class Plan:
             return strategy
         number = self.chosen.get((strategy.tuning.owner, task.label, model.label, search))
         return None if number is None else strategy.tuning.configurations[number]
+
+    @property
+    def spelt_out(self) -> dict[str, list[str]] | None:
+        """As `plan.json` holds it."""
+        if self.spec.under_test is not None:
+            return None if self.spec.under_test else {}
+        return {strategy.name: list(strategy.spelt_out) for strategy in self.strategies}
 
     @property
     def margin(self) -> dict[str, float]:

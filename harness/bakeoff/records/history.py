@@ -79,11 +79,16 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
         "baseline": names.get(declared.baseline, declared.baseline),
         "reported split": declared.report_on,
         "margin": margins or "the default",
-        "under test": ", ".join(sorted(declared.under_test)) or "nothing",
+        "under test": ", ".join(sorted(declared.under_test)) or _unnamed(declared),
         "gate": gate or "none",
         **{f"primary metric of {task}": metric for task, metric in declared.metrics.items()},
         **{f"trials of {names.get(name, name)}": str(number) for name, number in declared.trials.items()},
     }
+
+
+def _unnamed(declared: Declared) -> str:
+    """What is under test where the experiment file names nothing."""
+    return "nothing" if declared.spelt_out == {} else "what strategies spell out"
 
 
 def reseeded(declared: Declared) -> set[str]:

@@ -10,7 +10,7 @@ from bakeoff.analysis.summary.compute import legend as work_legend
 from bakeoff.analysis.summary.searches import cost_sentence
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.kinds import CLASSIFICATION, kind_named
-from bakeoff.records.schema import Declared, Environment
+from bakeoff.records.schema import Environment
 from bakeoff.report.cells import BASELINE, DAGGER, REPORTED
 from bakeoff.text.markdown import as_markdown
 from bakeoff.text.values import grouped, listed, seeds_spelt
@@ -85,7 +85,7 @@ def _points(group: ComparisonGroup) -> str:
     )
 
 
-def caption(group: ComparisonGroup, declared: Declared) -> list[tuple[str, Sequence[str]]]:
+def caption(group: ComparisonGroup) -> list[tuple[str, Sequence[str]]]:
     """What is equal in all rows, as (subject, parts)."""
     equal, components = group.equal, group.components
     splits = group.data.splits if group.data else {}
@@ -104,7 +104,7 @@ def caption(group: ComparisonGroup, declared: Declared) -> list[tuple[str, Seque
         ("training", [*numbers["steps"], *selected]),
         ("taken for the same", [group.taken_for_same] if group.taken_for_same else []),
         ("seeds", [seeds_spelt([seed for row in group.rows for seed in row.needed])]),
-        ("under test", declared.under_test or []),
+        ("under test", group.under_test),
         *(_machine(group.surroundings) if group.surroundings else []),
     ]
     return [(label, parts) for label, parts in found if parts]

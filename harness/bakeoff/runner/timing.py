@@ -78,7 +78,7 @@ def time_experiment(
 
 def timed_groups(plan: Plan) -> list[TimedGroup]:
     """The plan's comparison groups. Where models are under test, those of a task are one group."""
-    together = "model" in plan.spec.under_test and len(plan.models) > 1
+    together = "model" in (plan.spec.under_test or ()) and len(plan.models) > 1
     found = []
     for task in plan.tasks:
         for models in [plan.models] if together else [(model,) for model in plan.models]:

@@ -144,9 +144,11 @@ class Spec(Options):
     recipe: Recipe = DEFAULTS
     strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)]
     baseline: Name | None = Field(None, description="The strategy that the others are compared with; default: the first.")
-    under_test: list[Part] = Field(
-        default_factory=list,
-        description="What the experiment is about, e.g. trainer, method, recipe.learning_rate, loss, software, hardware.",
+    under_test: list[Part] | None = Field(
+        None,
+        description="What the experiment is about, e.g. trainer, method, recipe.learning_rate, loss, software, hardware: "
+        "whatever else differs between two strategies confounds their comparison. Default: all that strategies spell out "
+        "differently in this file.",
     )
     search: SearchSpace | None = Field(
         None, description="How each strategy's configuration is chosen, unless it has a search of its own."

@@ -131,6 +131,11 @@ class SearchSpace(BaseModel):
     def grid(self) -> dict[str, list[Any]]:
         return dict(self.model_extra or {})
 
+    @property
+    def parts(self) -> list[str]:
+        """What the search chooses, named as in `under_test`: `recipe.learning_rate`, `trainer`."""
+        return [key.partition(".")[0] if "." in key else f"recipe.{key}" for key in self.grid]
+
     def trial_seeds(self, number: int) -> list[int]:
         """Of the search with this number, from 0: the first has `seeds`, the others those that follow them."""
         width = max(self.seeds) - min(self.seeds) + 1
@@ -272,6 +277,12 @@ class Strategy(Options):
         "shown in the table, not part of the run id.",
     )
     search: SearchChoice = Field(None, description="Replaces the experiment's search; `none`: no search.")
+
+    @property
+    def spelt_out(self) -> list[str]:
+        """The parts, named as in `under_test`, that it spells out, but for what a search chooses."""
+        named = [kind for kind in ("trainer", "method") if getattr(self, kind) is not None]
+        return [*named, *(f"recipe.{key}" for key in self.recipe.changes)]
 
     @field_validator("*", mode="wrap")
     @classmethod

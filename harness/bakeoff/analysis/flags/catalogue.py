@@ -79,7 +79,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     ),
     "confounded": Entry(
         "caution",
-        "Effective recipes differ in something that 'under_test' does not name.",
+        "Effective recipes differ in something that is not under test: 'under_test' does not name it, or, without that key, no "
+        "strategy spells it out.",
         "The difference in score may come from that as well as from the strategy.",
         "Make the values equal; where they are what you study, name them in 'under_test'. " + AFRESH,
         "S6",

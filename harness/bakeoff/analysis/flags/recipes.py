@@ -112,8 +112,8 @@ def confounded(judged: Judged) -> Iterator[Found]:
     }
     sentences = {row: named(fact.sentence() for fact in found) for row, found in facts.items() if found}
     for sentence, rows in grouped_by(sentences).items():
-        parts = named(repr(part) for part in dict.fromkeys(part for fact in facts[rows[0]] for part in fact.parts[:1]))
-        declare = f", or where that is what you study add {parts} to 'under_test'" if parts else ""
+        parts = list(dict.fromkeys(part for fact in facts[rows[0]] for part in fact.parts[:1]))
+        declare = f", or where that is what you study {judged.declare(*parts)}" if parts else ""
         yield Found(
             rows,
             f"{named(rows)} against {judged.group.baseline}: {sentence} differ too, and are not under test, so a difference in "
@@ -181,8 +181,8 @@ def other_checkpoints(judged: Judged) -> Iterator[Found]:
             f"Other checkpoints: {baseline} starts from {starts[baseline]}; "
             f"{clauses(f'{named(rows)} from {start}' for start, rows in grouped_by(other).items())}. What an earlier training "
             "gave is no merit of the strategy.",
-            f"Start all rows from one checkpoint in {judged.experiment.spec}, or where that is what you study add 'model' to "
-            f"'under_test', and run it {judged.in_new_folder}.",
+            f"Start all rows from one checkpoint in {judged.experiment.spec}, or where that is what you study "
+            f"{judged.declare('model')}, and run it {judged.in_new_folder}.",
         )
 
 

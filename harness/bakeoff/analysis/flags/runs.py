@@ -34,7 +34,7 @@ def mixed_hardware(judged: Judged) -> Iterator[Found]:
             _apart(classes),
             f"Mixed hardware: {_where(judged, machines, distinct)}. Times cannot be compared across it, and scores may differ "
             "in rounding.",
-            f"Run all rows on one machine, or where hardware is what you study add 'hardware' to 'under_test', "
+            f"Run all rows on one machine, or where hardware is what you study {judged.declare('hardware')}, "
             f"{judged.in_new_folder}.",
         )
 
@@ -54,7 +54,7 @@ def mixed_software(judged: Judged) -> Iterator[Found]:
             dict.fromkeys(row for versions in found.values() for row in _apart(versions)),
             f"Mixed software: {clauses(_versions(name, of) for name, of in found.items())}. An upgrade may change scores and "
             "times, and would pass for the strategy's doing.",
-            "Run all rows in one environment, or where software is what you study add 'software' to 'under_test', "
+            f"Run all rows in one environment, or where software is what you study {judged.declare('software')}, "
             f"{judged.in_new_folder}.",
         )
 

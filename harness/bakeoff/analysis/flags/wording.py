@@ -13,7 +13,7 @@ from bakeoff.analysis.outputs import Outputs
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Data, Record
-from bakeoff.text.values import command, grouped, listed, seeds_spelt, shortened, spelt
+from bakeoff.text.values import command, grouped, listed, seeds_spelt, shortened, spelt, yaml_value
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -59,7 +59,13 @@ class Judged:
 
     def studies(self, *parts: str) -> bool:
         """Whether one of these is under test."""
-        return is_declared(parts, self.experiment.declared.under_test)
+        return is_declared(parts, self.group.under_test)
+
+    def declare(self, *parts: str) -> str:
+        """How the experiment file says that these parts are under test too, so that all others stay so."""
+        if self.experiment.declared.under_test:
+            return f"add {named(map(repr, parts))} to 'under_test'"
+        return f"write `under_test: {yaml_value(list(dict.fromkeys([*self.group.under_test, *parts])))}`"
 
     def run_again(self, *options: str) -> str:
         """The command that makes what is missing of the experiment, in backticks."""

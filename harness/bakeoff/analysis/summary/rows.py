@@ -23,6 +23,7 @@ from bakeoff.analysis.recipes import (
 from bakeoff.analysis.results import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
 from bakeoff.analysis.summary.compute import work_of
 from bakeoff.analysis.summary.searches import searched
+from bakeoff.analysis.under_test import under_test_of
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
@@ -118,6 +119,7 @@ def describe(experiment: Experiment, layout: Layout) -> ComparisonGroup:
         surroundings=surroundings,
         taken_for_same=taken_for_same([everything]),
         searches=searched(declared, experiment.trials, layout.task, layout.model, recorded),
+        under_test=under_test_of(declared, recorded).everywhere,
     )
 
 

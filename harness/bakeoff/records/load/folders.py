@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,8 @@ from bakeoff.records.publishing import with_attempts
 from bakeoff.records.schema import PREDICTIONS_FILE, Declared, Record
 from bakeoff.records.store import Store
 
+COMPONENTS: Final = ("trainer", "method")
+"""The components that a strategy names."""
 MOST_CACHED: Final = 2**28
 """How many bytes of logits stay in memory; those of further runs are read again when needed."""
 
@@ -88,7 +90,7 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
     except DamageError as error:
         timings, damaged_controls = [], [*damaged_controls, str(error)]
     return Experiment(
-        declared,
+        with_spelt_out(declared, (*records, *trials)),
         tuple(with_attempts(record, attempts.get(record.id, [])) for record in records),
         predictions=files.predictions,
         steps=files.steps,
@@ -102,6 +104,17 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
         trials={record.id: record for record in trials},
         source=dict.fromkeys((run.strategy for run in declared.runs), declared.name),
     )
+
+
+def with_spelt_out(declared: Declared, records: Iterable[Record]) -> Declared:
+    """The declaration with what each strategy spells out, where an older Bakeoff did not note it: what was requested of one
+    strategy of a file and not of another, one of the two spells out."""
+    if declared.spelt_out is not None or declared.under_test:
+        return declared
+    requested = [record.requested for record in records]
+    keys = dict.fromkeys(key for one in requested for key in one.recipe)
+    parts = [*COMPONENTS, *(f"recipe.{key}" for key in keys)]
+    return declared.model_copy(update={"spelt_out": {run.strategy: parts for run in declared.runs}})
 
 
 def _usable(

@@ -73,6 +73,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
                 if unit != POINTS or POINTS in own[0].margin  # where the first has the default, all have
             },
             "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
+            "spelt_out": {row: parts for declared in own for row, parts in (declared.spelt_out or {}).items()},
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
             "looks": [],

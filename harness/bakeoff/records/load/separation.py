@@ -77,7 +77,16 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
     searches = {
         row: placed(declared.searches[was], found, ids=ids) for (was, row), found in places.items() if was in declared.searches
     }
-    return declared.model_copy(update={"runs": list(runs), "trials": trials, "searches": searches, "history": history})
+    spelt_out = {row: declared.spelt_out[was] for was, row in places if was in declared.spelt_out} if declared.spelt_out else {}
+    return declared.model_copy(
+        update={
+            "runs": list(runs),
+            "trials": trials,
+            "searches": searches,
+            "history": history,
+            "spelt_out": spelt_out,
+        }
+    )
 
 
 def separated(declared: Declared, records: Iterable[Record], *, where: str = "") -> tuple[Declared, tuple[Separated, ...]]:

@@ -188,6 +188,11 @@ class Declared(Part):
     within which rows count as equivalent. Metrics shown in points have a default (`unit.DEFAULT_MARGIN`), which plans of
     Bakeoff before 2026-11-30 store; for other metrics without an entry, nothing is equivalent."""
     under_test: list[Name]
+    """What the experiment file names; empty where it names nothing."""
+    spelt_out: dict[Text, list[Name]] | None = None
+    """Where the experiment file has no `under_test`: strategy -> the parts, named as in `under_test`, that it spells out. What
+    differs in them is then under test. {} where the file has an empty `under_test`: then nothing is. None where it names
+    something; also in plans of Bakeoff before 2026-11-30, which did not tell an empty list from none."""
     gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
     """Cost or quality -> the change that is allowed (`text.tolerances`): `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
     metrics: dict[Text, Name] = Field(default_factory=dict)

@@ -165,7 +165,7 @@ def _section(
         "seeds": None if successful is None else views.seeds(group),
         "slices": differences.slices(group),
         "recipes": views.recipes(group),
-        "caption": [(label, ", ".join(parts)) for label, parts in caption(group, comparison.declared)],
+        "caption": [(label, ", ".join(parts)) for label, parts in caption(group)],
         "looks": look_rows(group.looks) if group.looks else [],
         "notes": [
             *group.notes,

@@ -55,7 +55,7 @@ def write_page(comparison: Comparison) -> str:
         for sentence in _published(group):
             lines += item(as_markdown(sentence))
         lines += ["", *paragraph(legend(group)), ""]
-        for label, parts in caption(group, comparison.declared):
+        for label, parts in caption(group):
             lines += item(f"**{label}**: {as_markdown(', '.join(parts))}")
     if section := across_markdown(comparison):
         lines += ["", *section]

@@ -1,0 +1,157 @@
+"""What a comparison of two strategies will be able to conclude, told before any run from what is requested of them.
+
+What only shows once they train, say what a trainer does on its own, can't be told here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from bakeoff.analysis.comparability import COMPARED
+from bakeoff.analysis.recipes import (
+    COMPONENTS,
+    OWNED,
+    RECIPE,
+    SUBJECTS,
+    Run,
+    differences,
+    is_declared,
+    side_by_side,
+)
+from bakeoff.analysis.results import Fact
+from bakeoff.analysis.under_test import UnderTest
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.records.schema import Requested
+from bakeoff.text.values import spelt
+
+ALL_PARTS = (*COMPONENTS, *(f"{RECIPE}{key}" for key in Recipe.model_fields))
+MOST_STRATEGIES = 60
+"""Above, only the comparisons with the baseline are looked at."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run before it was made, with what is known of it then."""
+
+    requested: Requested
+    trainer_owns: Sequence[str]
+    observed: None = None
+    weights: None = None
+    cost: None = None
+
+
+@dataclass(frozen=True)
+class PlannedStrategy:
+    """A strategy as planned: of a searched one, with every configuration that may be chosen."""
+
+    runs: Sequence[PlannedRun]
+    searched: Collection[str] = ()
+    """The parts that a search chooses, named as in `under_test`."""
+    chooser: str = ""
+    """The strategy whose search that is: its own name, or that of the strategy it repeats."""
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """Two strategies, and what their comparison will be about."""
+
+    first: str
+    second: str
+    """The baseline, where it is one of the two."""
+    studied: tuple[str, ...]
+    """Subjects under test in which they differ, or may once a search has chosen."""
+    confounders: tuple[Fact, ...]
+    """Differences that are not under test: with any of them the comparison ends confounded."""
+    maybe: tuple[Fact, ...]
+    """Likewise, but of what a search chooses, which may choose equal values."""
+    apart: str
+    """Why the two are not ranked together, however they score; empty where they are."""
+    to_declare: tuple[str, ...]
+    """What `under_test` would have to name for all this to be under test."""
+
+
+def planned_pairs(
+    strategies: Mapping[str, PlannedStrategy], baseline: str, named: Sequence[str], spelt_out: Mapping[str, Collection[str]]
+) -> list[PlannedPair]:
+    """The pairs with the baseline first, then all others.
+
+    named, spelt_out: what is under test, as `Declared` holds it.
+    """
+    rows: dict[str, Sequence[Run]] = {name: strategy.runs for name, strategy in strategies.items()}
+    requested = {name: [run.requested for run in strategy.runs] for name, strategy in strategies.items()}
+    under_test, recipes = UnderTest(named, spelt_out, requested), side_by_side(rows)
+    others = [name for name in strategies if name != baseline]
+    pairs = [(name, baseline) for name in others]
+    if len(strategies) <= MOST_STRATEGIES:
+        pairs += combinations(others, 2)
+    found = []
+    for first, second in pairs:
+        parts = under_test.of(first, second)
+        facts = differences(recipes[first], recipes[second], parts)
+        alike = strategies[first].chooser == strategies[second].chooser
+        searched = set() if alike else {*strategies[first].searched, *strategies[second].searched}
+        facts += _chosen_by_search(facts, searched, recipes[first], parts)
+        undeclared = [fact for fact in facts if not fact.declared]
+        apart = _budgets_apart(strategies[first], strategies[second], parts)
+        spelt = UnderTest((), dict.fromkeys((first, second), ALL_PARTS), requested).of(first, second)
+        wanted = [*(fact.parts for fact in undeclared), *([COMPARED["budget"]] if apart else [])]
+        found.append(
+            PlannedPair(
+                first,
+                second,
+                tuple(fact.subject for fact in facts if fact.declared and not _told_by_trainer(fact, facts)),
+                tuple(fact for fact in undeclared if searched.isdisjoint(fact.parts)),
+                tuple(fact for fact in undeclared if not searched.isdisjoint(fact.parts)),
+                apart,
+                tuple(dict.fromkeys(_best_part(own, {*spelt, *searched}) for own in wanted if own)),
+            )
+        )
+    return found
+
+
+def _best_part(parts: Sequence[str], differing: Collection[str]) -> str:
+    """Of the parts that may be declared for one subject, the one in which the request differs."""
+    return next((part for part in parts if part in differing), parts[0])
+
+
+def _told_by_trainer(fact: Fact, facts: Sequence[Fact]) -> bool:
+    return fact.subject == OWNED and any(one.subject == "trainer" for one in facts)
+
+
+def _chosen_by_search(
+    facts: Sequence[Fact], searched: set[str], recipe: Mapping[str, str], under_test: Sequence[str]
+) -> list[Fact]:
+    """What a search chooses for both, from the same values: it may choose differently for each."""
+    known = {fact.subject for fact in facts}
+    new = [one for one in SUBJECTS if one.name in recipe and one.name not in known and not searched.isdisjoint(one.parts)]
+    return [
+        Fact(subject=one.name, first="", second="", parts=list(one.parts), declared=is_declared(one.parts, under_test))
+        for one in new
+    ]
+
+
+def _budgets_apart(first: PlannedStrategy, second: PlannedStrategy, under_test: Sequence[str]) -> str:
+    """Why two strategies don't train on equally many examples, though that is not under test; empty where they do, or where
+    that is not known before the data are."""
+    one, other = _budget(first), _budget(second)
+    if one is None or other is None or one[0] != other[0] or is_declared(COMPARED["budget"], under_test):
+        return ""
+    return f"{spelt(one[1])} {one[0]} instead of {spelt(other[1])}" if one[1] != other[1] else ""
+
+
+def _budget(strategy: PlannedStrategy) -> tuple[str, float] | None:
+    """(`examples` or `epochs`, how many) of the training data, each example counted as often as it is seen; None where the
+    trainer decides that itself, or a search does."""
+    found = set[tuple[str, float]]()
+    for run in strategy.runs:
+        recipe = run.requested.recipe
+        steps, epochs, subset = (recipe.get(key) for key in ("max_steps", "epochs", "train_examples"))
+        if "steps" in run.trainer_owns:
+            return None
+        if steps is not None:
+            found.add(("examples", steps * recipe.get("batch_size", 1)))
+        elif epochs is not None:
+            found.add(("examples", epochs * subset) if subset else ("epochs", epochs))
+    return found.pop() if len(found) == 1 else None
