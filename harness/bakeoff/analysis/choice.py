@@ -35,14 +35,13 @@ def recommend(prepared: PreparedGroup, group: ComparisonGroup) -> Recommendation
     choice = Choice(prepared, group)
     found = choice.recommendation() if choice.best is not None else choice.nothing()
     figures, higher = group.figures, group.higher_is_better
-    return found.model_copy(update={"sentence": in_words(found, metric=group.metric, figures=figures, higher_is_better=higher)})
+    return in_words(found, metric=group.metric, figures=figures, higher_is_better=higher)
 
 
 def unscored(group: ComparisonGroup) -> Recommendation:
     """Of a group in which no run is scored on the reported split."""
     found = _nothing(group, f"no run is scored on {group.split}")
-    told = in_words(found, metric=group.metric, figures=group.figures, higher_is_better=group.higher_is_better)
-    return found.model_copy(update={"sentence": told})
+    return in_words(found, metric=group.metric, figures=group.figures, higher_is_better=group.higher_is_better)
 
 
 def _nothing(group: ComparisonGroup, why: str) -> Recommendation:

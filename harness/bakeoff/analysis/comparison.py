@@ -22,9 +22,10 @@ from bakeoff.analysis.flags.seeds import nothing_scored
 from bakeoff.analysis.flags.wording import Judged
 from bakeoff.analysis.looks import course_of, pairs_of, summary_of
 from bakeoff.analysis.machines import unlike_times
+from bakeoff.analysis.mistakes import by_label, hard_examples, label_names
 from bakeoff.analysis.outputs import Outputs, why_uncut
 from bakeoff.analysis.pareto import front_of
-from bakeoff.analysis.prepared_group import PreparedGroup, prepare
+from bakeoff.analysis.prepared_group import MOST_ROWS, PreparedGroup, prepare
 from bakeoff.analysis.recommendation import Recommendation, across_groups
 from bakeoff.analysis.results import Collapsed, Pair, Row
 from bakeoff.analysis.slices import slice_scores
@@ -35,6 +36,7 @@ from bakeoff.analysis.withholding import mark_of, slices_with_history, with_hist
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.predictions import outputs_of
 from bakeoff.records.provenance import BAKEOFF
 from bakeoff.statistics.best_of_n import expected_bests
 from bakeoff.statistics.calibration import agreement
@@ -104,6 +106,8 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     front = front_of(prepared.rankings[0], tested, terms, cost, looked_at=course.judged if course else None)
     to_baseline, all_pairs = (with_history(pairs, experiment, *words) for pairs in (to_baseline, all_pairs))
     split = prepared.learned.splits.get(prepared.split)
+    shown = [row.strategy for row in prepared.group.rows if prepared.has_learned(row.strategy)][:MOST_ROWS]
+    names = label_names(prepared.data.labels, outputs_of(prepared.data))
     group = prepared.group.model_copy(
         update={
             "examples": prepared.data.splits[prepared.split].examples,
@@ -128,6 +132,8 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             if split and prepared.metric and prepared.has_learned(baseline)
             else [],
             "calibration": calibration_of(prepared.learned),
+            "by_label": by_label(split, shown, names) if split else None,
+            "hard_examples": hard_examples(split, prepared.split, shown, names) if split else None,
             "imported": _imported(prepared),
             "notes": [*_notes(prepared), *timings.notes(prepared.experiment.commands("time"))],
         }

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from bakeoff.analysis.flags.catalogue import Severity
+from bakeoff.analysis.label_results import ByLabel, HardExamples
 from bakeoff.analysis.recommendation import Recommendation
 from bakeoff.analysis.results import Pair, Row, Score
 from bakeoff.analysis.summary.searches import Searched
@@ -202,6 +203,10 @@ class ComparisonGroup(Part):
     """Row -> why the seconds of its recorded runs are not comparable with the baseline's; nothing where they may be."""
     slices: list[SliceScore] = Field(default_factory=list)
     calibration: list[Calibration] = Field(default_factory=list)
+    by_label: ByLabel | None = None
+    """None where answers are no labels."""
+    hard_examples: HardExamples | None = None
+    """None where answers are no labels."""
     imported: list[ImportedRow] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     answer: str = ""

@@ -100,8 +100,15 @@ class Recommendation(Part):
     """None where nothing is inconclusive, and where too little is recorded to tell."""
     cautions: list[str] = Field(default_factory=list)
     """Sentences on what should make a reader doubt it."""
+    headline: str = ""
+    """What to take and why: the beginning of `sentence`."""
     sentence: str = ""
     """All of it in words."""
+
+    @property
+    def rest(self) -> str:
+        """What is ruled out, what is open and what would tell; empty where there is nothing."""
+        return self.sentence.removeprefix(self.headline).strip()
 
     @property
     def open(self) -> list[str]:
@@ -109,17 +116,18 @@ class Recommendation(Part):
         return [one.strategy for one in self.unsettled if one.why == "inconclusive"]
 
 
-def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_better: bool) -> str:
-    """The recommendation as a paragraph."""
+def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_better: bool) -> Recommendation:
+    """The recommendation with the sentences that tell it."""
     way = "highest" if higher_is_better else "lowest"
+    headline = " ".join(_head(found, metric, figures, way))
     parts = [
-        *_head(found, metric, figures, way),
+        headline,
         *_ruled_out(found, figures),
         *_open(found, figures),
         *_unsettled(found),
         *found.cautions,
     ]
-    return " ".join(parts)
+    return found.model_copy(update={"headline": headline, "sentence": " ".join(parts)})
 
 
 def _head(found: Recommendation, metric: str, figures: Figures, way: str) -> Iterator[str]:

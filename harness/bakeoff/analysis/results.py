@@ -96,6 +96,27 @@ class SeedNote(Part):
     note: str
 
 
+class KeptAt(Part):
+    """Where a run's model was kept."""
+
+    seed: int
+    folder: str
+    """As the experiment's folder was written."""
+
+
+class ByEpoch(Part):
+    """The scores of one run while it trained: at the end of each epoch, and of training."""
+
+    seed: int
+    split: str
+    scores: list[float]
+    """By the primary metric; of many the last ones."""
+    first: int
+    """Which evaluation the first score is of, from 1."""
+    chosen: int
+    """The evaluation whose state the run was scored at."""
+
+
 class Unscored(Part):
     """Runs to whose answers on a split a metric gave no score."""
 
@@ -129,6 +150,9 @@ class Row(Part):
     """Earlier tries at its runs, which failed, of all seeds."""
     unkept: list[SeedNote]
     """Why models that were to be kept are not."""
+    kept: list[KeptAt] = Field(default_factory=list)
+    by_epoch: list[ByEpoch] = Field(default_factory=list)
+    """Of runs that were evaluated more than once."""
     process_notes: list[SeedNote]
     """How processes failed after their record was whole."""
     missing: list[int]

@@ -88,10 +88,14 @@ def cuts(outputs: SplitOutputs, label_names: Sequence[str] = ()) -> Iterator[Cut
 
 
 def _by_label(labels: NDArray[Any], names: Sequence[str]) -> list[Cut]:
-    names = names[:NAMED_LABELS]
     shown = sorted(_frequent(Counter(labels.tolist())))
-    members = {names[label] if 0 <= label < len(names) else f"label number {label}": labels == label for label in shown}
+    members = {label_name(label, names): labels == label for label in shown}
     return [Cut(BY_LABEL, _with_other(members, len(labels)))]
+
+
+def label_name(label: int, names: Sequence[str]) -> str:
+    """The name of the label with this number, as far as a record names it."""
+    return names[label] if 0 <= label < len(names[:NAMED_LABELS]) else f"label number {label}"
 
 
 def _by_length(tokens: NDArray[Any]) -> Cut:
@@ -137,7 +141,7 @@ def _rows(
 ) -> Iterator[tuple[SliceScore, PairwiseComparison | None]]:
     inside = cut.members[value]
     part = outputs.part(inside)
-    scores = {} if why_silent(metric, part.labels) else {name: _score(part.measured(metric, name)) for name in strategies}
+    scores = {} if why_silent(metric, part.labels) else {name: mean_score(part.measured(metric, name)) for name in strategies}
     enough = [name for name, seeds in part.seeds.items() if len(seeds) >= LEAST_SEEDS and part.labels.size >= FEWEST]
     tested = [name for name in (*strategies, baseline) if name in enough and part.measured(metric, name).terms is not None]
     sides = {name: side_of(part, metric, name, 0, unit=metric.unit) for name in tested}
@@ -158,8 +162,8 @@ def _rows(
         yield row, measures.compare(name, baseline) if math.isfinite(apart) and {name, baseline} <= sides.keys() else None
 
 
-def _score(measured: Measured) -> float:
-    """Mean over seeds."""
+def mean_score(measured: Measured) -> float:
+    """Mean over seeds; 0 of a run for which a ratio's denominator is 0."""
     if measured.terms is None:
         score = or_nan(measured.metric.score)
         return float(np.mean([score(run, measured.labels) for run in measured.answers]))

@@ -17,6 +17,7 @@ from bakeoff.text.values import command
 from bakeoff.text.words import shown_path
 
 if TYPE_CHECKING:
+    from bakeoff.analysis.findings import Comparison
     from bakeoff.records.experiment import Experiment
 
 
@@ -67,6 +68,13 @@ def print_markdown(page: str) -> None:
     from bakeoff.report.text.terminal import fitted
 
     print_result(*(fitted(page, terminal_width()) if sys.stdout.isatty() else page).removesuffix("\n").split("\n"))
+
+
+def print_brief(comparison: Comparison, *more: str) -> None:
+    """Prints a comparison on one screen. more: lines at its end."""
+    from bakeoff.report.text.brief import write_brief
+
+    print_result(*write_brief(comparison, terminal_width(), more=more))
 
 
 def terminal_width() -> int:

@@ -8,20 +8,20 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
-from bakeoff.cli.inputs import note_troubles
-from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, json_option
-from bakeoff.cli.output import print_json, print_note, print_result, terminal_width, write_files
+from bakeoff.cli.inputs import find_paths, note_troubles
+from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, data_option, json_option
+from bakeoff.cli.output import print_brief, print_json, print_note, write_files
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.store import Store
-from bakeoff.report.page.html import write_html
+from bakeoff.report.page.html import Texts, write_html
 from bakeoff.report.page.views import Steps
 from bakeoff.report.text.csv_json import write_json
 from bakeoff.report.text.hub_cards import eval_results, is_ours, model_index
 from bakeoff.report.text.latex import write_tex
-from bakeoff.report.text.terminal import wrapped
 from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path
 
@@ -37,8 +37,23 @@ WARNED = 4
 @click.option("--into", metavar="DIR", type=PATH, help="Folder for the report (default: DIR, if there is only one).")
 @click.option("--strict", is_flag=True, help=f"Exit with code {WARNED} if a warning is raised or nothing can be compared.")
 @click.option("--allow", metavar="NAME", multiple=True, help="A warning that --strict ignores (can be repeated).")
+@click.option(
+    "--with-texts",
+    is_flag=True,
+    help="Show on the page the texts of examples that strategies get wrong, read from the data on this machine. Whoever gets "
+    "the page can read them; no record holds any.",
+)
+@data_option
 @json_option
-def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tuple[str, ...], as_json: bool) -> int:
+def report(
+    folders: tuple[Path, ...],
+    into: Path | None,
+    strict: bool,
+    allow: tuple[str, ...],
+    with_texts: bool,
+    data: Path | None,
+    as_json: bool,
+) -> int:
     """Compare the experiments in DIR... and write the leaderboard.
 
     Writes report.html (all figures, offline), table.md, table.csv, table.tex, and model-index.yaml and .eval_results/ for the
@@ -57,7 +72,7 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
         if name not in CATALOGUE:
             raise no_such_warning(name)
     reading = read(folders)
-    written = files_of(reading)
+    written = files_of(reading, example_texts(reading, data) if with_texts else {})
     note_troubles(reading.experiment)
     Tree(target).require_no_link(target / RESULTS_FOLDER)  # before anything is written
     save(reading, target)
@@ -66,7 +81,8 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     if as_json:
         print_json(write_json(reading.comparison))
     else:
-        print_result(*summary(reading, target, [*written, PAGE_FILE, CSV_FILE]))
+        files = ", ".join(named([*written, PAGE_FILE, CSV_FILE]))
+        print_brief(reading.comparison, f"written to {escaped(target)}: {files}")
     raised = dict.fromkeys(warning.name for warning in reading.comparison.warnings if warning.name not in allow)
     found = [f"{', '.join(raised)} raised"] if raised else []
     found += [] if reading.comparison.groups else ["nothing could be compared"]
@@ -76,11 +92,31 @@ def report(folders: tuple[Path, ...], into: Path | None, strict: bool, allow: tu
     return 0
 
 
-def files_of(reading: Reading) -> dict[str, str]:
-    """Path within the report's folder -> content, for all files but table.md and table.csv."""
+def example_texts(reading: Reading, data: Path | None) -> Texts:
+    """The texts of the examples that the page lists. Raises DataError where the data are not here, or not the same."""
+    from bakeoff.training.preview import chosen, texts_of
+
+    found = {}
+    for group in reading.comparison.groups:
+        hard, facts = group.hard_examples, group.data
+        if hard is None or facts is None:
+            continue
+        ids = {one.id for examples in (hard.examples, *(own.examples for own in hard.only)) for one in examples}
+        runs = {run.id for run in reading.experiment.declared.runs if (run.task, run.model) == (group.task, group.model)}
+        record = next(record for record in reading.experiment.records if record.id in runs)
+        origin, folder = record.requested.task, Path(reading.experiment.record_folder(record.id)).parents[1]
+        task = chosen(load_registry(), "task", origin.name, origin.options, "the record's task")
+        paths = find_paths(data, folder / reading.experiment.declared.spec_file)
+        found[group.task] = texts_of(task, paths, hard.split, ids, facts.splits[hard.split].fingerprint)
+    return found
+
+
+def files_of(reading: Reading, texts: Texts | None = None) -> dict[str, str]:
+    """Path within the report's folder -> content, for all files but table.md and table.csv. texts: as `write_html` takes
+    them."""
     experiment, comparison = reading.experiment, reading.comparison
     return {
-        HTML_FILE: write_html(comparison, experiment.records, losses_of(experiment)),
+        HTML_FILE: write_html(comparison, experiment.records, losses_of(experiment), texts=texts),
         TEX_FILE: write_tex(comparison),
         MODEL_INDEX_FILE: model_index(comparison),
         **{f"{RESULTS_FOLDER}/{name}": text for name, text in eval_results(comparison).items()},
@@ -112,21 +148,6 @@ def remove_outdated(target: Path, written: Mapping[str, str]) -> None:
                 tree.remove(path)
         except OSError as error:
             raise StoreError(f"{shown_path(path)} is out of date and cannot be removed: {error.strerror}") from None
-
-
-def summary(reading: Reading, target: Path, written: Sequence[str]) -> list[str]:
-    """The answer, the warnings, and what was written, in lines as wide as the terminal."""
-    comparison, width = reading.comparison, terminal_width()
-    answers = [comparison.answer]
-    if len(comparison.groups) > 1:
-        answers = [f"{group.title}: {group.answer}" for group in comparison.groups]
-    lines = [line for text in (comparison.question, *answers) if text for line in wrapped(escaped(text), width)]
-    lines.append("")
-    for warning in comparison.warnings:
-        where = f"{warning.group}: " if warning.group and len(comparison.groups) > 1 else ""
-        lines += wrapped(f"{warning.name} ({warning.severity}): {escaped(where + warning.what)}", width, indent="  ")
-    lines += [""] if comparison.warnings else []
-    return lines + wrapped(f"written to {escaped(target)}: {', '.join(named(written))}", width, indent="  ")
 
 
 def named(written: Sequence[str]) -> list[str]:

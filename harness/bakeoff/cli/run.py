@@ -10,15 +10,14 @@ import click
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.inputs import find_paths, open_experiment, require_text
 from bakeoff.cli.options import data_option, device_option, into_option, spec_argument, threads_option
-from bakeoff.cli.output import print_damage, print_note, print_result
+from bakeoff.cli.output import print_brief, print_damage, print_note, print_result
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
-from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save
+from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, where_all_is
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.records.store import Store
-from bakeoff.report.text.table_md import write_page
 from bakeoff.runner.experiment import Outcome, run_experiment
 from bakeoff.runner.settings import Policy, Settings
 from bakeoff.text.numbers import count, in_seconds
@@ -100,8 +99,9 @@ def run(
     failed = max(sum(len(row.failed) for row in rows), failed_now)  # beside a good record, one that failed has no row
     unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
     save(reading, store.folder)
-    print_result(summary(outcome, failed, unkept), "", *write_page(reading.comparison).split("\n"))
-    print_result(f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}")
+    print_result(summary(outcome, failed, unkept), "")
+    written = f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}"
+    print_brief(reading.comparison, where_all_is(store.folder), written)
     return 1 if failed or unkept or outcome.undecided else 0
 
 

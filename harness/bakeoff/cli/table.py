@@ -13,7 +13,7 @@ from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
 from bakeoff.cli.inputs import note_changes, note_troubles
 from bakeoff.cli.options import EXPERIMENT_FOLDER, folder_argument, json_option
-from bakeoff.cli.output import print_json, print_markdown, print_note, write_files
+from bakeoff.cli.output import print_brief, print_json, print_markdown, print_note, write_files
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
@@ -22,6 +22,8 @@ from bakeoff.records.store import Store
 from bakeoff.report.beside import set_beside, write_beside
 from bakeoff.report.text.csv_json import write_csv, write_json
 from bakeoff.report.text.table_md import write_page
+from bakeoff.text.values import command
+from bakeoff.text.words import shown_path
 
 PAGE_FILE, CSV_FILE = "table.md", "table.csv"
 
@@ -29,9 +31,10 @@ PAGE_FILE, CSV_FILE = "table.md", "table.csv"
 @click.command()
 @folder_argument
 @click.option("--beside", "other", metavar="OTHER", type=EXPERIMENT_FOLDER, help="Another experiment with the same runs.")
+@click.option("--all", "everything", is_flag=True, help="Show all that table.md has, not only what fits on one screen.")
 @json_option
-def table(folder: Path, other: Path | None, as_json: bool) -> None:
-    """Show the results of the experiment in DIR as a table of strategies, and write DIR/table.md and DIR/table.csv.
+def table(folder: Path, other: Path | None, everything: bool, as_json: bool) -> None:
+    """Show the results of the experiment in DIR on one screen, and write DIR/table.md and DIR/table.csv, which have them all.
 
     With --beside, instead show each run next to the same run of the experiment in OTHER, and write nothing.
     """
@@ -43,8 +46,10 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
         finally:  # the table is shown even if its folder cannot be written
             if as_json:
                 print_json(write_json(reading.comparison))
-            else:
+            elif everything:
                 print_markdown(write_page(reading.comparison))
+            else:
+                print_brief(reading.comparison, where_all_is(folder))
         return
     here, there = Store(folder), Store(other)
     beside = set_beside(read_side(here), read_side(there), controls=[*here.controls()[0], *there.controls()[0]])
@@ -52,6 +57,12 @@ def table(folder: Path, other: Path | None, as_json: bool) -> None:
         print_json(beside.model_dump_json(indent=1, ensure_ascii=True))
     else:
         print_markdown(write_beside(beside, here=str(folder), there=str(other)))
+
+
+def where_all_is(folder: Path) -> str:
+    """A line that says where the rest of a brief comparison stands."""
+    everything, page = command("table", folder, "--all"), command("report", folder)
+    return f"All of it: `{everything}`, {shown_path(folder / PAGE_FILE)}; a page: `{page}`"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bakeoff.analysis.findings import ComparisonGroup, Ratio
+from bakeoff.analysis.findings import ComparisonGroup, CostAxis, Ratio
+from bakeoff.analysis.recommendation import Recommendation
 from bakeoff.analysis.results import Pair, Row, Score, Spread
 from bakeoff.contracts.unit import Figures
 from bakeoff.text.numbers import DASH, ratio, with_decimals
@@ -40,6 +41,28 @@ def ratio_cell(found: Ratio | None) -> str:
         return DASH
     shown = ratio(found.ratio, found.low, found.high)
     return shown if found.comparable else f"({shown})"
+
+
+def shown_cost(group: ComparisonGroup, recommended: Recommendation | None) -> CostAxis | None:
+    """The cost beside each score: the one that the recommendation is made by, else that which quality is set against."""
+    if recommended is None or recommended.measure != "train_seconds":
+        return group.cost_axis
+    aside = group.times_differ
+    amounts = {
+        row.strategy: (row.train_seconds.mean, None, None)
+        for row in group.rows
+        if row.train_seconds and not aside[row.strategy]
+    }
+    return CostAxis(quantity="train_seconds", title="train seconds of a run", amounts=dict(amounts))
+
+
+def amount_cell(strategy: str, group: ComparisonGroup, cost: CostAxis) -> str:
+    """What a strategy costs, and how many times what the baseline does: `23.5 (× 0.69)`."""
+    if strategy not in cost.amounts:
+        return DASH
+    amount, baseline = cost.amounts[strategy][0], cost.amounts.get(group.baseline, (0.0, None, None))[0]
+    shown = with_decimals(amount, 0) if amount.is_integer() else seconds(amount)
+    return shown if strategy == group.baseline or not baseline else f"{shown} ({ratio(amount / baseline)})"
 
 
 def all_runs(pair: Pair) -> str:

@@ -17,12 +17,26 @@ def owned(row: Row) -> list[str]:
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
-def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
-    """Sentences on failed runs, models that were not kept, notes on runs, missing runs, times from other machines, what
-    trainers own, classifier heads, trainers' notes, and equal weights. commands: those that reproduce the experiment."""
+def urgent(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
+    """Sentences on runs that failed, models that were not kept, and runs that are missing. commands: those that reproduce the
+    experiment."""
     rows = group.rows
     if failures := "; ".join(_failures(row) for row in rows if row.failed):
         yield f"why runs failed: {failures}."
+    if unkept := "; ".join(_unkept(row) for row in rows if row.unkept):
+        yield f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} reruns these runs."
+    if not group.compared and any(row.missing for row in rows):  # else a warning says so
+        missing, declared = sum(len(row.missing) for row in rows), sum(len(row.needed) for row in rows)
+        which = "; ".join(f"{row.strategy} seed {seeds_spelt(row.missing)}" for row in rows if row.missing)
+        verb = "is" if missing == 1 else "are"
+        yield f"unfinished: {missing} of {declared} runs {verb} not recorded ({which}); {_run(commands)} goes on."
+
+
+def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
+    """The `urgent` ones, then repeated attempts, scores that are missing, notes on runs, times from other machines, what
+    trainers own, classifier heads, trainers' notes, and equal weights."""
+    rows = group.rows
+    yield from urgent(group, commands)
     if attempts := "; ".join(_attempts(row) for row in rows if row.attempts):
         failed = any(attempt.reason != "interrupted" for row in rows for attempt in row.attempts)
         ended = "the share of runs that failed counts how each ended, so repeating them until they succeed hides it"
@@ -33,21 +47,13 @@ def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
         for row in rows
         for unscored in row.unscored
     )
-    if unkept := "; ".join(_unkept(row) for row in rows if row.unkept):
-        yield f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} reruns these runs."
     for row in rows:
         for remark, seeds in grouped((found.note, found.seed) for found in row.process_notes).items():
             yield f"{row.strategy}, seed {seeds_spelt(seeds)}: {remark}"
-    if not group.compared and any(row.missing for row in rows):  # else a warning says so
-        missing, declared = sum(len(row.missing) for row in rows), sum(len(row.needed) for row in rows)
-        which = "; ".join(f"{row.strategy} seed {seeds_spelt(row.missing)}" for row in rows if row.missing)
-        verb = "is" if missing == 1 else "are"
-        yield f"unfinished: {missing} of {declared} runs {verb} not recorded ({which}); {_run(commands)} goes on."
     if elsewhere := "; ".join(f"{row.strategy}: {', '.join(row.elsewhere)}" for row in rows if row.elsewhere):
         yield f"environment: {elsewhere}. Times in parentheses are not comparable with the others."
-    for row in rows:
-        for mark in owned(row):
-            yield f"{mark}: {row.strategy}'s trainer does this its own way; it does not share it with the other rows."
+    for mark, names in grouped((mark, row.strategy) for row in rows for mark in owned(row)).items():
+        yield f"{mark}: decided by the trainer of {listed(names)} in its own way, and not shared with the other rows."
     yield from _heads(rows)
     for note, names in grouped((note, row.strategy) for row in rows for note in row.notes).items():
         yield f"{', '.join(names)}: {note}"

@@ -78,6 +78,12 @@ class Column:
     align: Literal["left", "right"] = "right"
 
 
+def padded(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
+    """The text with blanks up to so many columns of a terminal."""
+    blanks = " " * (width - cell_len(text))
+    return blanks + text if align == "right" else text + blanks
+
+
 def grid(columns: Sequence[Column]) -> list[str]:
     """The lines of a table, its columns aligned for a terminal."""
     lines = []
@@ -88,10 +94,7 @@ def grid(columns: Sequence[Column]) -> list[str]:
         for column, width in zip(columns, widths, strict=True)
     ]
     for row in ([column.title for column in columns], ruler, *rows):
-        cells = [
-            " " * (width - cell_len(cell)) + cell if column.align == "right" else cell + " " * (width - cell_len(cell))
-            for column, cell, width in zip(columns, row, widths, strict=True)
-        ]
+        cells = [padded(cell, width, column.align) for column, cell, width in zip(columns, row, widths, strict=True)]
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
@@ -123,4 +126,4 @@ def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:
     """Joins numbers with their suffixes (` ± sd`), padded to one width so that the numbers align."""
     width = max((cell_len(tail) for _, tail in cells), default=0)
-    return [head + tail + " " * (width - cell_len(tail)) for head, tail in cells]
+    return [head + padded(tail, width) for head, tail in cells]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +18,7 @@ from bakeoff.contracts.recipe import LONGEST_INPUT, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.contracts.unit import Unit
-from bakeoff.errors import BakeoffError, SpecError
+from bakeoff.errors import BakeoffError, DataError, SpecError
 from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
 from bakeoff.training.assembly import load
@@ -116,6 +116,18 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
         max_length=cut,
         examples=[_example(info, columns["train"], row) for row in range(min(examples, data.splits["train"].examples))],
     )
+
+
+def texts_of(task: Configured, places: Paths, split: str, ids: Collection[str], fingerprint: str) -> dict[str, dict[str, str]]:
+    """Id -> column -> text of these examples of the split. Raises DataError if data are not available, or their rows are not
+    those with this fingerprint."""
+    task.check_available(places)
+    loaded = load(task.registered.component, task.options_at(places), places)
+    columns = loaded.splits.get(split)
+    if columns is None or loaded.fingerprint(columns) != fingerprint:
+        raise DataError(f"{task.label}: the rows of {split} here are not those that the runs predicted, so no text is shown")
+    wanted = [row for row, name in enumerate(columns["id"]) if name in ids]
+    return {columns["id"][row]: {name: str(columns[name][row]) for name in loaded.info.text_columns} for row in wanted}
 
 
 # --- which task and model ------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ def test_a_table_that_cannot_be_saved_is_shown_all_the_same(folder: Path, call: 
     code, out, err = call("table", folder)
     assert code == 2
     assert tells(err, f"{folder / 'table.md'} ", os.strerror(errno.EISDIR))
-    assert out.startswith("# mrpc")
+    assert out.startswith("mrpc\n")
 
 
 def test_strict_fails_where_nothing_could_be_compared_and_the_damage_is_told(folder: Path, call: Call) -> None:
@@ -130,8 +130,9 @@ def test_of_several_groups_each_flag_says_which(tmp_path: Path, call: Call) -> N
     ]
     code, out, _ = call("report", *folders, "--into", tmp_path / "into")
     assert code == 0
-    warnings = [line for line in out.splitlines() if line.startswith("few-seeds ")]
-    assert [line.split()[2:5] for line in warnings] == [["one", "·", "minilm:"], ["two", "·", "minilm:"]]
+    (warning,) = [line for line in out.splitlines() if line.startswith("few-seeds ")]
+    assert warning.split()[2:5] == ["one", "·", "minilm:"]
+    assert tells(" ".join(out.split()), "", "Likewise in two ·")
 
 
 def test_lines_are_as_wide_as_the_terminal(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:

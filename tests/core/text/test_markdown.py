@@ -108,7 +108,7 @@ def pages_of(call: Call, place: Path, names: Sequence[str]) -> dict[str, list[To
     """What every verb that writes Markdown says of an experiment of such names, rendered."""
     here, there = (hostile_folder(place / side, Renamer(names)) for side in ("here", "there"))
     pages = {
-        "table": call("table", here)[1],
+        "table": call("table", here, "--all")[1],
         "beside": call("table", here, "--beside", there)[1],
         "gate": call("gate", here, "--against", there, "--summary", place / "summary.md")[1],
         "rescore": call("rescore", here, "--metric", "accuracy", "--slices", "--calibration")[1],

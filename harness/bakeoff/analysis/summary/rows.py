@@ -20,7 +20,7 @@ from bakeoff.analysis.recipes import (
     options_apart,
     side_by_side,
 )
-from bakeoff.analysis.results import Bounds, Failed, Row, Score, SeedNote, Spread, Unscored
+from bakeoff.analysis.results import Bounds, ByEpoch, Failed, KeptAt, Row, Score, SeedNote, Spread, Unscored
 from bakeoff.analysis.summary.compute import work_of
 from bakeoff.analysis.summary.searches import searched
 from bakeoff.analysis.under_test import under_test_of
@@ -28,7 +28,7 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.separation import taken_for_same
-from bakeoff.records.schema import ComponentOrigin, Data, Environment, Record
+from bakeoff.records.schema import MODEL_FOLDER, ComponentOrigin, Data, Environment, Record
 from bakeoff.text.values import grouped, options_in_words
 
 UNBOUNDED = Bounds()
@@ -205,6 +205,12 @@ def _row(
             for record in records
             if record.kept is not None and record.kept.reason is not None
         ],
+        kept=[
+            KeptAt(seed=record.requested.seed, folder=(experiment.record_folder(record.id) / MODEL_FOLDER).as_posix())
+            for record in succeeded
+            if record.kept is not None and record.kept.reason is None
+        ],
+        by_epoch=by_epoch_of(succeeded),
         process_notes=[SeedNote(seed=record.requested.seed, note=note) for record in records for note in record.process_notes],
         missing=[seed for seed in asked_for(layout.seeds[name], recorded, experiment.declared.looks) if seed not in recorded],
         owns=sorted({what for record in records for what in record.trainer_owns}),
@@ -223,6 +229,21 @@ def _row(
         final_sha256={record.requested.seed: record.weights.final_sha256 for record in succeeded if record.weights},
         work=work_of(succeeded, experiment.controls),
     )
+
+
+def by_epoch_of(records: Sequence[Record]) -> list[ByEpoch]:
+    """Of runs that were evaluated more than once."""
+    return [
+        ByEpoch(
+            seed=record.requested.seed,
+            split=found.split,
+            scores=found.scores,
+            first=found.evaluations - len(found.scores) + 1,
+            chosen=found.chosen_epoch,
+        )
+        for record in records
+        if (found := record.selection) is not None and found.evaluations > 1
+    ]
 
 
 def asked_for(seeds: Sequence[int], recorded: Collection[int], looks: Sequence[int]) -> Sequence[int]:

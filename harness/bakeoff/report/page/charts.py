@@ -64,7 +64,9 @@ def quality_against_cost(
     for place in places:
         left, middle, right = (x.place(max(value, x.low)) for value in place.x)
         bottom, centre, top = (height - y.place(value) for value in place.y)
-        size = f'x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}"'
+        wide = max(right - left, 1.4)  # a box without width is not drawn
+        left = min(left, middle - wide / 2)
+        size = f'x="{left:.1f}" y="{top:.1f}" width="{wide:.1f}" height="{bottom - top:.1f}"'
         boxes.append(f'<rect class="box {place.kind}" {size}/>')
         dots.append(f'<circle class="dot {place.kind}" cx="{middle:.1f}" cy="{centre:.1f}" r="4.2"/>')
     return framed([*boxes, *dots, *_names(places, x, y)], x, y, height, titles=titles)
@@ -178,3 +180,36 @@ def learning_curves(curves: Sequence[Curve], behind: Sequence[Curve], everything
         points = "L".join(f"{x.place(step):.1f},{down:.1f}" for step, down in zip(line.steps, heights, strict=True))
         parts.append(f'<path class="curve {kind}" d="M{points}"/>')
     return framed(parts, x, y, y.width, ticks=3)
+
+
+# --- scores while training -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class EpochCurve:
+    """One run's scores, as they are shown, at one evaluation after the other."""
+
+    seed: int
+    first: int
+    """Which evaluation the first score is of, from 1."""
+    scores: Sequence[float]
+    chosen: int
+
+    @property
+    def places(self) -> range:
+        return range(self.first, self.first + len(self.scores))
+
+
+def epoch_curves(curves: Sequence[EpochCurve], everything: Sequence[EpochCurve], *, ends: Ends = (None, None)) -> Markup:
+    """One line per seed, with a dot at the evaluation that was chosen. All panels share the scales of `everything`."""
+    last = max(line.places[-1] for line in everything)
+    x = Axis(min(line.first for line in everything) - 0.2, last + 0.2, 215, 0)
+    y = axis_over([score for line in everything for score in line.scores], pad=0.08, ends=ends, width=120, inset=0)
+    parts = []
+    for line in curves:
+        heights = [y.width - y.place(score) for score in line.scores]
+        points = {place: f"{x.place(place):.1f},{down:.1f}" for place, down in zip(line.places, heights, strict=True)}
+        parts.append(f'<path class="curve" d="M{"L".join(points.values())}"/>')
+        if line.chosen in points:
+            parts.append(f'<path class="run" d="M{points[line.chosen]}h0"/>')
+    return framed(parts, x, y, y.width, ticks=min(4, max(2, last)))

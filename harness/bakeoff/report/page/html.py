@@ -27,7 +27,9 @@ from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentence
 from bakeoff.report.notes import sentences
 from bakeoff.report.page import differences, drawing, views
 from bakeoff.report.page import leaderboard as ranks
+from bakeoff.report.page.mistakes import labels_of
 from bakeoff.report.text.across import TITLES, across
+from bakeoff.report.verdict_words import verdict_words, why_stricter
 from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
 from bakeoff.text.values import grouped, seeds_spelt, spelt
@@ -39,7 +41,7 @@ MOST_RECORDS = 1000
 
 WRITERS: tuple[Callable[..., Any], ...] = (
     *(numbers.mebibytes, numbers.p_value, numbers.per_cent, numbers.significant, numbers.with_decimals),
-    *(cells.rank, cells.ratio_cell, cells.seconds, cells.time_cell, cells.timed_cells, cells.cost_titles),
+    *(cells.amount_cell, cells.rank, cells.ratio_cell, cells.seconds, cells.time_cell, cells.timed_cells, cells.cost_titles),
     *(drawing.interval, drawing.scale_line, level_cell, look_cell),
     *(differences.detectable, differences.other_tests, ranks.unlearned_note, ranks.warning_of, views.best_of),
     *(search_cells, search_titles, tuning_cost),
@@ -47,8 +49,19 @@ WRITERS: tuple[Callable[..., Any], ...] = (
 """Functions that templates call."""
 
 
-def write_html(comparison: Comparison, records: Sequence[Record], steps: Callable[[str], views.Steps | None]) -> str:
-    """The text of `report.html`. steps: run id -> step numbers and losses, None where there are none."""
+Texts = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Task -> id of an example -> column -> text."""
+
+
+def write_html(
+    comparison: Comparison,
+    records: Sequence[Record],
+    steps: Callable[[str], views.Steps | None],
+    *,
+    texts: Texts | None = None,
+) -> str:
+    """The text of `report.html`. steps: run id -> step numbers and losses, None where there are none. texts: of the examples
+    that are listed, where they are wanted."""
     jinja = _environment()
     rows_only = len(records) > MOST_RECORDS
     successful = _successful(comparison.declared, records)
@@ -60,6 +73,7 @@ def write_html(comparison: Comparison, records: Sequence[Record], steps: Callabl
     points = max(10, min(views.MOST_POINTS, views.ALL_POINTS // max(lines, 1)))
     sections = [
         _section(comparison, group, f"group-{number}", None if rows_only else successful, steps, points)
+        | {"texts": (texts or {}).get(group.task, {})}
         for number, group in enumerate(comparison.groups, 1)
     ]
     by_id = {record.id: record for record in records}
@@ -145,15 +159,18 @@ def _section(
     drawn, aside = differences.drawn_rows(group), group.times_differ
     timed = [row for row in drawn if row.train_seconds]
     work = {row.strategy: row.work for row in timed}
+    warnings = {
+        f"warning-{number}": warning
+        for number, warning in enumerate(comparison.warnings, 1)
+        if warning.group in ("", group.title)
+    }
     return {
         "group": group,
         "slug": slug,
-        "warnings": {
-            f"warning-{number}": warning
-            for number, warning in enumerate(comparison.warnings, 1)
-            if warning.group in ("", group.title)
-        },
+        "warnings": warnings,
+        "mind": {place: warning for place, warning in warnings.items() if warning.severity != "note"},
         "drawn": drawn,
+        "drawn_names": {row.strategy for row in drawn},
         "leaderboard": ranks.leaderboard(group),
         "forest": differences.forest(group),
         "matrix": differences.matrix(group),
@@ -163,6 +180,11 @@ def _section(
         "work_legend": legend(work),
         "curves": None if successful is None else views.curves(group, runs, steps, points),
         "seeds": None if successful is None else views.seeds(group),
+        "epochs": views.epochs(group),
+        "labels": labels_of(group),
+        "words": verdict_words([group]),
+        "stricter": why_stricter(group, comparison.recommended(group)),
+        "cost": cells.shown_cost(group, comparison.recommended(group)),
         "slices": differences.slices(group),
         "recipes": views.recipes(group),
         "caption": [(label, ", ".join(parts)) for label, parts in caption(group)],

@@ -12,7 +12,19 @@ from numpy.typing import NDArray
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Row, Score
 from bakeoff.records.schema import Record
-from bakeoff.report.page.charts import Curve, Dots, Kind, Place, Range, curve, every_seed, learning_curves, quality_against_cost
+from bakeoff.report.page.charts import (
+    Curve,
+    Dots,
+    EpochCurve,
+    Kind,
+    Place,
+    Range,
+    curve,
+    epoch_curves,
+    every_seed,
+    learning_curves,
+    quality_against_cost,
+)
 from bakeoff.report.page.differences import drawn_rows
 from bakeoff.report.page.drawing import LETTER, axis_over
 from bakeoff.text.numbers import DASH
@@ -92,6 +104,39 @@ def curves(
         for name, lines in found.items()
     ]
     return Curves(panels, len(names) - len(first), group.baseline if behind and len(found) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """The scores of runs while they trained."""
+
+    split: str
+    panels: list[tuple[str, Markup, list[EpochCurve]]]
+    """(strategy, drawing, the lines in it)."""
+    evaluations: list[int]
+    """The columns of the table."""
+    left_out: int
+
+
+def epochs(group: ComparisonGroup) -> Epochs | None:
+    """None where no run was evaluated more than once."""
+    scale, rows = group.unit.scale, [row for row in group.ranked if row.by_epoch]
+    found = {
+        row.strategy: [
+            EpochCurve(one.seed, one.first, [scale * score for score in one.scores], one.chosen) for one in row.by_epoch
+        ]
+        for row in rows[:MOST_CURVES]
+    }
+    if not found:
+        return None
+    everything = [line for lines in found.values() for line in lines]
+    places = sorted({place for line in everything for place in line.places})
+    return Epochs(
+        rows[0].by_epoch[0].split,
+        [(name, epoch_curves(lines, everything, ends=group.score_ends), lines) for name, lines in found.items()],
+        places,
+        len(rows) - len(found),
+    )
 
 
 @dataclass(frozen=True)

@@ -69,6 +69,18 @@
     filter();
   }
 
+  // A link into closed details opens them.
+  const reveal = () => {
+    const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    for (let one = target?.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+    target?.scrollIntoView();
+  };
+  addEventListener("hashchange", reveal);
+  for (const link of document.querySelectorAll('a[href^="#"]')) {
+    link.addEventListener("click", () => { if (link.hash === location.hash) reveal(); });
+  }
+  if (location.hash) reveal();
+
   // Paper has no details to open.
   let closed = [];
   addEventListener("beforeprint", () => {

@@ -1,0 +1,46 @@
+"""What each verdict means, for a reader who has never read a p-value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bakeoff.analysis.findings import ComparisonGroup
+from bakeoff.analysis.recommendation import Recommendation
+
+ORDER = ("better", "worse", "equivalent", "identical", "inconclusive", "futile", "open", "confounded", "withheld")
+
+NOT_LUCK = "shown: luck with seeds and test examples would seldom make such a difference"
+
+
+def verdict_words(groups: Iterable[ComparisonGroup]) -> dict[str, str]:
+    """Verdict on a difference to a baseline, of those that these groups have -> what it means."""
+    found = {pair.verdict: group for group in groups for pair in group.to_baseline}
+    return {verdict: _words(verdict, found[verdict]) for verdict in ORDER if verdict in found}
+
+
+def _words(verdict: str, group: ComparisonGroup) -> str:
+    margin = "the margin" if group.margin is None else f"the margin of {group.figures.as_declared(group.margin)}"
+    return {
+        "better": NOT_LUCK,
+        "worse": NOT_LUCK,
+        "equivalent": f"as good: shown to differ by less than {margin}",
+        "identical": "every prediction is the same",
+        "inconclusive": "not known: these runs can't tell which is better, nor that the two are as good as each other",
+        "futile": "not known, and the seeds that are still planned would hardly tell",
+        "open": "not known yet: more seeds are planned",
+        "confounded": "not known why: something that is not under test differs too, so the difference has no clear cause",
+        "withheld": "no claim: seeds or looks were changed when results were known",
+    }[verdict]
+
+
+def why_stricter(group: ComparisonGroup, recommended: Recommendation | None) -> str:
+    """Why a strategy is open although its verdict is equivalent, in a sentence; empty where there is none such."""
+    if recommended is None or recommended.best is None:
+        return ""
+    sides = [{pair.first, pair.second} for pair in group.to_baseline if pair.verdict == "equivalent"]
+    if not any({recommended.best, name} in sides for name in recommended.open):
+        return ""
+    return (
+        f"The recommendation asks for more than these verdicts: {recommended.best} was picked as the best by these very "
+        "results, so that others must be shown as good over all pairs."
+    )
