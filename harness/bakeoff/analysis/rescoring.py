@@ -29,9 +29,10 @@ from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.kinds import kind_named
 from bakeoff.records.experiment import Experiment, left_out
 from bakeoff.records.load.separation import taken_for_same
+from bakeoff.records.run_names import run_name, runs_in_words
 from bakeoff.records.schema import Data
 from bakeoff.records.silent_metrics import why_silent
-from bakeoff.text.values import listed, seeds_spelt, shell_word
+from bakeoff.text.values import listed, shell_word
 from bakeoff.text.words import did_you_mean, quoted
 
 
@@ -123,7 +124,7 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
         raise BakeoffError(f"split {quoted(split)} has no labels: its examples are predicted and kept, and can't be scored")
     found = [_rescored(experiment, layout, metric, split, data, outputs) for metric in metrics]
     if collapsed:
-        told = listed([f"{row} (seed {seeds_spelt(seeds)})" for row, seeds in collapsed.items()])
+        told = listed([runs_in_words(row, seeds) for row, seeds in collapsed.items()])
         found[0].notes.append(f"left out, but where no other run of the row is there, since they collapsed: {told}")
     if unknown_facts := taken_for_same([chain.from_iterable(layout.succeeded.values())]):  # said once, however many classes
         found[0].notes.append(f"taken for the same: {unknown_facts}")
@@ -166,7 +167,7 @@ def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str
 
 
 def _misread(outputs: Outputs) -> list[str]:
-    return [f"{found.strategy}, seed {found.seed}, is left out: {found.sentence}" for found in outputs.misread]
+    return [f"{run_name(found.strategy, found.seed)} is left out: {found.sentence}" for found in outputs.misread]
 
 
 def _of_class_each(metric: Metric) -> bool:

@@ -47,4 +47,12 @@ threads_option = click.option(
     type=click.IntRange(1, 1024),
     help="CPU threads of each run (default: all usable cores, shared by the runs that train at the same time).",
 )
+only_option = click.option(
+    "--only",
+    metavar="RUNS",
+    multiple=True,
+    help="Only these of the declared runs: a run's id, STRATEGY, STRATEGY:SEED or :SEED, each perhaps with @TASK, @MODEL or "
+    "@TASK,MODEL (can be repeated). What a search must try first for them is made too; of declared looks only what they "
+    "need next.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers in full precision.")

@@ -58,7 +58,7 @@ def parity(
     document, plan = open_experiment(spec)
     settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads())
     pair = choose_pair(plan, strategies, seed)
-    require_available(document, plan, settings.paths)
+    require_available(document, plan, settings.paths, pair)
     verdict = compare(*(trace(run, steps, settings) for run in pair))
     if as_json:
         print_json(verdict.model_dump_json(indent=1, ensure_ascii=True))

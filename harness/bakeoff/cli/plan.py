@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
 
 from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
-from bakeoff.cli.options import data_option, into_option, json_option, spec_argument
+from bakeoff.cli.options import data_option, into_option, json_option, only_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
+from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
 from bakeoff.runner.availability import look_for_files
 from bakeoff.text.numbers import count, duration
@@ -34,15 +36,19 @@ from bakeoff.text.words import escaped
     help="Instead, tell how many seeds are needed to detect a difference this large from the baseline: in points, or in the "
     "unit of the primary metric.",
 )
+@only_option
 @json_option
-def plan(spec: Path, into: Path | None, data: Path | None, difference: float | None, as_json: bool) -> None:
-    """List every run of the experiment file SPEC: its id, its state, its expected time.
+def plan(
+    spec: Path, into: Path | None, data: Path | None, difference: float | None, only: tuple[str, ...], as_json: bool
+) -> None:
+    """List every run of the experiment file SPEC: its name and id, its state, its expected time.
 
     Times are estimated from recorded runs that differ only in the seed, on a machine of the same kind: those in this folder,
     else those in the folders beside it. --resolve estimates the spread over seeds and examples from the same runs, and uses
     typical values where there are none. Data and models that are not here are named, and keep nothing from being listed.
     """
     document, plan = open_experiment(spec)
+    plan = select(plan, only)
     store = Store(into or spec.parent)
     plan = settled(plan, store.find)
     changes, notes = find_changes(plan, store, spec, data, into)
@@ -50,6 +56,8 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
     notes += [*(f"not here: {problem}" for problem in look.problems), *look.unseen]
     outlooks = with_looks(plan, store, survey(plan, store, changes.files))
     if difference is not None:
+        if only:
+            raise click.UsageError("--resolve is about all runs: it takes no --only")
         if not math.isfinite(difference):  # NaN lies in every range
             raise click.BadParameter("must be a number", param_hint="--resolve")
         if plan.waiting:
@@ -70,13 +78,15 @@ def plan(spec: Path, into: Path | None, data: Path | None, difference: float | N
         about = {"comparisons": comparisons(plan), "notes": notes}
         print_json(json.dumps(as_data(plan, outlooks, left(outlooks)) | about, indent=1))
         return
-    retry = same_experiment("run", spec, into, data, "--retry", "failed")
+    same = [word for text in only for word in ("--only", text)]
+    retry = same_experiment("run", spec, into, data, *same, "--retry", "failed")
     lines = [*summary(outlooks, left(outlooks), retry), *look_lines(plan, outlooks)]
     from bakeoff.cli.chances import chance_lines
     from bakeoff.cli.comparisons import comparison_lines
 
-    chances = chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount))
-    lines = [*comparison_lines(plan), *chances, *lines, *search_lines(plan), *note_lines(plan)]
+    again = partial(same_experiment, "plan", spec, into, data, "--resolve")
+    about = [] if only else [*comparison_lines(plan), *chance_lines(plan, again)]
+    lines = [*about, *lines, *search_lines(plan), *note_lines(plan)]
     print_result(*table(outlooks), "", *notes, *lines)
 
 
@@ -88,6 +98,7 @@ def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object
             "model": outlook.run.model.label,
             "strategy": outlook.run.strategy.name,
             "seed": outlook.run.seed,
+            "name": outlook.run.title,
             "trial": dict(outlook.run.tried) or None,
             "state": outlook.state,
             "seconds": outlook.seconds,
@@ -168,8 +179,7 @@ def search_lines(plan: Plan) -> list[str]:
 
 def table(outlooks: list[Outlook]) -> list[str]:
     """The runs as a table. Time: what a run took; with `about`, an estimate."""
-    trials = any(outlook.run.tried for outlook in outlooks)
-    rows = [["id", "task", "model", "strategy", "seed", *(["trial"] if trials else []), "state", "time"]]
+    rows = [["run", "id", "state", "time"]]
     for outlook in outlooks:
         run, about = outlook.run, "about " if outlook.state in ("to do", "running", "if open") else ""
         time = (
@@ -179,15 +189,13 @@ def table(outlooks: list[Outlook]) -> list[str]:
             if outlook.seconds is None
             else f"{about}{duration(outlook.seconds)}"
         )
-        tried = [escaped(options_in_words(dict(run.tried)))] if trials else []
-        labels = (escaped(run.task.label), escaped(run.model.label), run.strategy.name)
-        rows.append([run.id, *labels, str(run.seed), *tried, outlook.state, time])
+        rows.append([escaped(run.title), run.id, outlook.state, time])
     return aligned(rows)
 
 
 def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:
     """What is left to do, and what failed. retry: the command that repeats failed runs."""
-    lines = [f"{outlook.run.id}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
+    lines = [f"{outlook.run.title}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
     if failed := sum(outlook.state == "failed" for outlook in outlooks):
         lines.append(f"{count(failed, 'failed run')} recorded; `{retry}` tries again")
     if not left.runs:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -9,19 +10,22 @@ import click
 
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.inputs import find_paths, open_experiment, require_text
-from bakeoff.cli.options import data_option, device_option, into_option, spec_argument, threads_option
+from bakeoff.cli.options import data_option, device_option, into_option, only_option, spec_argument, threads_option
 from bakeoff.cli.output import print_brief, print_damage, print_note, print_result
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
-from bakeoff.cli.table import CSV_FILE, PAGE_FILE, read, save, where_all_is
+from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, where_all_is
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
+from bakeoff.planning.runs import Plan
+from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
-from bakeoff.runner.experiment import Outcome, run_experiment
+from bakeoff.runner.experiment import Outcome, is_unkept, run_experiment
 from bakeoff.runner.settings import Policy, Settings
 from bakeoff.text.numbers import count, in_seconds
-from bakeoff.text.words import shown_path
+from bakeoff.text.values import listed
+from bakeoff.text.words import escaped, shown_path
 
 WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 """Names of files that `run` and `report` write or replace."""
@@ -53,6 +57,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
     type=click.Choice(["failed", "unkept"]),
     help="Also repeat recorded runs that failed, or (unkept) whose model was not kept though the file says `keep: final`.",
 )
+@only_option
 def run(
     spec: Path,
     into: Path | None,
@@ -63,18 +68,21 @@ def run(
     changed: Policy,
     control: bool,
     retry: Literal["failed", "unkept"] | None,
+    only: tuple[str, ...],
 ) -> int:
     """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC. Without
     SPEC, of the only experiment file in this folder.
 
-    A run is one strategy on one task and model with one seed. If interrupted, run the same command again: it continues where
-    it stopped. A run that fails is recorded with its reason, and the others go on.
+    A run is one strategy on one task and model with one seed, and is named by strategy and seed: full:0. If interrupted, run
+    the same command again: it continues where it stopped. A run that fails is recorded with its reason, and the others go on.
 
-    Exit code 0: every run succeeded, 1: a run failed or left no model that it should have kept, 2: an error.
+    Exit code 0: every run (of --only, every one that it names) succeeded, 1: a run failed or left no model that it should have
+    kept, 2: an error.
     """
     if into is not None:
         require_text(into)
     document, plan = open_experiment(spec)
+    plan = select(plan, only)
     if spec.name in WRITTEN:
         raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
     settings = Settings(
@@ -93,22 +101,36 @@ def run(
         outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
     reading = read([store])
     print_damage(reading.experiment)
-    rows = [row for group in reading.comparison.every_group for row in group.rows]
-    trials = {run.id for run in plan.trials}
-    failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
-    failed = max(sum(len(row.failed) for row in rows), failed_now)  # beside a good record, one that failed has no row
-    unkept = sum(len(row.unkept) for row in rows) if plan.spec.keep == "final" else 0
+    failed, unkept = failures(reading, outcome, plan)
     save(reading, store.folder)
-    print_result(summary(outcome, failed, unkept), "")
+    print_result(summary(outcome, failed, unkept, only), "")
     written = f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}"
     print_brief(reading.comparison, where_all_is(store.folder), written)
     return 1 if failed or unkept or outcome.undecided else 0
 
 
-def summary(outcome: Outcome, failed: int, unkept: int) -> str:
+def failures(reading: Reading, outcome: Outcome, plan: Plan) -> tuple[int, int]:
+    """How many of the reported runs that were to be made failed, and how many left no model that they should have kept."""
+    trials = {run.id for run in plan.trials}
+    failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
+    if plan.only is None:
+        rows = [row for group in reading.comparison.every_group for row in group.rows]
+        failed, unkept = sum(len(row.failed) for row in rows), sum(len(row.unkept) for row in rows)
+    else:
+        own = [record for record in reading.experiment.records if record.id in outcome.wanted]
+        failed, unkept = sum(record.status == "failed" for record in own), sum(map(is_unkept, own))
+    # beside a good record, one that failed has no row
+    return max(failed, failed_now), unkept if plan.spec.keep == "final" else 0
+
+
+def summary(outcome: Outcome, failed: int, unkept: int, only: Sequence[str] = ()) -> str:
     """What was done, in one line."""
+    if only:
+        return f"--only {listed(map(escaped, only))}: {summary(outcome, failed, unkept)}"
     failures = (f", {failed} failed" if failed else "") + (f", {unkept} without a model" if unkept else "")
     looks = f" of at most {outcome.at_most}" if outcome.runs < outcome.at_most else ""
+    if not outcome.runs:
+        return "no run was made"
     if not outcome.done:
         return f"all {outcome.runs} runs are recorded{failures}" + (f"; the looks needed no more{looks}" if looks else "")
     trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)

@@ -10,6 +10,7 @@ from bakeoff.cli.options import folder_argument
 from bakeoff.cli.output import print_result
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.planning.runs import ID_ALGORITHM, id_of
+from bakeoff.records.run_names import RunNames
 from bakeoff.records.store import Store
 from bakeoff.text.numbers import count
 
@@ -26,20 +27,19 @@ def verify(folder: Path) -> int:
     """
     store = Store(folder)
     declared = store.declared()
-    wanted = {run.id: f"{run.task}, {run.model}, {run.strategy}, seed {run.seed}" for run in declared.runs}
-    for search in declared.searches.values():
-        wanted |= {run.id: f"{run.task}, {run.model}, trial {run.values}, seed {run.seed}" for run in search.trials}
+    names = RunNames.declared(declared)
+    wanted = {run_id: names.name(run) for run_id, run in names.by_id.items()}
     recorded = sorted({*store.recorded_ids(), *filter(store.occupied, wanted)})
     whole, failed, damaged = 0, 0, list[str]()
     for run_id in recorded:
         try:
             record = store.check(run_id)
         except (DamageError, StoreError) as error:
-            damaged.append(f"{run_id} ({wanted.get(run_id, 'not in the plan')}): {error}")
+            damaged.append(f"{wanted.get(run_id, 'not in the plan')} ({run_id}): {error}")
             continue
         misfit = store.misfit(record, declared.seed_of)
         if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.requested)) != record.id:
-            misfit = f"{run_id} ({wanted.get(run_id, 'not in the plan')}): its contents belong to run {own}"
+            misfit = f"{wanted.get(run_id, 'not in the plan')} ({run_id}): its contents belong to run {own}"
         if misfit:
             damaged.append(misfit)
         else:

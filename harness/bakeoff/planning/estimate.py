@@ -48,8 +48,8 @@ class Left:
 
 
 def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
-    """Every run of the plan in its order, trials of a search first. `changed`: ids of runs whose files have changed."""
-    runs = (*plan.trials, *plan.runs)
+    """Every wanted run of the plan in its order, trials of a search first. `changed`: ids of runs whose files have changed."""
+    runs = [run for run in (*plan.trials, *plan.runs) if plan.is_wanted(run)]
     todo = {run.id for run in runs if store.is_due(run.id)}
     times = like_times(plan, store) if todo else {}
     return [_outlook(run, store, times if run.id in todo else None, changed) for run in runs]

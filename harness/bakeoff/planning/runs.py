@@ -16,11 +16,11 @@ from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.records.provenance import origin_of
+from bakeoff.records.run_names import NamedRun, RunNames, place_name, run_name, trial_name
 from bakeoff.records.schema import Imported, Requested
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
 from bakeoff.text.tolerances import POINTS
-from bakeoff.text.values import options_in_words
 
 ID_ALGORITHM = "r1"
 """The prefix of every id. Another way of computing ids gets another prefix, so that no run is silently repeated."""
@@ -130,6 +130,8 @@ class Run:
     """Whether the run only serves a search, and is not reported."""
     search: int = 0
     """Which of its strategy's searches it serves or follows, from 0."""
+    at: str = field(default="", compare=False)
+    """What tells it from runs of the plan's other tasks and models: `@TASK,MODEL`."""
 
     @property
     def tried(self) -> tuple[tuple[str, Any], ...]:
@@ -159,16 +161,31 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What the run is called in messages: its strategy and seed."""
-        tried = options_in_words(dict(self.tried))
+        """The name of the run: `full:0`, with its task and model where the plan has several."""
+        return f"{run_name(self.strategy.name, self.seed)}{self.at}{self.trial}"
+
+    @property
+    def trial(self) -> str:
+        """What tells a trial from others with its seed; empty for a run that is reported."""
         repeated = self.strategy.tuning is not None and self.strategy.tuning.space.repeat > 1
-        which = f" of search {self.search + 1}" if repeated else ""
-        return f"{self.strategy.name} seed {self.seed}{f' (trial{which}: {tried})' if tried else ''}"
+        return trial_name(dict(self.tried), self.search if repeated else None) if self.tried else ""
 
     @property
     def search_key(self) -> SearchKey:
         """Of a trial: the search that it serves."""
         return self.strategy.name, self.task.label, self.model.label, self.search
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some runs of a plan."""
+
+    words: tuple[str, ...]
+    """What the user wrote for them."""
+    places: frozenset[tuple[str, str, str, int]]
+    """Labels of task and model, strategy and seed of each run to report."""
+    trials: frozenset[str]
+    """Ids of trials, beside those that choose the configurations of these runs."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +203,8 @@ class Plan:
     known_tasks: tuple[KnownTask, ...] = ()
     chosen: Mapping[SearchKey, int] = field(default_factory=dict)
     """Search -> the number of the chosen configuration."""
+    only: Selection | None = None
+    """The runs that are made; None for all."""
 
     @cached_property
     def by_id(self) -> dict[str, Run]:
@@ -196,7 +215,7 @@ class Plan:
     def runs(self) -> tuple[Run, ...]:
         """The runs to report, except those whose configuration is not chosen yet."""
         return tuple(
-            Run(self.spec.name, task, model, settled, seed, self.spec.select, search=number)
+            Run(self.spec.name, task, model, settled, seed, self.spec.select, search=number, at=self.at(task, model))
             for task in self.tasks
             for model in self.models
             for position, seed in enumerate(self.spec.seeds.numbers)
@@ -212,7 +231,17 @@ class Plan:
         longest = max((len(search.space.seeds) for search in searches), default=0)
         often = max((search.space.repeat for search in searches), default=0)
         return tuple(
-            Run(self.spec.name, task, model, configuration, seed, self.spec.select, is_trial=True, search=number)
+            Run(
+                self.spec.name,
+                task,
+                model,
+                configuration,
+                seed,
+                self.spec.select,
+                is_trial=True,
+                search=number,
+                at=self.at(task, model),
+            )
             for task in self.tasks
             for model in self.models
             for number in range(often)
@@ -222,6 +251,21 @@ class Plan:
             for seed in search.space.trial_seeds(number)[position : position + 1]
             for configuration in search.configurations
         )
+
+    def at(self, task: Configured, model: Configured) -> str:
+        """What is added to the name of a run of this task and model: `@TASK,MODEL`; nothing where the plan has one of each."""
+        return place_name(task.label, model.label, tasks=len(self.tasks), models=len(self.models))
+
+    @cached_property
+    def names(self) -> RunNames:
+        """The names of all runs, also of those whose configuration is not chosen yet."""
+        ids = {(run.task.label, run.model.label, run.strategy.name, run.seed): run.id for run in self.runs}
+        places = itertools.product(self.tasks, self.models, self.strategies, self.spec.seeds.numbers)
+        keys = [(task.label, model.label, strategy.name, seed) for task, model, strategy, seed in places]
+        trials = (
+            NamedRun(run.id, run.task.label, run.model.label, run.strategy.name, run.seed, run.trial) for run in self.trials
+        )
+        return RunNames((*trials, *(NamedRun(ids.get(key), *key) for key in keys)))
 
     @property
     def searches(self) -> dict[str, Tuning]:
@@ -242,7 +286,7 @@ class Plan:
 
     @property
     def waiting(self) -> int:
-        """Runs to report whose configuration is not chosen yet."""
+        """Runs to report, of those that are wanted, whose configuration is not chosen yet."""
         return self.waiting_among(self.spec.seeds.numbers)
 
     @property
@@ -254,8 +298,31 @@ class Plan:
 
     def waiting_among(self, seeds: Sequence[int]) -> int:
         """The same, of these seeds alone."""
-        everything = len(self.tasks) * len(self.models) * len(seeds) * len(self.strategies)
-        return everything - sum(run.seed in seeds for run in self.runs)
+        if self.only is None:
+            everything = len(self.tasks) * len(self.models) * len(seeds) * len(self.strategies)
+        else:
+            everything = sum(seed in seeds for _, _, _, seed in self.only.places)
+        return everything - sum(run.seed in seeds and self.is_wanted(run) for run in self.runs)
+
+    def is_wanted(self, run: Run) -> bool:
+        """Whether `only` takes the run, or one that waits for the search that this trial serves."""
+        if self.only is None:
+            return True
+        if run.is_trial:
+            return run.id in self.only.trials or run.search_key in self._wanted_searches
+        return (run.task.label, run.model.label, run.strategy.name, run.seed) in self.only.places
+
+    @cached_property
+    def wanted(self) -> dict[str, Run]:
+        """All runs that are made, by id, as far as they are known, the trials of searches first."""
+        return {run.id: run for run in (*self.trials, *self.runs) if self.is_wanted(run)}
+
+    def is_wanted_search(self, search: SearchKey) -> bool:
+        return self.only is None or search in self._wanted_searches
+
+    @cached_property
+    def _wanted_searches(self) -> set[SearchKey]:
+        return self.searches_for(self.only.places) if self.only is not None else set()
 
     @property
     def first_seeds(self) -> tuple[int, ...]:
@@ -278,10 +345,11 @@ class Plan:
 
     @property
     def first_trials(self) -> tuple[Run, ...]:
-        """The trials of searches that choose for `first_seeds` and have not chosen yet."""
+        """The wanted trials of searches that choose for `first_seeds` and have not chosen yet, and those that `only` names."""
         places = itertools.product(self.tasks, self.models, self.strategies, self.first_seeds)
         wanted = {(task.label, model.label, strategy.name, seed) for task, model, strategy, seed in places}
-        return self.trials_for(self.searches_for(wanted))
+        first = {run.id for run in self.trials_for(self.searches_for(wanted))} | (self.only.trials if self.only else set())
+        return tuple(run for run in self.trials if run.id in first and self.is_wanted(run))
 
     def search_of(self, strategy: ResolvedStrategy, position: int) -> int:
         """Which of the strategy's searches chooses for the reported seed at this position; 0 without a search."""

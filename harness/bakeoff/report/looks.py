@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bakeoff.analysis.findings import ComparisonGroup, Looks
-from bakeoff.analysis.flags.wording import and_seeds
 from bakeoff.analysis.results import Pair
+from bakeoff.records.run_names import runs_in_words
 from bakeoff.text.numbers import DASH, confidence, count, per_cent
 from bakeoff.text.values import listed
 
@@ -51,7 +51,7 @@ def look_sentences(group: ComparisonGroup, commands: Sequence[str]) -> list[str]
     ]
     if looks.waiting:
         n = sum(map(len, looks.waiting.values()))
-        which = listed([and_seeds(name, seeds) for name, seeds in looks.waiting.items()])
+        which = listed([runs_in_words(name, seeds) for name, seeds in looks.waiting.items()])
         again = f"; `{commands[0]}` makes them" if commands else ""
         number = len(looks.taken) + 1
         found.append(f"Look {number}, at {looks.declared[number - 1]} seeds, waits for {count(n, 'run')}: {which}{again}.")

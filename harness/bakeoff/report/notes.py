@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.results import Row
+from bakeoff.records.run_names import runs_in_words
 from bakeoff.text.numbers import in_seconds
-from bakeoff.text.values import grouped, listed, seeds_spelt
+from bakeoff.text.values import grouped, listed
 from bakeoff.text.words import quoted
 
 
@@ -27,7 +28,7 @@ def urgent(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
         yield f"model not kept: {unkept}. The scores stand; {_run(commands, ' --retry unkept')} reruns these runs."
     if not group.compared and any(row.missing for row in rows):  # else a warning says so
         missing, declared = sum(len(row.missing) for row in rows), sum(len(row.needed) for row in rows)
-        which = "; ".join(f"{row.strategy} seed {seeds_spelt(row.missing)}" for row in rows if row.missing)
+        which = "; ".join(runs_in_words(row.strategy, row.missing) for row in rows if row.missing)
         verb = "is" if missing == 1 else "are"
         yield f"unfinished: {missing} of {declared} runs {verb} not recorded ({which}); {_run(commands)} goes on."
 
@@ -42,14 +43,14 @@ def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
         ended = "the share of runs that failed counts how each ended, so repeating them until they succeed hides it"
         yield f"rerun: {attempts}. No cost above holds it{f'; {ended}' if failed else ''}."
     yield from (
-        f"{unscored.metric} gave {row.strategy} no score on {unscored.split} (seed {seeds_spelt(unscored.seeds)}), so that no "
+        f"{unscored.metric} gave {runs_in_words(row.strategy, unscored.seeds)} no score on {unscored.split}, so that no "
         "mean is shown; the answers there are all one, or otherwise such that the metric has no value."
         for row in rows
         for unscored in row.unscored
     )
     for row in rows:
         for remark, seeds in grouped((found.note, found.seed) for found in row.process_notes).items():
-            yield f"{row.strategy}, seed {seeds_spelt(seeds)}: {remark}"
+            yield f"{runs_in_words(row.strategy, seeds)}: {remark}"
     if elsewhere := "; ".join(f"{row.strategy}: {', '.join(row.elsewhere)}" for row in rows if row.elsewhere):
         yield f"environment: {elsewhere}. Times in parentheses are not comparable with the others."
     for mark, names in grouped((mark, row.strategy) for row in rows for mark in owned(row)).items():
@@ -79,14 +80,14 @@ def _heads(rows: Sequence[Row]) -> Iterator[str]:
 def _failures(row: Row) -> str:
     by_reason = grouped((failed.reason, failed) for failed in row.failed)
     return "; ".join(
-        f"{row.strategy} seed {seeds_spelt([failed.seed for failed in same])}, {reason}: {quoted(same[0].message)}"
+        f"{runs_in_words(row.strategy, [failed.seed for failed in same])}, {reason}: {quoted(same[0].message)}"
         for reason, same in by_reason.items()
     )
 
 
 def _unkept(row: Row) -> str:
-    seeds = seeds_spelt([unkept.seed for unkept in row.unkept])
-    return f"{row.strategy} {len(row.unkept)} of {len(row.needed)} (seed {seeds}: {quoted(row.unkept[0].note)})"
+    which = runs_in_words(row.strategy, [unkept.seed for unkept in row.unkept])
+    return f"{which}, {len(row.unkept)} of {len(row.needed)}: {quoted(row.unkept[0].note)}"
 
 
 def _run(commands: Sequence[str], option: str = "") -> str:

@@ -4,7 +4,7 @@ they start as long as it takes."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from threading import Thread
 from typing import Final
@@ -12,7 +12,7 @@ from typing import Final
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError, Problem, SpecError
-from bakeoff.planning.runs import Plan
+from bakeoff.planning.runs import Plan, Run
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.words import escaped
@@ -31,9 +31,12 @@ class Look:
     """What did not answer in time (the hub, a large file), each a sentence."""
 
 
-def require_available(document: Document, plan: Plan, paths: Paths) -> None:
-    """Raises SpecError where data or weights are not available; takes seconds, and imports none of the heavy libraries."""
-    found = [document.problem(place, why) for place, part in _parts(plan) if (why := _why_not(part, paths)) is not None]
+def require_available(document: Document, plan: Plan, paths: Paths, runs: Collection[Run]) -> None:
+    """Raises SpecError where the data or weights of these runs are not available; takes seconds, and imports none of the heavy
+    libraries."""
+    used = {("tasks", run.task.label) for run in runs} | {("models", run.model.label) for run in runs}
+    asked = [(place, part) for place, part in _parts(plan) if (place[0], part.label) in used]
+    found = [document.problem(place, why) for place, part in asked if (why := _why_not(part, paths)) is not None]
     if found:
         raise SpecError(found)
 

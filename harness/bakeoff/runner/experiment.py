@@ -51,6 +51,8 @@ class Outcome:
     """Runs that were not made, since no configuration of their search succeeded."""
     at_most: int = 0
     """Runs of the plan, of all looks."""
+    wanted: frozenset[str] = frozenset()
+    """The ids of all runs that were to be made, or are recorded."""
 
 
 def run_experiment(
@@ -99,21 +101,21 @@ def run_experiment(
                 done += made
                 total = number_recorded(plan, scheduler)
             else:
-                done += scheduler.make(plan.runs)
+                done += scheduler.make([run for run in plan.runs if plan.is_wanted(run)])
                 total -= plan.waiting
-            without = undecided(plan, scheduler.find)
+            without = {search: n for search, n in undecided(plan, scheduler.find).items() if plan.is_wanted_search(search)}
             for search in without:
                 progress.note(search_in_words(plan, search))
     except OSError as error:
         places = [store.folder, settings.paths.cache]
         raise_machine_error(error, places)
         raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
-    return Outcome(total, tuple(done), recorded, sum(without.values()), len(plan.by_id) + plan.waiting)
+    return Outcome(total, tuple(done), recorded, sum(without.values()), len(plan.wanted) + plan.waiting, frozenset(plan.wanted))
 
 
 def number_recorded(plan: Plan, scheduler: Scheduler) -> int:
-    """Runs of the plan, trials included, whose records stay."""
-    return sum(not scheduler.is_due(run) for run in (*plan.trials, *plan.runs))
+    """Runs that are wanted, trials included, whose records stay."""
+    return sum(not scheduler.is_due(run) for run in plan.wanted.values())
 
 
 def number_due(plan: Plan, scheduler: Scheduler) -> int:
@@ -122,8 +124,9 @@ def number_due(plan: Plan, scheduler: Scheduler) -> int:
     if plan.spec.seeds.looks and not waiting:
         stage = stage_of(plan, scheduler.store, scheduler.to_replace)
         return sum(scheduler.is_due(run) for run in stage.trials) + len(stage.runs)
-    trials = sum(scheduler.is_due(run) for run in (plan.first_trials if plan.spec.seeds.looks else plan.trials))
-    return trials + sum(scheduler.is_due(run) for run in plan.runs if run.seed in first) + waiting
+    now = {run.id for run in (plan.first_trials if plan.spec.seeds.looks else plan.trials)}
+    now |= {run.id for run in plan.runs if run.seed in first}
+    return sum(run_id in now and scheduler.is_due(run) for run_id, run in plan.wanted.items()) + waiting
 
 
 def declaration(document: Document, plan: Plan) -> Declared:
@@ -193,9 +196,10 @@ def choose_reruns(
             why[run_id] = f"failed before ({record.failure.reason})"
         elif plan.spec.keep == "final" and settings.retry == "unkept" and is_unkept(record):
             why[run_id] = "recorded without its model"
-        else:
+        if run_id not in why or run_id not in plan.wanted:
             recorded[run_id] = record
-    if plan.spec.keep == "final" and (unkept := list(filter(is_unkept, recorded.values()))):
+    why = {run_id: reason for run_id, reason in why.items() if run_id in plan.wanted}
+    if plan.spec.keep == "final" and (unkept := [one for one in recorded.values() if one.id in plan.wanted and is_unkept(one)]):
         reason = (unkept[0].kept and unkept[0].kept.reason) or "`keep: final` was added later"
         progress.note(f"{count(len(unkept), 'recorded run')} left no model ({reason}); --retry unkept repeats them")
     due = anything_due(document, plan, store, recorded, why)
@@ -222,7 +226,7 @@ def choose_reruns(
 
 def anything_due(document: Document, plan: Plan, store: Store, recorded: Collection[str], reruns: Collection[str]) -> bool:
     """Whether there is a run to make: with looks, not every run that has no record is needed."""
-    lacking = len(recorded) < len(plan.by_id) + plan.waiting
+    lacking = any(run_id not in recorded for run_id in plan.wanted) or bool(plan.waiting)
     open_search = plan.waiting_among(plan.first_seeds) or any(run.id in reruns for run in plan.trials)
     if not lacking or not plan.spec.seeds.looks or open_search or not store.plan_file.is_file():
         return lacking
@@ -248,7 +252,10 @@ def by_policy(
     clauses = "; ".join(in_words(plan, changed))
     sentence = f"{shown_path(store.folder)} holds {count(len(changed), 'recorded run')} made under other conditions ({clauses})"
     if settings.changed == "rerun":
-        return dict.fromkeys(changed, "made elsewhere, or from other data or another model")
+        if left := sum(run_id not in plan.wanted for run_id in changed):
+            progress.note(f"{sentence}; {count(left, 'run')} of them, which --only leaves out, will not be repeated")
+        reason = "made elsewhere, or from other data or another model"
+        return {run_id: reason for run_id in changed if run_id in plan.wanted}
     if settings.changed == "stop":
         raise StoreError(
             f"{sentence}; --changed rerun repeats them, --changed mix keeps them (runs of other data or models then get "
@@ -257,4 +264,6 @@ def by_policy(
     progress.note(sentence)
     others = {run_id for run_id, found in changed.items() if any(one.subject in MADE_FROM for one in found)}
     # a search compares its trials with each other
-    return dict.fromkeys((run.id for run in plan.trials if run.id in others), "a trial of other data or another model")
+    return dict.fromkeys(
+        (run.id for run in plan.trials if run.id in others and plan.is_wanted(run)), "a trial of other data or another model"
+    )

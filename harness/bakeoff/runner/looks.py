@@ -21,7 +21,7 @@ from bakeoff.text.values import listed
 
 @dataclass(frozen=True)
 class Stage:
-    """What the looks need next."""
+    """What the looks need next, of the runs that are wanted."""
 
     numbers: tuple[int, ...]
     """Of the looks that wait for runs, from 1, each once: several where tasks or models are at different ones."""
@@ -29,6 +29,8 @@ class Stage:
     """Those that they wait for, in the plan's order, as far as their configurations are chosen."""
     trials: tuple[Run, ...]
     """Of the searches that choose the configurations of the others. Both are empty where nothing is left to decide."""
+    left_out: int = 0
+    """Runs and trials that they also need, and that `--only` leaves out."""
 
 
 def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
@@ -38,10 +40,12 @@ def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
     wanted = {(look.task, look.model, name, seed) for look in waiting for name, seeds in look.seeds.items() for seed in seeds}
     # by id, since labels differ from the plan's where data or models differ
     ids = {run.id for run in experiment.declared.runs if (run.task, run.model, run.strategy, run.seed) in wanted}
+    runs, trials = [run for run in plan.runs if run.id in ids], plan.trials_for(plan.searches_for(wanted))
     return Stage(
         tuple(sorted({look.number for look in waiting})),
-        tuple(run for run in plan.runs if run.id in ids),
-        plan.trials_for(plan.searches_for(wanted)),
+        tuple(filter(plan.is_wanted, runs)),
+        tuple(filter(plan.is_wanted, trials)),
+        sum(not plan.is_wanted(run) for run in (*runs, *trials)),
     )
 
 
@@ -56,7 +60,7 @@ def make_look_by_look(
     before: Stage | None = None
     while (stage := stage_of(plan, store, scheduler.to_replace)) != before and (stage.trials or stage.runs):
         progress.note(in_words(plan, stage))
-        recorded = sum(not scheduler.is_due(run) for run in (*plan.trials, *plan.runs))
+        recorded = sum(not scheduler.is_due(run) for run in plan.wanted.values())
         due = [run for run in stage.trials if scheduler.is_due(run)]
         progress.start(total=recorded + len(due) + len(stage.runs), done=recorded)
         if stage.trials:
@@ -65,10 +69,22 @@ def make_look_by_look(
         else:
             done += scheduler.make(stage.runs)
         before = stage
-    if stage.runs:
+    if plan.only is not None and not stage.runs:
+        progress.note(left_in_words(plan, stage, scheduler))
+    elif stage.runs:
         n = count(len(stage.runs), "record")
         progress.note(f"the next look has to wait: {n} of its runs cannot be used; the same command makes these runs again")
     return plan, done
+
+
+def left_in_words(plan: Plan, stage: Stage, scheduler: Scheduler) -> str:
+    """Where the looks stand once those of their runs are made that `--only` takes."""
+    later = sum(scheduler.is_due(run) for run in plan.wanted.values())
+    waits = f"{count(later, 'run')} of --only {'waits' if later == 1 else 'wait'}" if later else "all runs of --only are made"
+    if not stage.numbers:
+        return f"{waits}: all is decided, and no look needs more" if later else f"{waits}, and all is decided"
+    which = listed([str(number) for number in stage.numbers])
+    return f"{waits}: look {which} first needs {count(stage.left_out, 'other run')}, which --only leaves out"
 
 
 def in_words(plan: Plan, stage: Stage) -> str:

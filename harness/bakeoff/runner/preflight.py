@@ -24,7 +24,7 @@ from bakeoff.machine import hardware
 from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.signals import is_interrupt
 from bakeoff.machine.worker_process import DOING, EarlyEndError, Message, ask_worker
-from bakeoff.planning.runs import Plan
+from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import Facts, as_plain, facts_of_model, facts_of_rows, from_plain
 from bakeoff.records.silent_metrics import why_silent
 from bakeoff.runner.availability import require_available
@@ -54,15 +54,15 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     """What the runs would run on; raises SpecError with everything that would keep one of them from starting. rehearsed: also
     lets each trainer take two steps."""
     hardware.prepare_environment(settings.threads)
-    require_available(document, plan, settings.paths)
+    runs: dict[tuple[Any, ...], Run] = {}  # one seed stands for all
+    for run in plan.wanted.values():
+        runs.setdefault((run.is_trial, run.task.label, run.model.label, run.strategy.name, repr(run.strategy.tried)), run)
+    require_available(document, plan, settings.paths, runs.values())
     steps = " and every trainer takes two steps" if rehearsed else ""
     progress.note(f"checking that every task loads and every model builds{steps} ...")
-    trial_seeds = {strategy.name: strategy.tuning.space.seeds[0] for strategy in plan.strategies if strategy.tuning}
-    runs = [run for run in plan.trials if run.seed == trial_seeds[run.strategy.name]]  # one seed stands for all
-    runs += [run for run in plan.runs if run.seed == plan.spec.seeds.numbers[0]]
     more: dict[str, Any] = {"keep": plan.spec.keep, "checkpoint_every": plan.spec.checkpoint_every}
-    requests = [request_of(run, settings, **more).model_dump_json() for run in runs]
-    seeds = sorted({(run.seed, run.strategy.replicate) for run in plan.by_id.values()})
+    requests = [request_of(run, settings, **more).model_dump_json() for run in runs.values()]
+    seeds = sorted({(run.seed, run.strategy.replicate) for run in plan.wanted.values()})
     trials = [run.id for run in plan.trials]
     places: dict[str, dict[str, KeyPath]] = {
         "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},

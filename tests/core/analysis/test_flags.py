@@ -124,7 +124,7 @@ def test_records_on_disk_raise_what_records_in_memory_raise(tmp_path: Path) -> N
     lost.unlink()
     warning = the_warning(load_experiment([folder]), "unreliable-scores")
     assert warning.rows == [ROW]
-    assert f"{ROW} seed 3" in warning.what
+    assert f"{ROW}:3" in warning.what
     assert PREDICTIONS_FILE in warning.what
 
 

@@ -43,7 +43,7 @@ def test_the_instruction_set_tells_two_machines_of_one_class_apart_where_both_ar
     assert codes(altered(known, "environment", instructions=None)) == []
     warning = the_warning(altered(known, "environment", seeds=[6], instructions="AVX2"), "machine-changed")
     assert warning.rows == [ROW]
-    assert f"AMD EPYC, 2 threads with AVX2 ({ROW} (seed 6))" in warning.what
+    assert f"AMD EPYC, 2 threads with AVX2 ({ROW}:6)" in warning.what
 
 
 def test_hardware_under_test_may_differ_between_rows_but_not_within_one() -> None:
@@ -165,7 +165,7 @@ def test_predictions_that_cannot_be_used_are_told_run_by_run() -> None:
     warning = the_warning(replace(clean, predictions=read), "unreliable-scores")
     assert warning.rows == [ROW]
     assert "4 runs cannot" in warning.what
-    assert f"{ROW} seed 0: predictions.parquet is missing" in warning.what
+    assert f"{ROW}:0: predictions.parquet is missing" in warning.what
     assert "other runs predicted" in warning.what
     assert "other runs recorded" in warning.what
     assert "another number of labels" in warning.what
@@ -176,7 +176,7 @@ def test_predicting_that_is_random_is_found(apart: float) -> None:
     warning = only_warning(altered(clean_experiment(), "", seeds=[2], evaluation_difference=apart), "unreliable-scores")
     assert warning.rows == [ROW]
     assert f"by up to {apart:.2g}" in warning.what
-    assert f"{ROW} (seed 2)" in warning.what
+    assert f"{ROW}:2" in warning.what
 
 
 @pytest.mark.parametrize(("apart", "largest"), [(5e-6, None), (0.9e-3, 0.2), (0.9e-2, 10.0)])
@@ -195,7 +195,7 @@ def test_a_score_that_its_predictions_contradict_is_found() -> None:
     made = altered(clean, "", seeds=[0], scores={"test": true["test"] | {"accuracy": true["test"]["accuracy"] + 1 / 400}})
     warning = the_warning(made, "unreliable-scores")
     assert warning.rows == [ROW]
-    assert f"{ROW} seed 0, accuracy on test" in warning.what
+    assert f"{ROW}:0, accuracy on test" in warning.what
     assert f"{true['test']['accuracy']:.6g} is right" in warning.what
 
 

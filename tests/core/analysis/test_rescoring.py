@@ -369,4 +369,4 @@ def test_runs_that_collapsed_are_left_out_and_named(call: Call, tmp_path: Path) 
     assert found["score"]["seeds"] == [0, 1, 3]
     assert found["score"]["mean"] == pytest.approx(expected)
     (note,) = [note for note in group["notes"] if "collapsed" in note]
-    assert note.endswith("manual-loop (seed 2)")
+    assert note.endswith("manual-loop:2")

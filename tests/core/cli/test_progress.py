@@ -21,7 +21,7 @@ from bakeoff.machine.streams import complaint_about, prepare_streams
 
 place = Path(sys.argv[1])
 output = prepare_streams()
-run = SimpleNamespace(id="r1-0", title="a seed 0")
+run = SimpleNamespace(id="r1-0", title="a:0")
 with make_progress() as progress:
     progress.start(total=2, done=0)
     progress.begin(run)

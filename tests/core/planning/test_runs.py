@@ -78,12 +78,12 @@ def edited(old: str, new: str) -> str:
 def test_the_published_mrpc_experiment_keeps_its_ids() -> None:
     plan = resolve(read_document(ROOT / "results/mrpc-trainers/spec.yaml"), INSTALLED)
     assert {run.title: run.id for run in plan.runs} == {
-        "trainer-api seed 0": "r1-1361ca8bfe515b4f",
-        "manual-loop seed 0": "r1-6bbf14dd616852a1",
-        "trainer-api seed 1": "r1-edae59f16b00b82b",
-        "manual-loop seed 1": "r1-dbaf9ccaa666e1ed",
-        "trainer-api seed 2": "r1-808120f2ec09bf0c",
-        "manual-loop seed 2": "r1-02b2b6f3ef9d4eca",
+        "trainer-api:0": "r1-1361ca8bfe515b4f",
+        "manual-loop:0": "r1-6bbf14dd616852a1",
+        "trainer-api:1": "r1-edae59f16b00b82b",
+        "manual-loop:1": "r1-dbaf9ccaa666e1ed",
+        "trainer-api:2": "r1-808120f2ec09bf0c",
+        "manual-loop:2": "r1-02b2b6f3ef9d4eca",
     }
 
 
@@ -294,7 +294,7 @@ def test_a_method_left_empty_is_the_full_one_and_its_strategy_stays() -> None:
 
 
 def test_runs_are_interleaved_seed_by_seed() -> None:
-    assert [run.title for run in plan_of(SPEC).runs] == ["loop seed 0", "api seed 0", "loop seed 1", "api seed 1"]
+    assert [run.title for run in plan_of(SPEC).runs] == ["loop:0", "api:0", "loop:1", "api:1"]
 
 
 # --- published figures, trials, selection --------------------------------------------------------------------------------

@@ -280,7 +280,7 @@ def test_few_seeds_and_one_row_make_a_page(seeds: int) -> None:
 def test_a_row_without_scores_has_dashes_and_its_reason() -> None:
     made = make_comparison({"trainer-api": 0.78, "lost": 0.7}, seeds=1, broken=["lost"], message="the device is full")
     page = Page(made.html())
-    assert tells(page.words, "", "lost seed 0, ", "memory: ", "'the device is full'.")
+    assert tells(page.words, "", "lost:0, ", "memory: ", "'the device is full'.")
     assert "0 of 1" in page.words
 
 
@@ -295,7 +295,7 @@ def test_what_is_remarked_of_a_run_is_told_on_the_page() -> None:
     ]
     page = Page(write_html(not_judged(made.comparison, records), records, made.steps))
     assert not page.open
-    assert tells(page.words, "", "loop, seed 0, 1: ", "exit code 3 <b>")
+    assert tells(page.words, "", "loop (seeds 0, 1): ", "exit code 3 <b>")
     assert "the run's process" not in plain.words
 
 

@@ -261,7 +261,7 @@ def test_missing_runs_are_counted_and_named(tmp_path: Path) -> None:
     records = both()
     text = show(make_folder_of(tmp_path / "x", records[:-1], undone=records[-1:]))
     assert cells(text, "manual-loop")["n"] == "2 of 3"
-    assert tells(flowing(text), "", "1 of 6 ", "manual-loop (seed 2)")
+    assert tells(flowing(text), "", "1 of 6 ", "manual-loop:2")
 
 
 def test_an_experiment_without_a_record_is_a_table_of_dashes(tmp_path: Path) -> None:
@@ -296,8 +296,8 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     assert cells(text, "trainer-api")["test accuracy★"] == "86.00 ± 1.41"
     row = cells(text, "manual-loop")
     assert (row["test accuracy★"], row["n"], row["failed"], row["warnings"]) == ("–", "0", "3", "failed-runs")
-    assert tells(flowing(text), "", "trainer-api seed 0, timed out: ", "5 s")
-    assert tells(flowing(text), "", "manual-loop seed 0 to 2, ", "crashed: ")
+    assert tells(flowing(text), "", "trainer-api:0, timed out: ", "5 s")
+    assert tells(flowing(text), "", "manual-loop (seeds 0 to 2), ", "crashed: ")
 
 
 def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> None:
@@ -309,8 +309,8 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     records[1] = records[1].model_copy(update={"process_notes": [code]})
     folder = make_folder_of(tmp_path / "x", records)
     told = flowing(show(folder))
-    assert tells(told, "", "- trainer-api, seed 0, 1: ", f"{hung} - ")
-    assert tells(told, "", "- manual-loop, seed 0: ", "exit code 3 ", "save: \\`x\\` \\| y")
+    assert tells(told, "", "- trainer-api (seeds 0, 1): ", f"{hung} - ")
+    assert tells(told, "", "- manual-loop:0: ", "exit code 3 ", "save: \\`x\\` \\| y")
     (only,) = json.loads(show(folder, "--json"))["groups"]
     assert [[note["seed"] for note in row["process_notes"]] for row in only["rows"]] == [[0, 1], [0]]
     assert cells(show(folder), "trainer-api") == cells(plain, "trainer-api"), "it stands in every mean"

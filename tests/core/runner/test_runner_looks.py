@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from builders import clean_answers, failed, make_run, write_run
 from builders.experiments import LABELS
+from messages import tells
 
 from bakeoff.contracts.registry import load_registry
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan, Run
+from bakeoff.planning.selection import select
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.runner.experiment import anything_due, declaration
@@ -200,3 +202,32 @@ def test_each_task_has_looks_of_its_own(tmp_path: Path) -> None:
     names = {(run.task.label, run.strategy.name) for run in stage.runs}
     second = {(plan.tasks[1].label, name) for name in ("base", "near", "far")}
     assert names == {(plan.tasks[0].label, name) for name in ("base", "near")} | second
+
+
+# --- `--only` ------------------------------------------------------------------------------------------------------------
+
+
+def run_only(store: Store, *only: str) -> tuple[set[tuple[str, int]], str]:
+    """(what was made, the last line)."""
+    before, lines = recorded(store), Lines()
+    plan = select(documented()[1], only)
+    make_look_by_look(plan, store, Maker(store), lines, lambda plan: plan)  # type: ignore[arg-type]
+    return recorded(store) - before, lines[-1]
+
+
+def test_of_the_runs_that_only_takes_those_are_made_that_the_looks_need(store: Store) -> None:
+    made, line = run_only(store, "base")
+    assert made == {("base", seed) for seed in (10, 11, 12)}
+    assert tells(line, "5 runs of --only wait: ", "look 1 ", "needs 6 other runs")
+    made, line = run_only(store, "near:17")
+    assert (made, line.startswith("1 run of --only waits: look 1 first needs 6 other runs")) == (set(), True)
+    first = {(name, seed) for name in ("near", "far") for seed in (10, 11, 12)}
+    assert run_only(store, "near", "far")[0] == first | {("near", 13), ("near", 14)}, "the second look is next, then it waits"
+    assert run_only(store, ":13") == (
+        {("base", 13)},
+        "1 run of --only waits: look 2 first needs 1 other run, which --only leaves out",
+    )
+    run_all(store, Maker(store))
+    assert recorded(store) == FAR | OPEN, "whatever was made first"
+    assert run_only(store, "far:13") == (set(), "1 run of --only waits: all is decided, and no look needs more")
+    assert run_only(store, "base") == (set(), "all runs of --only are made, and all is decided")

@@ -12,6 +12,7 @@ from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, n
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.kinds import kind_named
+from bakeoff.records.run_names import run_name
 from bakeoff.records.schema import Selection
 from bakeoff.statistics.best_of_n import grim
 from bakeoff.statistics.power import best_epoch_optimism
@@ -145,7 +146,7 @@ def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
             for metric, seed, value in _constant_scores(judged, result.strategy, split):
                 if meant := _gives_away(judged, value, metric, baselines.get(split, {}), OWN_DECIMALS):
                     shown = with_decimals(value, OWN_DECIMALS)
-                    yield result.strategy, f"{result.strategy} has {metric} {shown} at seed {seed}, {meant}"
+                    yield result.strategy, f"{run_name(result.strategy, seed)} has {metric} {shown}, {meant}"
                     break
     known = sorted(facts.name for facts in group.metrics)
     for row in group.imported:

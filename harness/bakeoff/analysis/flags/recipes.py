@@ -7,8 +7,9 @@ from itertools import chain
 from statistics import fmean
 from typing import Any
 
-from bakeoff.analysis.flags.wording import Found, Judged, and_seeds, clauses, grouped_by, named
+from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
 from bakeoff.analysis.recipes import NEUTRAL, loss_in_words
+from bakeoff.records.run_names import runs_in_words
 from bakeoff.records.schema import Record
 from bakeoff.text.numbers import count, rounded, with_decimals
 from bakeoff.text.values import spelt
@@ -71,8 +72,8 @@ def unpaired_streams(judged: Judged) -> Iterator[Found]:
             yield Found(
                 apart,
                 f"Another {what} than {judged.group.baseline}'s at the same seed: "
-                f"{named(and_seeds(row, seeds) for row, seeds in apart.items())}. Their runs cannot be compared seed by seed, "
-                "and the start may favour one side.",
+                f"{named(runs_in_words(row, seeds) for row, seeds in apart.items())}. Their runs cannot be compared seed by "
+                "seed, and the start may favour one side.",
                 "Let the trainer take its batches from the job and leave the weights alone before the first step, and run it "
                 f"{judged.in_new_folder}.",
             )

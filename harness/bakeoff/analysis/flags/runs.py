@@ -8,12 +8,13 @@ from itertools import chain
 
 import numpy as np
 
-from bakeoff.analysis.flags.wording import Found, Judged, and_seeds, clauses, grouped_by, named
+from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
 from bakeoff.analysis.machines import DRIFT, drift
 from bakeoff.analysis.outputs import Misread
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.model import same_logits
 from bakeoff.records.provenance import HARDWARE, alike, differing, together
+from bakeoff.records.run_names import run_name, runs_in_words
 from bakeoff.records.schema import Control, Record
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import grouped, shell_word
@@ -87,7 +88,7 @@ def _where(judged: Judged, machines: Mapping[str, str], distinct: Iterable[str])
     parts = []
     for name in distinct:
         seeds = {row: [one.requested.seed for one in own if machines[one.id] == name] for row, own in judged.succeeded.items()}
-        rows = [row if len(own) == len(judged.succeeded[row]) else and_seeds(row, own) for row, own in seeds.items() if own]
+        rows = [row if len(own) == len(judged.succeeded[row]) else runs_in_words(row, own) for row, own in seeds.items() if own]
         parts.append(f"{name} ({named(rows)})")
     return named(parts)
 
@@ -120,7 +121,7 @@ def _moment(control: Control) -> str:
 def misread_predictions(judged: Judged) -> Iterator[Found]:
     """unreliable-scores: predictions that are missing, damaged, or not those of the split."""
     wrong = judged.outputs.misread
-    by = grouped_by({f"{one.strategy} seed {one.seed}": one.sentence for one in wrong})
+    by = grouped_by({run_name(one.strategy, one.seed): one.sentence for one in wrong})
     if wrong:
         yield Found(
             dict.fromkeys(one.strategy for one in wrong),
@@ -168,7 +169,7 @@ def random_evaluations(judged: Judged) -> Iterator[Found]:
         yield Found(
             rows,
             f"Predicting is random: the same batch predicted twice differs by up to {most} in its logits: "
-            f"{named(and_seeds(row, seeds) for row, seeds in rows.items())}. Another evaluation would give another score.",
+            f"{named(runs_in_words(row, seeds) for row, seeds in rows.items())}. Another evaluation would give another score.",
             "Put the model into evaluation mode in 'predict' (no dropout, no batch statistics), raise its 'version', and run "
             f"it {judged.in_new_folder}.",
         )
@@ -186,7 +187,7 @@ def contradicted_scores(judged: Judged) -> Iterator[Found]:
                 if score is not None and again is not None and not abs(again - score) <= SAME_SCORE:
                     wrong.setdefault(
                         row,
-                        f"{row} seed {record.requested.seed}, {name} on {split}: {significant(score, 6)} is recorded, "
+                        f"{run_name(row, record.requested.seed)}, {name} on {split}: {significant(score, 6)} is recorded, "
                         f"{significant(again, 6)} is right",
                     )
     if wrong:

@@ -8,12 +8,13 @@ from statistics import fmean
 
 from bakeoff.analysis.findings import NamedWarning
 from bakeoff.analysis.flags.catalogue import CATALOGUE
-from bakeoff.analysis.flags.wording import Found, Judged, and_seeds, clauses, grouped_by, named
+from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
 from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.run_names import runs_in_words
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
 from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip, smallest_permutation_p, smallest_sign_flip_p
 from bakeoff.statistics.intervals import ALPHA
@@ -180,7 +181,8 @@ def missing_runs(judged: Judged) -> Iterator[Found]:
         yield Found(
             missing,
             f"{n:,} of {count(needed, 'declared run')} {'has' if n == 1 else 'have'} no record that can be used: "
-            f"{named(and_seeds(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there mislead.",
+            f"{named(runs_in_words(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there "
+            "mislead.",
             f"{judged.run_again()} goes on with them.",
         )
 
@@ -194,7 +196,7 @@ def failed_runs(judged: Judged) -> Iterator[Found]:
     if reasons:
         which = clauses(
             f"{row} {sum(map(len, why.values()))} of {len(judged.records[row])}, "
-            f"{named(and_seeds(reason, seeds) for reason, seeds in why.items())}"
+            f"{named(f'{reason} (seed {seeds_spelt(seeds)})' for reason, seeds in why.items())}"
             for row, why in reasons.items()
         )
         shares = [

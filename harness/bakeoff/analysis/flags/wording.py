@@ -13,7 +13,7 @@ from bakeoff.analysis.outputs import Outputs
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Data, Record
-from bakeoff.text.values import command, grouped, listed, seeds_spelt, shortened, spelt, yaml_value
+from bakeoff.text.values import command, grouped, listed, shortened, spelt, yaml_value
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -102,8 +102,3 @@ def clauses(parts: Iterable[str]) -> str:
 def grouped_by(values: Mapping[K, V]) -> dict[V, list[K]]:
     """Value -> the keys that have it, in their order."""
     return grouped((value, key) for key, value in values.items())
-
-
-def and_seeds(row: str, seeds: Sequence[int]) -> str:
-    """`loop (seed 3)`."""
-    return f"{row} ({'seed' if len(set(seeds)) == 1 else 'seeds'} {seeds_spelt(seeds)})"

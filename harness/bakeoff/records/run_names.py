@@ -1,0 +1,183 @@
+"""How runs are named wherever a person reads or types: `full:0`, or `full:0@TASK,MODEL` where several tasks or models have one.
+
+Names are never taken apart, since a strategy or a task may have any characters in its name: what is typed is compared with the
+names of the runs that there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bakeoff.errors import BakeoffError
+from bakeoff.records.schema import Declared
+from bakeoff.text.values import listed, options_in_words, seeds_spelt
+from bakeoff.text.words import did_you_mean, escaped, nearest, quoted, quoted_whole
+
+
+def run_name(strategy: str, seed: int) -> str:
+    """What a run is called: its strategy and seed, `full:0`."""
+    return f"{strategy}:{seed}"
+
+
+def runs_in_words(strategy: str, seeds: Iterable[int]) -> str:
+    """Runs of one strategy: `full:0`, or `full (seeds 0 to 4)` where there are several."""
+    known = sorted(set(seeds))
+    return run_name(strategy, known[0]) if len(known) == 1 else f"{strategy} (seeds {seeds_spelt(known)})"
+
+
+def place_name(task: str, model: str, *, tasks: int, models: int) -> str:
+    """What tells a run from those of other tasks and models: `@TASK`, `@MODEL` or `@TASK,MODEL`; "" where there is one of each.
+
+    tasks, models: how many of them the experiment has.
+    """
+    parts = ([task] if tasks > 1 else []) + ([model] if models > 1 else [])
+    return f"@{','.join(parts)}" if parts else ""
+
+
+def trial_name(values: dict[str, Any], search: int | None = None) -> str:
+    """What tells a trial of a search from others with its seed: ` (trial: learning_rate 2e-5)`. search: which of several, from
+    0."""
+    which = "" if search is None else f" of search {search + 1}"
+    return f" (trial{which}: {options_in_words(values)})"
+
+
+@dataclass(frozen=True)
+class NamedRun:
+    """A run that an experiment asks for: a reported one, or a trial of a search."""
+
+    id: str | None
+    """None while the search that chooses its configuration has not chosen."""
+    task: str
+    model: str
+    strategy: str
+    seed: int
+    trial: str = ""
+    """By `trial_name`; empty for a run that is reported."""
+
+    @property
+    def place(self) -> tuple[str, str, str, int]:
+        return self.task, self.model, self.strategy, self.seed
+
+
+@dataclass(frozen=True)
+class RunNames:
+    """The names of all runs of an experiment."""
+
+    runs: tuple[NamedRun, ...]
+
+    @classmethod
+    def declared(cls, declared: Declared) -> RunNames:
+        """Those of `plan.json`."""
+        reported = [NamedRun(run.id, run.task, run.model, run.strategy, run.seed) for run in declared.runs]
+        trials: dict[str, NamedRun] = {}
+        for name, search in declared.searches.items():
+            for run in search.trials:
+                number = search.chosen_by[run.seed] if search.repeat > 1 else None
+                named = NamedRun(run.id, run.task, run.model, name, run.seed, trial_name(run.values, number))
+                trials.setdefault(run.id, named)  # a repeat has the trials of what it repeats
+        return cls((*trials.values(), *reported))
+
+    @cached_property
+    def tasks(self) -> list[str]:
+        return list(dict.fromkeys(run.task for run in self.runs))
+
+    @cached_property
+    def models(self) -> list[str]:
+        return list(dict.fromkeys(run.model for run in self.runs))
+
+    @cached_property
+    def by_id(self) -> dict[str, NamedRun]:
+        return {run.id: run for run in reversed(self.runs) if run.id is not None}
+
+    def name(self, run: NamedRun) -> str:
+        """The shortest name that only this run has; of a trial with the values that it tries."""
+        where = place_name(run.task, run.model, tasks=len(self.tasks), models=len(self.models))
+        return f"{run_name(run.strategy, run.seed)}{where}{run.trial}"
+
+    def name_of(self, run_id: str) -> str:
+        """The name of the run with this id; the id itself if the experiment asks for no such run."""
+        return self.name(self.by_id[run_id]) if run_id in self.by_id else run_id
+
+    # --- what a person types ---------------------------------------------------------------------------------------------
+
+    def select(self, text: str) -> tuple[NamedRun, ...]:
+        """The runs that are meant by an id, STRATEGY, STRATEGY:SEED or :SEED, each perhaps with @TASK, @MODEL or @TASK,MODEL.
+
+        Raises BakeoffError, with the nearest name, if there is none, and if two kinds of names fit.
+        """
+        if text in self.by_id:
+            return (self.by_id[text],)
+        found: dict[str, list[NamedRun]] = {}
+        for run in self.runs:
+            for kind, form in self._forms_of(run):
+                if form == text:
+                    found.setdefault(kind, []).append(run)
+        if not found:
+            raise BakeoffError(self._unknown(text))
+        meant, *others = (dict.fromkeys(runs) for runs in found.values())
+        if any(other != meant for other in others):
+            kinds = listed(found)
+            raise BakeoffError(f"{quoted(text)} is the name of {kinds}; name the runs by their ids, which `bakeoff plan` lists")
+        return tuple(meant)
+
+    def one(self, text: str) -> NamedRun:
+        """The one run that is meant. Raises BakeoffError that lists all, if several are."""
+        runs = self.select(text)
+        if len(runs) > 1:
+            names = listed([f"{quoted_whole(self.name(run))}" for run in runs], most=10)
+            raise BakeoffError(f"{quoted(text)} names {len(runs)} runs; name one of them: {names}")
+        return runs[0]
+
+    def _forms_of(self, run: NamedRun) -> Iterator[tuple[str, str]]:
+        """(kind of name, each name of this kind that the run has)."""
+        named = run_name(run.strategy, run.seed)
+        for where in self._places_of(run):
+            yield "a strategy", f"{run.strategy}{where}"
+            yield "a strategy and seed", f"{named}{where}"
+            yield "a seed", f":{run.seed}{where}"
+            if run.trial:
+                yield "a trial", f"{named}{where}{run.trial}"
+
+    def _places_of(self, run: NamedRun) -> list[str]:
+        """`@TASK` and so on; a name without its options will do where only one has it."""
+        tasks, models = _spellings(run.task, self.tasks), _spellings(run.model, self.models)
+        both = [f"@{task},{model}" for task in tasks for model in models]
+        return ["", *(f"@{name}" for name in dict.fromkeys([*tasks, *models])), *both]
+
+    def _unknown(self, text: str) -> str:
+        """Why no run has this name."""
+        strategies = list(dict.fromkeys(run.strategy for run in self.runs))
+        start, colon, rest = text.rpartition(":")
+        seed, at, where = rest.partition("@")
+        if colon and seed.isdecimal():
+            own = [run.seed for run in self.runs if not start or run.strategy == start]
+            if own and int(seed) not in own:
+                whose = f"{escaped(start)} has" if start else "there are"
+                return f"no run {quoted(text)}: {whose} the seeds {seeds_spelt(own)}"
+            if not own and (near := nearest(start, strategies)) is not None:
+                return f"no run {quoted(text)}; did you mean {quoted_whole(f'{near}:{rest}')}?"
+        if at and where:
+            places = [spelling for every in (self.tasks, self.models) for one in every for spelling in _spellings(one, every)]
+            if self._has(text.removesuffix(f"@{where}")):
+                return did_you_mean("task or model", where, places)
+        names = [*strategies, *(self.name(run) for run in self.runs)]
+        if (near := nearest(text, names)) is not None:
+            return f"no run {quoted(text)}; did you mean {quoted_whole(near)}?"
+        seeds = seeds_spelt([run.seed for run in self.runs])
+        return (
+            f"no run {quoted(text)}; strategies: {listed(map(escaped, strategies), most=20)}; seeds: {seeds}; a run is named "
+            "STRATEGY:SEED or by its id"
+        )
+
+    def _has(self, text: str) -> bool:
+        return any(form == text for run in self.runs for _, form in self._forms_of(run))
+
+
+def _spellings(label: str, labels: list[str]) -> list[str]:
+    """A label, and its first word (`table` of `table (train=rows.csv)`) where no other label begins with it."""
+    short = label.partition(" (")[0]
+    alone = sum(other.partition(" (")[0] == short for other in labels) == 1
+    return list(dict.fromkeys([label, short] if alone else [label]))
