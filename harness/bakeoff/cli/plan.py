@@ -85,8 +85,8 @@ def plan(
     from bakeoff.cli.comparisons import comparison_lines
 
     again = partial(same_experiment, "plan", spec, into, data, "--resolve")
-    about = [] if only else [*comparison_lines(plan), *chance_lines(plan, again)]
-    lines = [*about, *lines, *search_lines(plan), *note_lines(plan)]
+    expected = [] if only else [*comparison_lines(plan), *chance_lines(plan, again)]
+    lines = [*expected, *lines, *search_lines(plan), *note_lines(plan)]
     print_result(*table(outlooks), "", *notes, *lines)
 
 

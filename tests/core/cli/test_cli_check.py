@@ -282,8 +282,8 @@ def test_failed_and_damaged_records_are_told(call: Call, spec: Path) -> None:
     (store.records / runs[1].id / RECORD_FILE).write_text("{")
     code, out, _ = call("plan", spec)
     assert code == 0
-    assert f"{runs[0].id}: failed: crashed: " in out
-    assert f"{runs[1].id}: damaged: " in out
+    assert f"{runs[0].title}: failed: crashed: " in out
+    assert f"{runs[1].title}: damaged: " in out
     assert tells(out, "", "1 failed run", f"`bakeoff run {spec} --retry failed`")
 
 
