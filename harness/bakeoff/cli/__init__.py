@@ -32,6 +32,7 @@ VERBS = {
     "check": "Find all errors in an experiment file without training.",
     "parity": "Train two strategies side by side and report the first step that differs.",
     "plugins": "List the installed tasks, models, methods and trainers.",
+    "log": "Show what a run printed, and why it failed.",
     "show": "Show a task's data: splits, labels, token lengths, majority baseline, examples.",
     "verify": "Check that an experiment's records are complete and undamaged.",
     "migrate": "Convert records of an older Bakeoff to the current format.",

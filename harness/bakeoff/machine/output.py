@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,9 @@ from bakeoff.files import Tree, open_regular, write_all
 HEAD_BYTES: Final = 2**20
 TAIL_BYTES: Final = 2**20
 """How many bytes of the end are kept; what lies between beginning and end is left out."""
+
+BYTES_OF_A_GOOD_RUN: Final = 2**16
+"""How many bytes are kept of what a run printed that succeeded: half of the beginning, half of the end."""
 
 LAST_BYTES: Final = 4096
 """How many bytes of the end are searched for the last line."""
@@ -66,6 +70,16 @@ def cut(path: Path) -> None:
     with suppress(OSError, StoreError):
         if (size := path.stat().st_size) > 2 * (HEAD_BYTES + TAIL_BYTES):
             Tree(path.parent).shorten(path, HEAD_BYTES, TAIL_BYTES, gap(size - HEAD_BYTES - TAIL_BYTES))
+
+
+def keep_ends(path: Path, most: int = BYTES_OF_A_GOOD_RUN) -> None:
+    """Shortens the file of a process that has ended to about `most` bytes; removes it if it is empty or not a file."""
+    with suppress(OSError, StoreError):
+        found, tree = path.lstat(), Tree(path.parent)
+        if not stat.S_ISREG(found.st_mode) or not found.st_size:
+            tree.remove(path)
+        elif found.st_size > most:
+            tree.shorten(path, most // 2, most // 2, gap(found.st_size - most // 2 * 2))
 
 
 def last_line(path: Path) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import Tree, read_regular, temporary_name
 from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.output import keep_ends
 from bakeoff.machine.processes import left_by_the_dead, maker_of
 from bakeoff.records.claims import Claims
 from bakeoff.records.history import continued
@@ -262,7 +263,7 @@ class Store(RecordFolders):
             record, run_id = self.read_in(path), maker.stem
             if record.id == run_id:
                 without_model(record, path, "the command that made it ended before its model was kept")
-                self.tree.remove(path / OUTPUT_FILE)
+                keep_ends(path / OUTPUT_FILE)
                 if self.publish(path, run_id):
                     found.append(run_id)
                     self.drop_checkpoints(run_id)

@@ -18,6 +18,7 @@ from bakeoff.files import Tree
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import full_disk
 from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.output import BYTES_OF_A_GOOD_RUN, HEAD_BYTES, TAIL_BYTES, keep_ends
 from bakeoff.machine.signals import EXIT_SECONDS, await_own_signal, ending, was_stopped
 from bakeoff.machine.worker_process import Message, MessageError, Worker
 from bakeoff.planning.runs import Run
@@ -160,10 +161,8 @@ class Supervisor:
         if code != 0:
             remark = remark or f"it did not exit cleanly after its record was complete: {words}"
         record = without_model(record, self.folder, f"the run's process ended while saving it: {words}")
-        output = self.folder / OUTPUT_FILE
-        kept = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)
-        if not kept or (output.is_file() and not output.stat().st_size):  # nobody needs it, or it is empty
-            Tree(self.folder.parent).remove(output)
+        whole = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)
+        keep_ends(self.folder / OUTPUT_FILE, HEAD_BYTES + TAIL_BYTES if whole else BYTES_OF_A_GOOD_RUN)
         return self.with_remark(record, remark) if remark else record
 
     def stop(self, reason: Reason, message: str) -> Record:

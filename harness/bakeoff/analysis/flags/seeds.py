@@ -14,12 +14,12 @@ from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.records import history
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.run_names import runs_in_words
-from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
+from bakeoff.records.run_names import RunNames, runs_in_words
+from bakeoff.records.schema import TRACEBACK_FILE, Record
 from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip, smallest_permutation_p, smallest_sign_flip_p
 from bakeoff.statistics.intervals import ALPHA
 from bakeoff.text.numbers import count, p_equals, significant
-from bakeoff.text.values import grouped, seeds_spelt
+from bakeoff.text.values import command, grouped, seeds_spelt
 
 
 def few_seeds(judged: Judged) -> Iterator[Found]:
@@ -241,11 +241,21 @@ def next_after_failures(records: Sequence[Record], experiment: Experiment) -> st
     failed = [record for record in records if record.failure]
     interrupted = all(record.was_interrupted for record in failed)
     again = f"{experiment.commands('run', *([] if interrupted else ['--retry', 'failed']))} makes them again."
-    if any(TRACEBACK_FILE in record.files for record in failed):
-        return f"'{TRACEBACK_FILE}' beside such a record says where the error was raised; {again}"
     if interrupted:
         return again
-    return f"'{OUTPUT_FILE}' beside such a record, where there is one, holds what the run printed last; {again}"
+    told = next((record for record in failed if TRACEBACK_FILE in record.files), None)
+    if told is not None:
+        return f"`{_log_of(told, experiment)}` shows where the error was raised; {again}"
+    return f"`{_log_of(failed[0], experiment)}` shows what the run printed last; {again}"
+
+
+def _log_of(record: Record, experiment: Experiment) -> str:
+    """The command that shows what a run printed."""
+    place = experiment.record_folder(record.id)
+    several = len(experiment.folders) > 1  # then strategies may have other names than in their own folder
+    return command(
+        "log", place.name if several else RunNames.declared(experiment.declared).name_of(record.id), place.parents[1]
+    )
 
 
 def undeclared_records(judged: Judged) -> Iterator[Found]:

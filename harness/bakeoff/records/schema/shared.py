@@ -22,7 +22,7 @@ MODEL_FOLDER = "model"
 TRACEBACK_FILE = "traceback.txt"
 """The traceback of a run that failed by an unexpected error."""
 OUTPUT_FILE = "output.txt"
-"""Whatever a run, its plugins and libraries printed; kept only for a failed run, without a checksum."""
+"""Whatever a run, its plugins and libraries printed, without a checksum: of a run that succeeded 64 KiB at most."""
 
 MOST_LABELS: Final = 20
 """How many label names a record stores; one more entry gives the number of the others."""
