@@ -49,7 +49,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 @click.option(
     "--control/--no-control",
     default=True,
-    help="Time a fixed piece of work before and after the runs (5 s), so that tables can tell whether the machine's speed "
+    help="Time a fixed piece of work before and after the runs (2 s), so that tables can tell whether the machine's speed "
     "changed meanwhile.",
 )
 @click.option(

@@ -21,14 +21,14 @@ from bakeoff.records.provenance import environment
 from bakeoff.records.schema import Control
 from bakeoff.runner.settings import Settings
 
-WARM_UP_SECONDS = 0.3
-MEASURED_SECONDS = 1.0
+WARM_UP_SECONDS = 0.2
+MEASURED_SECONDS = 0.5
 LEAST_REPETITIONS = 20
 MOST_REPETITIONS = 1000
 PRODUCT_SIZE = {"cpu": 1024}
 LARGE_PRODUCT = 8192
 """Rows and columns of the square matrices whose product is timed: larger ones give no more operations a second."""
-PRODUCT_SECONDS = 0.3
+PRODUCT_SECONDS = 0.2
 LONGEST_SECONDS = 3.0
 """On a busy machine the work takes a hundred times as long; then fewer repetitions suffice."""
 
