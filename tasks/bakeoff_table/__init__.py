@@ -17,6 +17,7 @@ from bakeoff.plugin import (
     hub_snapshot,
     metric_named,
 )
+from bakeoff_table.conversion import columns_of
 from bakeoff_table.files import File, file_of, found_in, split_archive
 from bakeoff_table.options import FileOptions, HubOptions, TableOptions, name_of
 from bakeoff_table.reading import read_splits
@@ -70,6 +71,7 @@ class Table(RowsTask):
     name = "table"
     summary = "Your own rows: CSV, TSV, JSON or Parquet."
     Options = TableOptions
+    takes_rows = True
 
     def check_available(self, options: TableOptions, places: Paths) -> None:
         self.files(options, places)
@@ -81,7 +83,10 @@ class Table(RowsTask):
         }
 
     def file(self, entry: str | FileOptions, options: TableOptions, places: Paths) -> File:
-        return found_in(places.data, places.beside, entry, options)
+        return found_in(places, entry, options)
+
+    def row_columns(self, options: TableOptions) -> list[str]:
+        return columns_of(options)
 
 
 class HubDataset(RowsTask):

@@ -39,6 +39,11 @@ def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
     return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none", split in options.unlabelled]
 
 
+def columns_of(options: TableOptions, *, labelled: bool = True) -> list[str]:
+    """The columns that are read from each file."""
+    return [*options.text, *(options.label if labelled else []), *options.slices, *([options.id] if options.id else [])]
+
+
 class Conversion:
     """Converts one file of a split to Arrow."""
 
@@ -85,10 +90,7 @@ class Conversion:
             raise DataError(f"{error}; if these rows have no labels, {say}") from None
 
     def rows(self, contents: Contents) -> Iterator[Row]:
-        options = self.options
-        labels = options.label if self.labelled else []
-        wanted = [*options.text, *labels, *options.slices, *([options.id] if options.id else [])]
-        return READERS[self.file.format](contents, wanted)
+        return READERS[self.file.format](contents, columns_of(self.options, labelled=self.labelled))
 
     def schema(self, contents: Contents) -> pa.Schema:
         import pyarrow as pa

@@ -6,7 +6,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from bakeoff.plugin import DataError, did_you_mean, quoted, quoted_whole, read_regular, shown_path
+from bakeoff.plugin import DataError, Paths, did_you_mean, quoted, quoted_whole, read_regular, shown_path
 from bakeoff_table.options import FORMATS, FileOptions, TableOptions, name_of
 
 ARCHIVE, COMPRESSED = ".zip", ".gz"
@@ -90,17 +90,19 @@ def format_of(name: str) -> str:
 # --- where it lies ---------------------------------------------------------------------------------------------------------
 
 
-def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options: TableOptions) -> File:
-    """The file in the data folder, else beside the experiment file. Raises DataError if it is in neither.
+def found_in(places: Paths, entry: str | FileOptions, options: TableOptions) -> File:
+    """The file in the data folder, else beside the experiment file, else among rows that a program gave. Raises DataError if it
+    is nowhere.
 
     In the data folder, which the user named, links are followed anywhere: snapshots of the hub and folders of DVC consist of
     them. The experiment file, and what is beside it, may be a stranger's: links out of that folder are refused.
     """
     name = name_of(entry)
     require_inside(name)
-    folders = [(data, True)] if data is not None else []
+    given = [] if places.given is None else [(places.given, False)]
+    folders = [*([] if places.data is None else [(places.data, True)]), (places.beside, False), *given]
     odd: list[str] = []
-    for folder, follows in [*folders, (beside, False)]:
+    for folder, follows in folders:
         for path, member in candidates(folder, name):
             if not path.is_file():
                 if path.is_symlink() and not path.is_dir():
@@ -118,7 +120,7 @@ def found_in(data: Path | None, beside: Path, entry: str | FileOptions, options:
             return file_of(path, name, entry, options, member=member)
     if odd:
         raise DataError(f"{quoted(name)} cannot be read: {odd[0]}")
-    looked = [folder for folder, _ in [*folders, (beside, False)]]
+    looked = list(dict.fromkeys(folder for folder, _ in folders))
     near = sorted({path.name for folder in looked for path in (folder / name).parent.glob("*") if path.is_file()})
     told = did_you_mean("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
     where = " and ".join(map(shown_path, looked))

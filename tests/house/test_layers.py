@@ -21,12 +21,11 @@ STEPS = [
     "spec records toolkit statistics",
     "planning training analysis plugin",
     "runner report parity",
-    "api",
     "cli testing",
-    "__main__ worker",
+    "api __main__ worker",
 ]
 """Each room (a package, or a module beside the packages) imports only rooms of the steps before its own. The ground, the first
-step, is the exception: its modules may import each other. `bakeoff/__init__` imports only the version."""
+step, is the exception: its modules may import each other. `bakeoff/__init__` imports only the version and `bakeoff.api`."""
 MOST_FLOORS, MOST_MODULES = 8, 8
 
 HEAVY = {"torch", "transformers", "datasets", "evaluate", "accelerate", "peft"}
@@ -80,7 +79,7 @@ def test_each_room_imports_only_rooms_of_earlier_steps() -> None:
     wrong = []
     for module, wanted in arrows().items():
         if module == "bakeoff":
-            assert wanted == {"bakeoff.version"}
+            assert wanted == {"bakeoff.version", "bakeoff.api"}
             continue
         assert room_of(module) in step, f"{module} is in no room of STEPS: give it a place in {Path(__file__).name}"
         for other in wanted:

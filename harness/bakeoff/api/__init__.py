@@ -1,5 +1,115 @@
-"""Records and comparisons as pandas DataFrames, for notebooks: `from bakeoff import load, compare`.
+"""Bakeoff from Python, for scripts and notebooks: what `import bakeoff` gives.
 
-The docstring of each table lists its columns with dtype and unit; they always come in that order, even without rows. A number
-that does not apply is missing (NaN or <NA>), such a text is empty. Scores are in the metric's own unit (accuracy: 0 to 1).
+`check`, `plan` and `run` do what the commands of these names do, by the same functions; `load` and `compare` give the records
+of any folder as pandas DataFrames. The docstring of each table lists its columns with dtype and unit; they always come in that
+order, even without rows. A number that does not apply is missing (NaN or <NA>), such a text is empty. Scores are in the
+metric's own unit (accuracy: 0 to 1).
+
+Each function imports what it needs when it is called, so that the command line starts at once.
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from bakeoff.api.comparisons import Comparisons
+    from bakeoff.api.experiments import Finished
+    from bakeoff.api.results import Results
+    from bakeoff.spec.experiment_file import Spec
+
+
+def run(
+    spec: str | Path | Mapping[str, Any] | Spec,
+    *,
+    data: Any = None,
+    into: str | Path | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    jobs: int = 1,
+    threads: int | None = None,
+    changed: Literal["stop", "rerun", "mix"] = "stop",
+    retry: Literal["failed", "unkept"] | None = None,
+    control: bool = True,
+    only: str | Sequence[str] = (),
+    progress: bool = True,
+) -> Finished:
+    """Trains every run of an experiment that is not recorded yet, and compares all that is recorded.
+
+    The same call again continues where an earlier one stopped, however it stopped; once all is recorded it only compares. Each
+    run is a process of its own, which needs nothing of the calling program: a script needs no `if __name__ == "__main__"`.
+
+        bakeoff.run("experiment.yaml")
+        bakeoff.run(
+            {
+                "name": "tickets",
+                "tasks": [{"name": "table", "text": "body", "label": "team"}],
+                "models": ["minilm"],
+                "strategies": {"full": {"trainer": "torch-loop"}, "head": {"trainer": "torch-loop", "method": "head-only"}},
+            },
+            data={"train": train_frame, "test": test_frame},
+            into="results/tickets",
+        )
+
+    Args:
+        spec: The path of an experiment file, its text, a dict with its keys, or a `Spec`.
+        data: The rows of the task that names no files: a dict with a table each for `train`, `dev` and `test` (a split that
+            is not given does not exist), or a `datasets.DatasetDict`, whose `validation` is `dev`. A table is a pandas
+            DataFrame, a `datasets.Dataset`, a pyarrow Table, or a list of dicts; one alone is `train`. For several tasks, a
+            dict from the title of each to its splits. The rows are stored in `into` by their content, so that the command line
+            can go on from there. Rows that differ in any value are another task with runs of its own. Or the path of the
+            folder of datasets (default: $BAKEOFF_DATA).
+        into: The folder of records and tables. Default: that of the experiment file; without a file, or with rows, a folder
+            with the experiment's name in the working directory.
+        device: Device to train on; `auto` prefers a GPU.
+        jobs: Runs at the same time.
+        threads: CPU threads of each run. Default: all usable cores, shared by the runs that train at the same time.
+        changed: What to do if data, model, software or hardware changed since runs were recorded: `stop` with an error, `rerun`
+            these runs, or `mix`, that is keep them.
+        retry: Also repeat recorded runs that `failed`, or (`unkept`) whose model was not kept though the experiment says
+            `keep: final`.
+        control: Time a fixed piece of work before and after the runs (5 s), so that tables can tell whether the machine's speed
+            changed meanwhile.
+        only: Make only these of the runs: `full:0` (strategy and seed), `full`, `:0`, an id, or a list of such.
+        progress: Show how runs go on: in a notebook below the cell, elsewhere on standard error. Without, only cautions.
+
+    Returns:
+        What was done and what it says: `leaderboard`, `pairs` and `warnings` as DataFrames, `runs` with every run. In a
+        notebook it shows itself.
+
+    Raises:
+        bakeoff.errors.BakeoffError: With the one line that the command line prints; SpecError for the experiment, DataError
+            for the rows, StoreError for the folder.
+    """
+    from bakeoff.api import experiments
+
+    return experiments.run(
+        spec,
+        data=data,
+        into=into,
+        only=only,
+        progress=progress,
+        device=device,
+        jobs=jobs,
+        threads=threads,
+        changed=changed,
+        retry=retry,
+        control=control,
+    )
+
+
+def load(*folders: str | Path) -> Results:
+    """Reads the records of one experiment's folder, or of several as one experiment. Raises StoreError if a folder has no
+    experiment."""
+    from bakeoff.api.results import read
+
+    return read(*folders)
+
+
+def compare(results: Results) -> Comparisons:
+    """Compares the strategies of what `load` returned: verdicts, intervals, warnings. Raises StoreError where they cannot be
+    compared."""
+    from bakeoff.api.comparisons import of_results
+
+    return of_results(results)

@@ -14,8 +14,11 @@ from bakeoff.analysis.findings import AcrossTasks, Comparison, ComparisonGroup
 from bakeoff.api.building import NUMBER, TEXT, TRUTH, WHOLE, frame, safe, table
 from bakeoff.api.results import Results
 from bakeoff.errors import BakeoffError
+from bakeoff.report.text.brief import write_brief
 from bakeoff.text.words import quoted
 
+WIDTH = 120
+"""Of what is printed, in characters."""
 BASELINE_FAMILY, ALL_FAMILY = "to baseline", "all pairs"
 
 LEADERBOARD_COLUMNS = {
@@ -105,8 +108,8 @@ ACROSS_COLUMNS = {
 }
 
 
-def compare(results: Results) -> Comparisons:
-    """Compares the strategies: verdicts, intervals, warnings. Raises StoreError where they cannot be compared."""
+def of_results(results: Results) -> Comparisons:
+    """As `bakeoff.compare`."""
     if not isinstance(results, Results):
         raise BakeoffError(
             f"compare takes what load returned, as in compare(load('results/quickstart')); got {quoted(results)}"
@@ -114,7 +117,7 @@ def compare(results: Results) -> Comparisons:
     return Comparisons(comparison.compare(results.experiment))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparisons:
     """The results of a comparison as tables. `comparison` is the underlying model, which has more than the tables."""
 
@@ -124,6 +127,11 @@ class Comparisons:
     def answer(self) -> str:
         """One sentence, made from the verdicts."""
         return self.comparison.answer
+
+    @property
+    def recommendation(self) -> str:
+        """Which strategy to take and why, in words; empty where there is nothing to recommend from."""
+        return self.comparison.recommendation
 
     @cached_property
     def leaderboard(self) -> pd.DataFrame:
@@ -257,9 +265,14 @@ class Comparisons:
         """
         return frame(_across(self.comparison.across), ACROSS_COLUMNS)
 
+    def __repr__(self) -> str:
+        return "\n".join(write_brief(self.comparison, WIDTH))
+
     def _repr_html_(self) -> str:
         found = self.comparison
-        parts = [f"<p><b>{safe(found.title)}</b>: {safe(found.question)}</p>", f"<p>{safe(found.answer)}</p>"]
+        parts = [f"<p><b>{safe(found.title)}</b>: {safe(found.question)}</p>"]
+        parts += [f"<p><b>{safe(found.recommendation)}</b></p>"] if found.recommendation else []
+        parts.append(f"<p>{safe(found.answer)}</p>")
         parts += [table(self.leaderboard), table(self.pairs[self.pairs["family"] == BASELINE_FAMILY])]
         if found.warnings:
             parts.append(table(self.warnings))

@@ -16,7 +16,8 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.predictions import Predictions
 from bakeoff.records.schema import DeclaredRun, Record
-from bakeoff.text.words import did_you_mean
+from bakeoff.text.numbers import count
+from bakeoff.text.words import did_you_mean, escaped
 
 RUN = {"run": TEXT, "task": TEXT, "model": TEXT, "strategy": TEXT, "seed": WHOLE}
 
@@ -45,13 +46,16 @@ PREDICTION_COLUMNS = RUN | {
 STEP_COLUMNS = RUN | {"step": WHOLE, "loss": NUMBER, "learning_rate": NUMBER, "grad_norm": NUMBER, "seconds": NUMBER}
 
 
-def load(*folders: str | Path) -> Results:
-    """Reads the records of one experiment's folder, or of several as one experiment. Raises StoreError if a folder has no
-    experiment."""
+MOST_PRINTED = 60
+"""A longer table is printed without its middle."""
+
+
+def read(*folders: str | Path) -> Results:
+    """As `bakeoff.load`."""
     return Results(load_experiment([Path(folder) for folder in folders]))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """An experiment's records as tables. `experiment` is the underlying object."""
 
@@ -174,6 +178,17 @@ class Results:
         if split not in predictions:
             raise BakeoffError(did_you_mean("predicted split", split, predictions))
         return predictions[split]
+
+    def __repr__(self) -> str:
+        declared, counts = self.experiment.declared, self.runs["status"].value_counts()
+        states = ", ".join(f"{counts[state]} {state}" for state in ("ok", "failed", "missing") if state in counts)
+        shown = [
+            name for name in self.runs if name in {"strategy", "seed", "status", "train_seconds"} or name not in RUN_COLUMNS
+        ]
+        table = self.runs[shown].to_string(index=False, na_rep="", max_rows=MOST_PRINTED)
+        return "\n".join(
+            [f"{escaped(declared.name)}: {count(len(self.runs), 'run')} ({states})", *map(escaped, table.split("\n"))]
+        )
 
     def _repr_html_(self) -> str:
         declared = self.experiment.declared

@@ -33,10 +33,15 @@ def open_experiment(path: Path) -> tuple[Document, Plan]:
     """Reads the file and resolves its plan. Raises SpecError with all errors. Warns of distributions installed several
     times."""
     document = read_document(path)
+    return document, plan_of(document)
+
+
+def plan_of(document: Document) -> Plan:
+    """As `open_experiment`, for a document."""
     registry = load_registry()
     for clause in installed_twice(registry):
         print_note(f"caution: {clause}; {REMEDY}")
-    return document, resolve(document, registry)
+    return resolve(document, registry)
 
 
 def installed_twice(registry: Registry) -> list[str]:

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, redirect_stderr
 from typing import Any
 
+from bakeoff.cli.notebook_progress import NotebookProgress, notebook_display
 from bakeoff.cli.output import print_note
-from bakeoff.contracts.metric_lookup import unit_of
+from bakeoff.cli.result_line import result_line
 from bakeoff.machine.streams import as_it_is, one_line
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
@@ -19,22 +20,6 @@ from bakeoff.runner.rounds import TimingProgress
 from bakeoff.runner.settings import Progress
 from bakeoff.text.numbers import count, duration, in_seconds, per_cent, with_decimals
 from bakeoff.text.words import escaped
-
-
-def result_line(run: Run, record: Record) -> str:
-    """How a run ended, in one line."""
-    if record.failure:
-        return f"failed: {record.failure.reason}: {record.failure.message}"
-    data, cost = record.data, record.cost
-    assert data is not None
-    assert cost is not None
-    unit = unit_of(data.primary)
-    scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
-    splits = " · ".join(f"{split} {'no score' if score is None else unit.written(score)}" for split, score in scores.items())
-    unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
-    notes = "".join(f" · {note}" for note in record.process_notes)
-    seconds = f"trained {in_seconds(cost.train_seconds)}, {in_seconds(cost.total_seconds)} in total"
-    return f"{data.primary_metric} {splits} · {seconds}{unkept}{notes}"
 
 
 class PlainProgress:
@@ -140,9 +125,31 @@ class Above(io.StringIO):
             self.write("\n")
 
 
+class OnlyNotes(PlainProgress):
+    """Prints what the user must know, and nothing of how runs go on."""
+
+    def begin(self, run: Run) -> None: ...
+
+    def update(self, run: Run, phase: str, step: int, total: int, loss: float | None) -> None: ...
+
+    def end(self, run: Run, record: Record) -> None: ...
+
+    def note(self, line: str) -> None:
+        if line.startswith("caution: "):
+            super().note(line)
+
+
 @contextmanager
-def make_progress() -> Iterator[Progress]:
-    """Live lines on a terminal, plain lines elsewhere; both on standard error, so that standard output holds only results."""
+def make_progress(*, shown: bool = True) -> Iterator[Progress]:
+    """Below the cell of a notebook; live lines on a terminal, plain lines elsewhere, both on standard error, so that standard
+    output holds only results. shown: whether anything but cautions is shown."""
+    if not shown:
+        yield OnlyNotes()
+        return
+    if (display := notebook_display()) is not None:
+        with NotebookProgress(display) as drawn:
+            yield drawn
+        return
     if not sys.stderr.isatty():
         yield PlainProgress()
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -11,7 +12,7 @@ import click
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.inputs import find_paths, open_experiment, require_text
 from bakeoff.cli.options import data_option, device_option, into_option, only_option, spec_argument, threads_option
-from bakeoff.cli.output import print_brief, print_damage, print_note, print_result
+from bakeoff.cli.output import print_brief, print_damage, print_result
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, where_all_is
@@ -22,7 +23,8 @@ from bakeoff.planning.runs import Plan
 from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
 from bakeoff.runner.experiment import Outcome, is_unkept, run_experiment
-from bakeoff.runner.settings import Policy, Settings
+from bakeoff.runner.settings import Policy, Progress, Settings
+from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count, in_seconds
 from bakeoff.text.values import listed
 from bakeoff.text.words import escaped, shown_path
@@ -83,8 +85,7 @@ def run(
         require_text(into)
     document, plan = open_experiment(spec)
     plan = select(plan, only)
-    if spec.name in WRITTEN:
-        raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
+    require_own_name(spec)
     settings = Settings(
         paths=find_paths(data, spec),
         device=device,
@@ -95,18 +96,59 @@ def run(
         control=control,
     )
     store = Store(into or spec.parent)
-    for line in confounded_lines(plan):
-        print_note(line)
     with stopped_by_signals(), make_progress() as progress:
-        outcome = run_experiment(document, plan, spec, store, settings=settings, progress=progress)
+        outcome = make(document, plan, store, settings, progress)
+    finished = finish(outcome, plan, store, only)
+    print_result(finished.summary, "")
+    written = f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}"
+    print_brief(finished.reading.comparison, where_all_is(store.folder), written)
+    return 0 if finished.complete else 1
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What one call has made, and the comparison of all that is recorded by now."""
+
+    outcome: Outcome
+    reading: Reading
+    failed: int
+    """Runs whose record is a failure."""
+    unkept: int
+    """Runs without a model that they should have kept."""
+    only: Sequence[str] = ()
+    """What the user named of the declared runs; empty for all."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run succeeded, and left what it should."""
+        return not (self.failed or self.unkept or self.outcome.undecided)
+
+    @property
+    def summary(self) -> str:
+        """What was done, in one line."""
+        return summary(self.outcome, self.failed, self.unkept, self.only)
+
+
+def make(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> Outcome:
+    """Tells what would end confounded, and makes the runs."""
+    for line in confounded_lines(plan):
+        progress.note(line)
+    return run_experiment(document, plan, document.path, store, settings=settings, progress=progress)
+
+
+def require_own_name(spec: Path) -> None:
+    """Raises BakeoffError for an experiment file with the name of one that is written."""
+    if spec.name in WRITTEN:
+        raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
+
+
+def finish(outcome: Outcome, plan: Plan, store: Store, only: Sequence[str] = ()) -> Finished:
+    """Compares what is recorded, and writes the tables."""
     reading = read([store])
     print_damage(reading.experiment)
     failed, unkept = failures(reading, outcome, plan)
     save(reading, store.folder)
-    print_result(summary(outcome, failed, unkept, only), "")
-    written = f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}"
-    print_brief(reading.comparison, where_all_is(store.folder), written)
-    return 1 if failed or unkept or outcome.undecided else 0
+    return Finished(outcome, reading, failed, unkept, only)
 
 
 def failures(reading: Reading, outcome: Outcome, plan: Plan) -> tuple[int, int]:

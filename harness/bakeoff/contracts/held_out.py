@@ -98,7 +98,18 @@ class SplitOptions(Options):
         return self
 
 
-UNCHANGED = ("name", "summary", "version", "needs", "check_available", "files", "source_versions", "majority_baseline")
+UNCHANGED = (
+    "name",
+    "summary",
+    "version",
+    "needs",
+    "check_available",
+    "files",
+    "source_versions",
+    "majority_baseline",
+    "takes_rows",
+    "row_columns",
+)
 """Attributes copied from the wrapped task; since `Task` defines defaults for them, `__getattr__` is never asked."""
 
 

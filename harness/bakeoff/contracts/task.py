@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -119,17 +119,22 @@ class TaskInfo:
 @dataclass(frozen=True)
 class Paths:
     """Folders on this machine: `data` with the user's data (`--data`, else BAKEOFF_DATA; None where neither is given), `cache`
-    for files that can be made again, `beside` with the experiment file."""
+    for files that can be made again, `beside` with the experiment file, `given` with files of rows that a program gave (None
+    where none did)."""
 
     data: Path | None
     cache: Path
     beside: Path = Path()
+    given: Path | None = None
 
 
 class Task(Component):
     """A dataset with its splits, labels and metrics."""
 
     kind = "task"
+    takes_rows: ClassVar[bool] = False
+    """Whether its options `train`, `dev` and `test` name files in `Paths`: then `bakeoff.run` stores the rows that a program
+    gives as Parquet files, which these options name."""
 
     @abstractmethod
     def info(self, options: Any) -> TaskInfo:
@@ -155,6 +160,10 @@ class Task(Component):
         `{}` for a task that reads no files; None, the default, where they are not known: then no files are compared.
         """
         return None
+
+    def row_columns(self, options: Any) -> Sequence[str]:
+        """The columns of its files that it reads; no others are stored of rows that a program gives (`takes_rows`)."""
+        return ()
 
     def source_versions(self) -> Mapping[str, str]:
         """Distributions whose contents the rows come from, with their versions; they are part of the data's fingerprint."""

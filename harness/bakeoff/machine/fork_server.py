@@ -23,6 +23,7 @@ from bakeoff.files import nameless_file
 from bakeoff.machine.output import last_line
 from bakeoff.machine.parent_death import COMMAND, READY
 from bakeoff.machine.processes import cpu_ticks, end_descendants, is_gone
+from bakeoff.machine.signals import in_main_thread
 from bakeoff.machine.surroundings import shorten_socket_paths
 from bakeoff.text.numbers import gibibytes
 from bakeoff.text.words import escaped
@@ -65,16 +66,28 @@ def context() -> Any:
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["bakeoff.machine.parent_death", "bakeoff.machine.first_imports"])
     running = number()
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # inherited: Ctrl-C while it imports must not end it loudly
     os.environ[COMMAND] = f"{os.getpid()}:{_log().fileno()}"
     try:
-        forkserver.ensure_running()
+        with _ignoring_interrupts():
+            forkserver.ensure_running()
     finally:
         del os.environ[COMMAND]
-        signal.signal(signal.SIGINT, before)
     if (started := number()) is not None and started != running:
         _await_imports(started)
     return server
+
+
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """A context in which a child inherits that Ctrl-C is ignored: while it imports, it must not end it loudly."""
+    if not in_main_thread():  # no other may set a handler; the child sets it as its first step
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _start_tracker() -> None:
@@ -156,6 +169,17 @@ def number() -> int | None:
     """The process id of the server; None if there is none."""
     found: int | None = _state()._forkserver_pid
     return found
+
+
+def stop() -> None:
+    """Ends the server, if there is one. The next worker starts another."""
+    server = _state()
+    if server._forkserver_pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(server._forkserver_pid, signal.SIGKILL)  # else it waits for all who have its pipe
+        with suppress(ChildProcessError):
+            server._stop()
+        _log.cache_clear()  # its last line says that the imports are done
 
 
 def forget() -> None:

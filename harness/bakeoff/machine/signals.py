@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,12 +58,17 @@ def await_own_signal() -> None:
     time.sleep(HEARD_SECONDS)
 
 
+def in_main_thread() -> bool:
+    """Whether this is the main thread of its process: no other may set a signal's handler."""
+    return threading.current_thread() is threading.main_thread()
+
+
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """A context in which each of `STOPPING` raises KeyboardInterrupt, once; an ignored signal (`nohup`, `trap ''`) stays
-    ignored.
+    """A context in which each of `STOPPING` raises KeyboardInterrupt, once. An ignored signal (`nohup`, `trap ''`) stays
+    ignored, and a handler of the program that calls Bakeoff stays in place.
 
-    To be called in the main thread.
+    Outside the main thread, which alone receives signals, it does nothing.
     """
     first: float | None = None
 
@@ -72,7 +78,8 @@ def stopped_by_signals() -> Iterator[None]:
             first = time.monotonic()
             raise KeyboardInterrupt
 
-    handled = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    usual = (signal.SIG_DFL, signal.default_int_handler)
+    handled = [number for number in STOPPING if in_main_thread() and signal.getsignal(number) in usual]
     before = {number: signal.signal(number, stop) for number in handled}
     try:
         yield
@@ -90,12 +97,9 @@ def held_back() -> Iterator[None]:
     """
     seen: list[tuple[int, Any]] = []
     before: dict[int, Any] = {}
-    for number in STOPPING:
+    for number in STOPPING if in_main_thread() else ():
         if callable(handler := signal.getsignal(number)):
-            try:
-                before[number] = signal.signal(number, lambda number, frame: seen.append((number, frame)))
-            except ValueError:  # another thread than the main one
-                break
+            signal.signal(number, lambda number, frame: seen.append((number, frame)))
             before[number] = handler
     try:
         yield

@@ -16,10 +16,12 @@ from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree, temporary_folder, write_all
 from bakeoff.machine import fork_server, parent_death
+from bakeoff.machine.caller import without_main
 from bakeoff.machine.guard import END, fork_guarded
 from bakeoff.machine.output import cut, last_line
 from bakeoff.machine.processes import descendants, fields_of
@@ -68,12 +70,14 @@ class Worker:
         # Not a daemon: a trainer may have children of its own, data loading workers for one.
         self.process = multiprocess.Process(target=_child, args=(theirs, str(self.output), target, arguments), daemon=False)
         try:
-            with held_back(), fork_server.served():
+            with held_back(), fork_server.served(), without_main():
                 self.process.start()
+            STARTED.add(self.process)
         except BaseException:  # Ctrl-C while it started: the child lives already
             if self.process.pid is None:
                 self.connection.close()
             else:
+                STARTED.add(self.process)
                 self.end()
             raise
         finally:
@@ -205,9 +209,13 @@ def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: st
             worker.end()
 
 
+STARTED: WeakSet[Any] = WeakSet()
+"""The processes of all workers; a program that calls Bakeoff may have children of its own."""
+
+
 def _end_children() -> None:
-    """Kills, at exit, children that an interrupted caller could not end, before multiprocessing waits for them."""
-    for child in multiprocessing.active_children():
+    """Kills, at exit, workers that an interrupted caller could not end, before multiprocessing waits for them."""
+    for child in STARTED.intersection(multiprocessing.active_children()):
         child.kill()
     fork_server.end_orphans()
 

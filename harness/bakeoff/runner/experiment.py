@@ -135,7 +135,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
     return Declared(
         name=spec.name,
         question=spec.question,
-        spec_file=Path(document.file).name,
+        spec_file=document.path.name,
         baseline=plan.baseline,
         report_on=spec.report_on,
         margin=plan.margin,

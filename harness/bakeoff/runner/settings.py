@@ -60,6 +60,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
         data=settings.paths.data,
         cache=settings.paths.cache,
         beside=settings.paths.beside,
+        given=settings.paths.given,
         device=settings.device,
         threads=settings.threads,
         jobs=settings.jobs,

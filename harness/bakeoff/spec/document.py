@@ -33,6 +33,8 @@ class Document:
     """What YAML allows and an experiment file does not (tags, dates, NaN, duplicate keys), by the path of its key."""
     content: bytes = b""
     """The bytes of the file as it was read, since it may be edited while its runs train."""
+    path: Path = Path()
+    """Where it was read from."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem whose line and column are those of the deepest part of `path` that is in the file."""
@@ -95,10 +97,10 @@ def read_document(path: Path) -> Document:
         raise stop(file, f"not a text file: byte {error.start} is not UTF-8{marked}; save it as UTF-8") from None
     except OSError as error:
         raise stop(file, f"cannot be read: {error.strerror}") from None
-    return replace(parse_document(text, file), content=content)
+    return replace(parse_document(text, file), content=content, path=path)
 
 
 def parse_document(text: str, file: str) -> Document:
     """Parses YAML text, as data with line and column of each key. file: the name that error messages use."""
     tree = read_tree(text, file)
-    return Document(file, tree.root, tree.places, tree.flaws)
+    return Document(file, tree.root, tree.places, tree.flaws, path=Path(file))

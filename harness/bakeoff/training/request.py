@@ -43,6 +43,8 @@ class Request(BaseModel):
     cache: Place
     beside: Place = Path()
     """The folder of the experiment file."""
+    given: Place | None = None
+    """The folder with files of rows that a program gave."""
     device: Name
     threads: Some
     jobs: Some = 1
@@ -67,7 +69,7 @@ class Request(BaseModel):
 
     @property
     def places(self) -> Paths:
-        return Paths(self.data, self.cache, self.beside)
+        return Paths(self.data, self.cache, self.beside, self.given)
 
 
 def read_request(path: Path) -> Request:

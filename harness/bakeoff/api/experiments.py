@@ -1,0 +1,188 @@
+"""Experiments that a program gives, and what becomes of them: what the functions of `bakeoff.api` do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from bakeoff.api.building import safe
+from bakeoff.api.comparisons import Comparisons
+from bakeoff.api.results import Results
+from bakeoff.api.rows import FOLDER, GivenRows, note_of_other_rows, other_rows, with_rows
+from bakeoff.cli import run as command
+from bakeoff.cli.inputs import find_paths, plan_of, require_text
+from bakeoff.cli.progress import make_progress
+from bakeoff.contracts.registry import load_registry
+from bakeoff.contracts.task import Paths
+from bakeoff.errors import StoreError
+from bakeoff.files import Tree
+from bakeoff.machine.caller import as_a_guest
+from bakeoff.machine.hardware import usable_threads
+from bakeoff.machine.surroundings import prepare_surroundings
+from bakeoff.planning.runs import Plan
+from bakeoff.planning.selection import select
+from bakeoff.records.ownership import require_owner
+from bakeoff.records.store import Store
+from bakeoff.runner.experiment import declaration
+from bakeoff.runner.settings import Settings
+from bakeoff.spec.document import Document
+from bakeoff.spec.given import Given, document_of, is_given
+from bakeoff.text.words import shown_path
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An experiment that was given, with the folders that belong to it."""
+
+    document: Document
+    plan: Plan
+    store: Store
+    paths: Paths
+    rows: GivenRows | None
+    """None where its tasks name files."""
+
+
+def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
+    """Raises SpecError with all errors, DataError for rows that can't be stored."""
+    prepare_surroundings()
+    read = document_of(spec)
+    folder = Path(data) if isinstance(data, str | PurePath) else None
+    rows = with_rows(read, data, load_registry()) if data is not None and folder is None else None
+    document = rows.document if rows else read
+    plan = plan_of(document)
+    paths = find_paths(folder, None if is_given(read) else read.path)
+    results = Path(into) if into is not None else Path(plan.spec.name) if is_given(document) else read.path.parent
+    require_text(results)
+    command.require_own_name(document.path)
+    if rows is not None and not is_given(read) and results.resolve() == read.path.resolve().parent:
+        raise StoreError(
+            f"{shown_path(read.path)} names no file of the rows that were given, so it cannot lie beside their results; give "
+            "another folder by into="
+        )
+    return Opened(document, plan, Store(results), paths, rows)
+
+
+def run(
+    spec: Given, *, data: object, into: str | Path | None, only: str | Sequence[str], progress: bool, **more: Any
+) -> Finished:
+    """As `bakeoff.run`."""
+    opened = open_given(spec, data, into)
+    names = [only] if isinstance(only, str) else list(only)
+    document, plan, store = opened.document, select(opened.plan, names), opened.store
+    jobs, threads = more["jobs"], more["threads"]
+    more["threads"] = threads or max(1, usable_threads() // jobs)
+    require_owner(store, declaration(document, plan), document.path, document.content)
+    notes = notes_of_other_rows(opened)
+    with as_a_guest(), make_progress(shown=progress) as hears, stored(opened) as paths:
+        for note in notes:
+            hears.note(note)
+        settings = Settings(paths=paths, **more)
+        outcome = command.make(document, plan, store, settings, hears)
+    return Finished(command.finish(outcome, plan, store, names), store.folder)
+
+
+def notes_of_other_rows(opened: Opened) -> list[str]:
+    """A caution where the folder has runs of other rows."""
+    store = opened.store
+    splits = other_rows(opened.document, store.folder / opened.document.path.name) if opened.rows else []
+    recorded = len(store.read_all()[0]) if splits else 0
+    return [note_of_other_rows(splits, recorded, store.folder)] if recorded else []
+
+
+@contextmanager
+def stored(opened: Opened) -> Iterator[Paths]:
+    """A context in which the rows lie in the folder of the results. If it ends by an error before there is an experiment, they
+    are removed again."""
+    if opened.rows is None:
+        yield opened.paths
+        return
+    store = opened.store
+    before = {name for name in opened.rows.tables if (store.folder / name).exists()}
+    opened.rows.store(store.folder)
+    try:
+        yield replace(opened.paths, given=store.folder.absolute())
+    finally:
+        if not store.plan_file.is_file():
+            remove(store.folder, [name for name in opened.rows.tables if name not in before])
+
+
+def remove(folder: Path, names: Sequence[str]) -> None:
+    """Removes files of rows, and their folder if nothing else is in it."""
+    tree = Tree(folder)
+    for name in names:
+        tree.remove(folder / name)
+    if not tree.names(folder / FOLDER):
+        tree.remove_folder(folder / FOLDER)
+
+
+@dataclass(frozen=True, repr=False)
+class Finished:
+    """What a call of `bakeoff.run` has made, and what all that is recorded by now says."""
+
+    finished: command.Finished
+    folder: Path
+    """Of records and tables."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every run succeeded, and left a model if the experiment keeps them."""
+        return self.finished.complete
+
+    @property
+    def summary(self) -> str:
+        """What was done, in one line."""
+        return self.finished.summary
+
+    @cached_property
+    def results(self) -> Results:
+        """What `bakeoff.load` gives of the folder: runs, predictions and steps."""
+        return Results(self.finished.reading.experiment)
+
+    @cached_property
+    def comparison(self) -> Comparisons:
+        """What `bakeoff.compare` gives of the results."""
+        return Comparisons(self.finished.reading.comparison)
+
+    @property
+    def recommendation(self) -> str:
+        """As `Comparisons.recommendation`."""
+        return self.comparison.recommendation
+
+    @property
+    def answer(self) -> str:
+        """As `Comparisons.answer`."""
+        return self.comparison.answer
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """As `Results.runs`."""
+        return self.results.runs
+
+    @property
+    def leaderboard(self) -> pd.DataFrame:
+        """As `Comparisons.leaderboard`."""
+        return self.comparison.leaderboard
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """As `Comparisons.pairs`."""
+        return self.comparison.pairs
+
+    @property
+    def warnings(self) -> pd.DataFrame:
+        """As `Comparisons.warnings`."""
+        return self.comparison.warnings
+
+    def __repr__(self) -> str:
+        return f"{self.summary}\n\n{self.comparison!r}"
+
+    def _repr_html_(self) -> str:
+        where = f"<p>{safe(self.summary)}; records and tables are in <code>{safe(self.folder)}</code></p>"
+        return f"{where}\n{self.comparison._repr_html_()}"

@@ -1,0 +1,24 @@
+"""How a run ended, in one line."""
+
+from __future__ import annotations
+
+from bakeoff.contracts.metric_lookup import unit_of
+from bakeoff.planning.runs import Run
+from bakeoff.records.schema import Record
+from bakeoff.text.numbers import in_seconds
+
+
+def result_line(run: Run, record: Record) -> str:
+    """How a run ended, in one line."""
+    if record.failure:
+        return f"failed: {record.failure.reason}: {record.failure.message}"
+    data, cost = record.data, record.cost
+    assert data is not None
+    assert cost is not None
+    unit = unit_of(data.primary)
+    scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
+    splits = " · ".join(f"{split} {'no score' if score is None else unit.written(score)}" for split, score in scores.items())
+    unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
+    notes = "".join(f" · {note}" for note in record.process_notes)
+    seconds = f"trained {in_seconds(cost.train_seconds)}, {in_seconds(cost.total_seconds)} in total"
+    return f"{data.primary_metric} {splits} · {seconds}{unkept}{notes}"
