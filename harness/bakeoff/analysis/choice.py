@@ -16,7 +16,7 @@ from statistics import median
 
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.prepared_group import PreparedGroup
-from bakeoff.analysis.recommendation import Recommendation, RuledOut, Unsettled, WouldTell, in_words
+from bakeoff.analysis.recommendation import Hopeless, Recommendation, RuledOut, Unsettled, WouldTell, in_words
 from bakeoff.analysis.results import Pair, Row
 from bakeoff.analysis.training_costs import TrainingCosts, training_costs
 from bakeoff.analysis.verdicts import LEAST_SEEDS
@@ -34,8 +34,7 @@ def recommend(prepared: PreparedGroup, group: ComparisonGroup) -> Recommendation
     """What the judged group recommends."""
     choice = Choice(prepared, group)
     found = choice.recommendation() if choice.best is not None else choice.nothing()
-    figures, higher = group.figures, group.higher_is_better
-    return in_words(found, metric=group.metric, figures=figures, higher_is_better=higher)
+    return in_words(found, metric=group.metric, figures=group.figures, higher_is_better=group.higher_is_better)
 
 
 def unscored(group: ComparisonGroup) -> Recommendation:
@@ -305,24 +304,33 @@ class Choice:
         if not known:
             return None
         comparisons = len({found[name].family_key for name in known})
-        needs = {
-            name: from_pilot(
+        needs = [
+            from_pilot(
                 Question(
                     difference=margin * self.group.unit.scale,
                     metric=self.group.metric,
                     unit=self.group.unit,
-                    seeds=LEAST_SEEDS,
+                    seeds=found[name].least_seeds,
                     comparisons=comparisons,
                     rows=found[name].rows,
                 ),
                 (self.group.task, self.group.model, name),
                 estimate,
                 where="",
-            ).seeds
+            )
             for name, estimate in known.items()
-        }
-        numbers = {name: number for name, number in needs.items() if number is not None}
-        hopeless = [name for name in needs if name not in numbers]
+        ]
+        numbers = {need.strategy: need.seeds for need in needs if need.seeds is not None}
+        hopeless = [
+            Hopeless(
+                strategy=need.strategy,
+                why=need.why_none,
+                examples=known[need.strategy].examples,
+                examples_needed=need.examples_needed,
+            )
+            for need in needs
+            if need.seeds is None
+        ]
         seeds = max([LEAST_SEEDS, *numbers.values()])
         strategies = [self.best, *numbers] if numbers else []
         expected = [

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.unit import Figures
+from bakeoff.statistics.power import MOST_SEEDS, WhyNone
 from bakeoff.text.numbers import count, duration, per_cent, with_decimals
 from bakeoff.text.values import grouped, listed
 
@@ -44,6 +45,18 @@ class Unsettled(Part):
     """The confounders, or how many runs learned; else empty."""
 
 
+class Hopeless(Part):
+    """A strategy that no new experiment on these examples is sure to settle."""
+
+    strategy: str
+    why: WhyNone
+    """Why no number of seeds is given."""
+    examples: int
+    """Of the reported split."""
+    examples_needed: int | None
+    """With the seeds that these runs have; None where no number would do."""
+
+
 class WouldTell(Part):
     """What would settle the inconclusive ones: a new experiment, or the next declared look."""
 
@@ -62,8 +75,8 @@ class WouldTell(Part):
     """That one which is equal to the best is shown as good; likewise. Of a look None, as `chance_of_decision` then tells."""
     chance_of_decision: float | None = None
     """Of a decision by the last look, the least of those that wait."""
-    hopeless: list[str] = Field(default_factory=list)
-    """Inconclusive strategies that no number of seeds settles on these examples."""
+    hopeless: list[Hopeless] = Field(default_factory=list)
+    """Inconclusive strategies that are not part of it."""
 
 
 class Recommendation(Part):
@@ -107,7 +120,7 @@ class Recommendation(Part):
 
     @property
     def rest(self) -> str:
-        """What is ruled out, what is open and what would tell; empty where there is nothing."""
+        """What is as good, ruled out or open, what would tell, and cautions; empty where there is nothing."""
         return self.sentence.removeprefix(self.headline).strip()
 
     @property
@@ -118,10 +131,10 @@ class Recommendation(Part):
 
 def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_better: bool) -> Recommendation:
     """The recommendation with the sentences that tell it."""
-    way = "highest" if higher_is_better else "lowest"
-    headline = " ".join(_head(found, metric, figures, way))
+    headline = _head(found, metric, figures, "highest" if higher_is_better else "lowest")
     parts = [
         headline,
+        *([f"As good{', and no cheaper' * (found.measure is not None)}: {listed(found.as_good)}."] if found.as_good else []),
         *_ruled_out(found, figures),
         *_open(found, figures),
         *_unsettled(found),
@@ -130,23 +143,20 @@ def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_
     return found.model_copy(update={"headline": headline, "sentence": " ".join(parts)})
 
 
-def _head(found: Recommendation, metric: str, figures: Figures, way: str) -> Iterator[str]:
+def _head(found: Recommendation, metric: str, figures: Figures, way: str) -> str:
     if found.take is None or found.best is None:
-        yield f"Nothing is recommended: {found.why_none}."
-        return
-    best = f"{found.best}, {figures.number(found.best_score)}"
-    if found.reason == "cheaper and as good":
-        assert found.measure is not None
-        assert found.times_cheaper is not None
-        margin = "" if found.margin is None else figures.as_declared(found.margin)
-        good = (
-            f"its predictions are all those of the best ({best})"
-            if found.identical
-            else f"shown not worse than the best ({best}) by more than the margin of {margin}"
-        )
-        yield f"Take {found.take}: {good}, and {_times(found)} cheaper to train ({MEASURES[found.measure]})."
-        return
-    yield f"Take {found.best}: the {way} mean {metric} ({figures.number(found.best_score)}){_why_no_cheaper(found)}."
+        return f"Nothing is recommended: {found.why_none}."
+    score = figures.number(found.best_score)
+    if found.take == found.best:
+        return f"Take {found.best}: the {way} mean {metric} ({score}){_why_no_cheaper(found, figures)}."
+    assert found.measure is not None
+    margin = "" if found.margin is None else figures.as_declared(found.margin)
+    good = (
+        f"its predictions are all those of the best ({found.best}, {score})"
+        if found.identical
+        else f"shown not worse than the best ({found.best}, {score}) by more than the margin of {margin}"
+    )
+    return f"Take {found.take}: {good}, and {_times(found)} cheaper to train ({MEASURES[found.measure]})."
 
 
 def _times(found: Recommendation) -> str:
@@ -154,20 +164,15 @@ def _times(found: Recommendation) -> str:
     return f"{with_decimals(found.times_cheaper, 1 if found.times_cheaper >= 1.95 else 2)} times"
 
 
-def _why_no_cheaper(found: Recommendation) -> str:
+def _why_no_cheaper(found: Recommendation, figures: Figures) -> str:
     """The end of the sentence that names the best."""
     if found.measure is None:
         return ", whose cost of training cannot be compared with that of others"
-    by = MEASURES[found.measure]
-    if found.open or any(one.why not in ("none learned", "not compared") for one in found.unsettled):
+    if any(one.why not in ("none learned", "not compared") for one in found.unsettled):
         if found.margin is None:
             return "; without a margin, nothing cheaper can be shown to be as good"
-        return f"; nothing cheaper is shown to be as good yet, within {_margin_word(found)}"
-    return f"; nothing that is as good is cheaper to train ({by})"
-
-
-def _margin_word(found: Recommendation) -> str:
-    return "the margin" if found.margin is not None else "a margin"
+        return f"; nothing cheaper is shown to be as good yet, within the margin of {figures.as_declared(found.margin)}"
+    return f"; nothing that is as good is cheaper to train ({MEASURES[found.measure]})"
 
 
 def _ruled_out(found: Recommendation, figures: Figures) -> Iterator[str]:
@@ -186,11 +191,21 @@ def _open(found: Recommendation, figures: Figures) -> Iterator[str]:
     if tell is None:
         yield f"{told}."
         return
-    if tell.hopeless:
-        told += f"; no number of seeds settles {listed(tell.hopeless)} on so few examples"
+    for one in tell.hopeless:
+        told += f"; {_hopeless(one, several=len(found.open) > 1)}"
     if tell.strategies:
         told += f"; {_would_tell(found, tell, figures)}"
     yield f"{told}."
+
+
+def _hopeless(one: Hopeless, *, several: bool) -> str:
+    for_it = f" for {one.strategy}" if several else ""
+    more = f"; about {one.examples_needed:,} examples would" if one.examples_needed else ""
+    if one.why == "too many":
+        return f"it would take more than {MOST_SEEDS:,} seeds to tell{for_it}"
+    if one.why == "unknown":
+        return f"whether any number of seeds would tell{for_it} on these {one.examples:,} examples is not known{more}"
+    return f"no number of seeds would tell{for_it} on these {one.examples:,} examples{more}"
 
 
 def _would_tell(found: Recommendation, tell: WouldTell, figures: Figures) -> str:
@@ -204,8 +219,8 @@ def _would_tell(found: Recommendation, tell: WouldTell, figures: Figures) -> str
     assert tell.chance_of_worse is not None
     assert tell.chance_of_as_good is not None
     return (
-        f"a new experiment of {listed(tell.strategies)} with {tell.seeds:,} fresh seeds each ({count(tell.runs, 'run')}{long}; "
-        f"`baseline: {tell.strategies[0]}`) finds a loss of {figures.as_declared(found.margin)} with a chance of "
+        f"a new experiment of {listed(tell.strategies)}, the first as the baseline, with {tell.seeds:,} fresh seeds each "
+        f"({count(tell.runs, 'run')}{long}) finds a loss of {figures.as_declared(found.margin)} with a chance of "
         f"{per_cent(tell.chance_of_worse)}, and shows an equal one to be as good with {per_cent(tell.chance_of_as_good)}"
     )
 
@@ -221,7 +236,7 @@ def _unsettled(found: Recommendation) -> Iterator[str]:
             "confounded": f"Confounded{against}, so that nothing can be said of the cause: {with_what}.",
             "withheld": f"Withheld, since seeds or looks were changed when results were known: {names}.",
             "few seeds": f"Too few runs that learned to judge: {with_what}.",
-            "not tested": f"Not tested against {found.best}: {names}; a new experiment with `baseline: {found.best}` does.",
+            "not tested": f"Not tested against {found.best}: {names}; a new experiment with {found.best} as the baseline does.",
             "not compared": f"Not compared: {names}.",
             "none learned": f"No run learned: {names}.",
         }[why]

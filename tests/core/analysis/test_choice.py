@@ -77,7 +77,8 @@ def test_the_cheapest_that_is_as_good_as_the_best_is_taken() -> None:
     assert (found.measure, found.times_cheaper, found.as_good) == ("flops", pytest.approx(5.0), [LORA])
     assert [one.strategy for one in found.ruled_out] == [HEAD]
     assert found.ruled_out[0].worse_by == pytest.approx(0.3, abs=0.02)
-    assert tells(found.sentence, f"Take {BITFIT}:", f"{FULL}, ", "4.00 points", "5.0 times", f"{HEAD} (worse by ")
+    assert tells(found.sentence, f"Take {BITFIT}:", f"{FULL}, ", "4.00 points", "5.0 times")
+    assert tells(found.rest, "As good", f"{LORA}.", f"{HEAD} (worse by ")
 
 
 def test_the_best_is_taken_where_it_is_the_cheapest() -> None:
@@ -115,7 +116,7 @@ def test_what_would_tell_is_a_new_experiment_by_the_numbers_of_plan_resolve() ->
     expected = chances(estimate.budget, seeds, 0.02, examples=400)
     assert (tell.chance_of_worse, tell.chance_of_as_good) == (expected.better, expected.equivalent)
     assert tell.chance_of_worse == pytest.approx(0.8, abs=0.03)
-    assert tells(found.sentence, "", f"Open: {LORA} against {FULL};", f"{seeds} fresh seeds", f"`baseline: {FULL}`", "80 %")
+    assert tells(found.rest, f"Open: {LORA} against {FULL};", f"{FULL} and {LORA}", f"{seeds} fresh seeds", "80 %")
 
 
 def test_where_no_number_of_seeds_would_tell_it_says_so() -> None:
@@ -128,7 +129,14 @@ def test_where_no_number_of_seeds_would_tell_it_says_so() -> None:
     found = of(made)
     assert found.open == [LORA]
     assert found.would_tell is not None
-    assert (found.would_tell.hopeless, found.would_tell.strategies, found.would_tell.runs) == ([LORA], [], 0)
+    (one,) = found.would_tell.hopeless
+    assert (one.strategy, one.why, one.examples, found.would_tell.strategies, found.would_tell.runs) == (
+        LORA,
+        "too few",
+        60,
+        [],
+        0,
+    )
 
 
 LEVELS = {FULL: 0.9, LORA: 0.885, BITFIT: 0.7, HEAD: 0.6}

@@ -108,6 +108,32 @@ def test_this_folders_records_are_the_pilot_and_give_the_price(call: Call, spec:
     assert "6 seeds estimates" in out
 
 
+def test_a_recommended_experiment_has_the_seeds_that_its_plan_says(call: Call, spec: Path, tmp_path: Path) -> None:
+    spec.write_text(SPEC + "margin: 2.0\nunder_test: [trainer]\n", encoding="utf-8")
+    noisy = [drawn_answers(LABELS, seeds=1, accuracy=0.85 + wide, seed=seed) for seed, wide in enumerate((-0.02, 0.02, 0.0))]
+    record(spec, {"loop": np.concatenate(noisy), "api": drawn(2), "again": drawn(3)})
+    (found,) = compare(load_experiment([Store(spec.parent)])).recommendations
+    tell = found.would_tell
+    assert tell is not None
+    assert len(tell.strategies) > 1
+    assert not tell.hopeless
+    text = SPEC.replace("seeds: 3", f"seeds: {list(range(10, 10 + tell.seeds))}\nbaseline: {tell.strategies[0]}")
+    kept = [line for line in text.splitlines() if not line.startswith("  ") or line.split(":")[0].strip() in tell.strategies]
+    other = tmp_path / "other" / "spec.yaml"
+    other.parent.mkdir()
+    other.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    answer = resolved(call, other)
+    assert answer["baseline"] == found.best
+    assert max(need["seeds"] for need in answer["needs"]) == tell.seeds
+    assert answer["price"] == {
+        "seeds": tell.seeds,
+        "runs": tell.runs,
+        "left": tell.runs,
+        "seconds": pytest.approx(tell.seconds),
+        "unknown": 0,
+    }
+
+
 def test_the_plan_and_the_page_say_the_same_of_what_can_be_detected(call: Call, spec: Path) -> None:
     record(spec, {"loop": drawn(1), "api": drawn(2), "again": drawn(3)})
     needs = {need["strategy"]: need for need in resolved(call, spec)["needs"]}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bakeoff.analysis.findings import Comparison, ComparisonGroup, NamedWarning
+from bakeoff.analysis.recommendation import Recommendation
 from bakeoff.analysis.results import Pair, Row, Spread
 from bakeoff.analysis.summary.compute import work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles, tuning
@@ -35,7 +36,9 @@ def write_page(comparison: Comparison) -> str:
     lines = [f"# {as_markdown(comparison.title)}"]
     if comparison.question:
         lines += ["", *paragraph(as_markdown(comparison.question))]
-    if comparison.recommendation:
+    if len(comparison.recommendations) == 1:
+        lines += ["", *_recommendation(comparison.recommendations[0])]
+    elif comparison.recommendation:
         lines += ["", *paragraph(f"**{prose(comparison.recommendation)}**")]
     if comparison.groups:
         lines += ["", *paragraph(as_markdown(comparison.answer))]
@@ -47,7 +50,7 @@ def write_page(comparison: Comparison) -> str:
         blocks = [*scores, *costs, _searches(group)]
         lines += ["", f"## {as_markdown(group.title)}", ""]
         if len(comparison.recommendations) > 1 and (recommended := comparison.recommended(group)):
-            lines += [*paragraph(f"**{prose(recommended.sentence)}**"), ""]
+            lines += [*_recommendation(recommended), ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         verdicts, looks = _verdicts(group, comparison.answer, warnings), look_sentences(group, comparison.commands)
         for sentence in [*verdicts, *looks, *sentences(group, comparison.commands)]:
@@ -63,6 +66,11 @@ def write_page(comparison: Comparison) -> str:
     if aside:
         lines += ["", *(line for sentence in aside for line in item(prose(sentence)))]
     return "\n".join(lines) + "\n"
+
+
+def _recommendation(found: Recommendation) -> list[str]:
+    """What to take stands out; what is ruled out or open follows."""
+    return paragraph(f"**{prose(found.headline)}** {prose(found.rest)}".strip())
 
 
 def _in_words(warning: NamedWarning) -> str:
