@@ -19,7 +19,7 @@ STEPS = [
     "contracts",
     "kinds",
     "spec records toolkit statistics",
-    "planning training analysis plugin",
+    "drafting planning training analysis plugin",
     "runner report parity",
     "cli testing",
     "api __main__ worker",

@@ -21,6 +21,7 @@ BUG = 70
 """EX_SOFTWARE of sysexits.h. Not 1, which is a result of some commands, such as a gate that fails."""
 
 VERBS = {
+    "init": "Write an experiment file for your rows: what to compare, what it costs, what it can conclude.",
     "run": "Train all runs of an experiment file; continue where an earlier call stopped.",
     "table": "Show an experiment's results as a table of strategies.",
     "report": "Write the leaderboard of one or several experiments: HTML page, tables, hub cards.",

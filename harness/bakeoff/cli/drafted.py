@@ -1,0 +1,164 @@
+"""What `bakeoff init` proposes: a draft of an experiment file, by timing some steps of each strategy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bakeoff.cli.inputs import find_paths
+from bakeoff.cli.output import print_note
+from bakeoff.contracts.registry import Registry
+from bakeoff.contracts.task import Paths
+from bakeoff.drafting.draft import Subject, outlook_of
+from bakeoff.drafting.experiment_text import Draft, Entry, Plain, experiment_name, experiment_text, written_shares
+from bakeoff.drafting.proposal import RunSeconds, Schedule, Sizes, length_for, own_split, schedule, ways
+from bakeoff.errors import BakeoffError
+from bakeoff.files import temporary_folder
+from bakeoff.machine.hardware import usable_threads
+from bakeoff.machine.signals import stopped_by_signals
+from bakeoff.planning.resolver import resolve
+from bakeoff.planning.runs import Plan
+from bakeoff.spec.document import Document, parse_document
+from bakeoff.text.values import listed
+
+FAST, PLAIN = "fast-loop", "torch-loop"
+"""The trainer that is proposed where the model allows it, and the one that trains any model."""
+TIMING_SECONDS = 120.0
+"""The longest that runs are timed."""
+WIDTH = 0.5
+"""Runs are timed until each strategy's ratio to the baseline is certain to so much."""
+LONGEST = 128
+"""Tokens that are read of a text, at most: more take long."""
+
+
+# --- a task that is installed --------------------------------------------------------------------------------------------
+
+
+def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
+    """An installed task, loaded. Raises BakeoffError where its data are not available."""
+    from bakeoff.training.assembly import load  # numpy and pyarrow: not for `--help`
+    from bakeoff.training.preview import chosen
+
+    part = chosen(registry, "task", name, {}, "--task")
+    loaded = load(part.registered.component, part.options_at(paths), paths)
+    info, splits = loaded.info, loaded.splits
+    counted = {split: len(splits[split]["id"]) for split in info.labelled_splits}
+    sizes = Sizes(train=counted["train"], dev=counted.get("dev", 0), test=counted.get("test", 0))
+    entries: list[Entry] = [("name", name, "")]
+    if not sizes.judged:
+        sizes = own_split(sizes.train)
+        entries.append(("split", Plain(written_shares(sizes)), "of train"))
+    train = splits["train"]
+    texts = [" ".join(map(str, row)) for row in zip(*(train[column] for column in info.text_columns), strict=True)]
+    counts = info.kind.label_counts(train["label"], info.labels) if info.kind.has_labels else {}
+    return Subject(
+        name=name,
+        entries=entries,
+        sizes=sizes,
+        texts=texts[:: max(1, len(texts) // 5_000)],
+        shares=[number / len(texts) for number in counts.values()],
+        in_points=info.primary.unit.in_points,
+    )
+
+
+# --- what is proposed ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drafting:
+    """What the draft is made from."""
+
+    registry: Registry
+    subject: Subject
+    target: Path
+    data: Path | None
+    """What `--data` names."""
+    model: str | None
+    made_from: str
+
+    def make(self, *, timing: bool, minutes: float) -> tuple[Draft, Plan]:
+        """The draft and its plan, by timing some steps of each strategy unless `timing` is False. Raises BakeoffError."""
+        first = self.draft(FAST, schedule(self.subject.sizes.train, None, minutes))
+        seconds, trainer = None, FAST
+        if timing:
+            for trainer in (FAST, PLAIN):
+                try:
+                    seconds = self.timed(replace(first, trainer=trainer))
+                    break
+                except BakeoffError as error:
+                    print_note(f"not timed with {trainer}: {error}")
+            else:
+                trainer = FAST
+        planned = schedule(self.subject.sizes.train, seconds, minutes)
+        draft = self.draft(trainer, planned)
+        return draft, self.resolved(draft)[1]
+
+    def draft(self, trainer: str, planned: Schedule) -> Draft:
+        subject = self.subject
+        compared = ways(lora=not self.registry.get("method", "lora").needs)
+        found = outlook_of(subject, planned.looks, len(compared))
+        model = model_entry(self.registry, self.model)
+        shown = model if isinstance(model, str) else str(model["path"])
+        return Draft(
+            name=experiment_name(self.target.stem),
+            made_from=self.made_from,
+            question=f"Which way of fine-tuning {shown} answers {subject.name} best, and at what cost?",
+            task=subject.entries,
+            model=model,
+            trainer=trainer,
+            ways=compared,
+            length=length_for(subject.texts, most=LONGEST),
+            schedule=planned,
+            report_on=subject.sizes.reported,
+            outlook=found,
+            unit="points" if subject.in_points else "of the metric",
+        )
+
+    def resolved(self, draft: Draft) -> tuple[Document, Plan]:
+        document = parse_document(experiment_text(draft), str(self.target))
+        return document, resolve(document, self.registry)
+
+    def timed(self, draft: Draft) -> list[RunSeconds]:
+        """What a run of each strategy takes. Raises BakeoffError where one can't be timed."""
+        from bakeoff.analysis.timings import run_time  # scipy, and what starts processes
+        from bakeoff.cli.progress import make_timing_progress
+        from bakeoff.records.store import Store
+        from bakeoff.runner.rounds import TimingGoal
+        from bakeoff.runner.settings import Settings
+        from bakeoff.runner.timing import time_experiment
+
+        document, plan = self.resolved(draft)
+        settings = Settings(paths=find_paths(self.data, self.target), threads=usable_threads())
+        goal = TimingGoal(within=WIDTH, budget=TIMING_SECONDS)
+        with temporary_folder() as folder, stopped_by_signals(), make_timing_progress() as progress:
+            store = Store(folder)
+            outcome = time_experiment(document, plan, self.target, store, settings=settings, goal=goal, progress=progress)
+        if outcome.failed:
+            (_, name), reason = next(iter(outcome.failed.items()))
+            raise BakeoffError(f"{name}: {reason}")
+        found = []
+        for timing in outcome.timings:
+            for one in timing.timed:
+                taken = run_time(timing, one)
+                known = sorted(seconds for seconds in one.step_seconds if seconds is not None)
+                if taken is None or not known:
+                    raise BakeoffError(f"{listed(one.strategies)}: no step was timed")
+                step = known[len(known) // 2]
+                found.append(RunSeconds(step=step, fixed=max(0.0, taken.total.seconds - step * one.steps)))
+        return found
+
+
+def model_entry(registry: Registry, name: str | None) -> Any:
+    """The model as the experiment file has it: the installed one, or a hub id or folder. Raises BakeoffError where no model is
+    installed."""
+    from bakeoff.training.preview import default_model
+
+    if name is None:
+        found = default_model(registry)
+        if found is None:
+            raise BakeoffError("no model is installed that needs no option: name one with --model")
+        return found.name
+    if name in registry.names("model"):
+        return name
+    return {"name": "hub", "path": name}

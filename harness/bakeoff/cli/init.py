@@ -1,0 +1,229 @@
+"""`bakeoff init`: from rows to an experiment file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import click
+
+from bakeoff.cli.drafted import Drafting, known_subject
+from bakeoff.cli.inputs import find_paths
+from bakeoff.cli.options import PATH, data_option
+from bakeoff.cli.output import print_result
+from bakeoff.cli.questions import ask, can_ask
+from bakeoff.contracts.registry import load_registry
+from bakeoff.drafting.draft import Asked, Subject, cautions, find_meaning, subject_of, summary
+from bakeoff.drafting.experiment_text import Draft, experiment_name, experiment_text
+from bakeoff.drafting.proposal import Outlook, minutes_for
+from bakeoff.drafting.roles import Choice
+from bakeoff.drafting.sources import find_files, read_rows
+from bakeoff.drafting.tables import read_table
+from bakeoff.errors import BakeoffError
+from bakeoff.files import Tree
+from bakeoff.kinds import KINDS
+from bakeoff.planning.runs import Plan
+from bakeoff.spec.location import ENDINGS
+from bakeoff.text.numbers import count, duration, per_cent
+from bakeoff.text.values import command, listed, spelt
+from bakeoff.text.words import quoted, shown_path
+
+
+@click.command()
+@click.argument("rows", metavar="[DATA]", type=PATH, required=False)
+@click.option("--task", metavar="NAME", help="An installed task, such as glue/mrpc, in place of DATA.")
+@click.option("--text", metavar="COLUMN", multiple=True, help="The column that the model reads (twice for a pair of texts).")
+@click.option("--label", metavar="COLUMN", multiple=True, help="The column of the right answer (several for 0/1 columns).")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="What an answer is (default: by the label's values).")
+@click.option("--delimiter", metavar="CHARACTER", help="Between cells (default: found out).")
+@click.option("--encoding", metavar="NAME", help="Of the file's characters, such as cp1252 (default: found out).")
+@click.option("--header/--no-header", default=None, help="Whether the first line has the columns' names (default: found out).")
+@click.option("--model", metavar="NAME", help="Model to fine-tune: an installed one, a hub id or a folder.")
+@click.option("--minutes", metavar="N", type=click.FloatRange(1, 100_000), help="What all runs may take (default: by rows).")
+@click.option(
+    "--output", metavar="FILE", type=PATH, help="Experiment file to write (default: named after DATA, in this folder)."
+)
+@click.option("--timing/--no-timing", default=True, help="Time some steps of each strategy first (a minute), to plan by it.")
+@data_option
+def init(
+    rows: Path | None,
+    task: str | None,
+    text: tuple[str, ...],
+    label: tuple[str, ...],
+    kind: str | None,
+    delimiter: str | None,
+    encoding: str | None,
+    header: bool | None,
+    model: str | None,
+    minutes: float | None,
+    output: Path | None,
+    timing: bool,
+    data: Path | None,
+) -> None:
+    """Write an experiment file for the rows in DATA: a CSV, TSV, JSON-lines or Parquet file, or a folder with train, dev and
+    test.
+
+    Finds out how the file is written, which column is the text and which the label, and asks on a terminal what it can't find
+    out. Proposes three strategies, and steps and seeds that end in time; says what the experiment costs, what it can conclude,
+    and what in the rows would spoil the answer. No existing file is changed.
+    """
+    if (rows is None) == (task is None):
+        raise click.UsageError("name a file or folder of rows, or an installed task with --task")
+    registry = load_registry()
+    if rows is not None:
+        asked = Asked(text=text, label=label, kind=KINDS[kind] if kind else None)
+        read = partial(read_table, delimiter=_character(delimiter), encoding=encoding, header=header)
+        found = read_rows(find_files(rows), read)
+        meaning = find_meaning(found, asked, decide)
+        place = place_of(rows, data)
+        target = free_file(output, experiment_name(rows.resolve().stem))
+        subject = subject_of(meaning, {path: place.name(path) for path in found.tables})
+        print_result(f"{shown_path(rows)}: {summary(meaning)}")
+        print_cautions(cautions(meaning))
+    else:
+        place = Place(None, data)
+        target = free_file(output, experiment_name(task or ""))
+        subject = known_subject(registry, task or "", find_paths(data, target))
+        print_result(f"{task}: {sizes_in_words(subject)}")
+    drafting = Drafting(registry, subject, target, place.data, model, command_of(rows, task, place))
+    draft, plan = drafting.make(timing=timing, minutes=minutes or minutes_for(subject.sizes.train))
+    write_new(target, experiment_text(draft))
+    print_result(*told(draft, plan, target, place, subject))
+
+
+# --- where it is ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the rows lie: below the experiment file's folder, or in a data folder that commands have to be told."""
+
+    base: Path | None
+    """The folder that files are named from; None where no file is named."""
+    data: Path | None
+    """What `--data` has to name; None where it needs nothing."""
+
+    def name(self, path: Path) -> str:
+        """The file as an experiment file names it."""
+        return path.resolve().relative_to(self.base).as_posix() if self.base else path.name
+
+
+def place_of(rows: Path, data: Path | None) -> Place:
+    """By the folder that `--data` or BAKEOFF_DATA names, else by this folder, else by the rows' own."""
+    folder = (rows if rows.is_dir() else rows.parent).resolve()
+    named = find_paths(data).data
+    if named is not None and folder.is_relative_to(named):
+        return Place(named, data)
+    if folder.is_relative_to(Path.cwd().resolve()):
+        return Place(Path.cwd().resolve(), None)
+    return Place(folder, folder)
+
+
+def free_file(output: Path | None, name: str) -> Path:
+    """The experiment file to write. Raises BakeoffError if there is one, or its name does not end in .yaml."""
+    target = output or Path(f"{name}.yaml")
+    if target.suffix.lower() not in ENDINGS:
+        raise BakeoffError(f"--output: {shown_path(target)}: the name of an experiment file ends in .yaml")
+    if os.path.lexists(target):
+        raise BakeoffError(f"{shown_path(target)} exists already, and is not changed: name another file with --output")
+    return target
+
+
+def write_new(target: Path, text: str) -> None:
+    """Writes a file that must not exist. Raises BakeoffError."""
+    try:
+        tree = Tree(target.parent)
+        tree.make(target.parent)
+        free_file(target, "")  # somebody may have written it meanwhile
+        tree.write(target, text.encode())
+    except OSError as error:
+        raise BakeoffError(f"{shown_path(target)} cannot be written: {error.strerror}") from None
+
+
+def command_of(rows: Path | None, task: str | None, place: Place) -> str:
+    """The command, as the experiment file tells it: without a path of this machine."""
+    return f"bakeoff init --task {task}" if rows is None else command("init", place.name(rows))
+
+
+def _character(delimiter: str | None) -> str | None:
+    if delimiter is None:
+        return None
+    mark = "\t" if delimiter in ("\\t", "tab") else delimiter
+    if len(mark) != 1 or mark in '\r\n"':
+        raise click.UsageError("--delimiter: one character, such as ';', or \\t for a tab")
+    return mark
+
+
+# --- what is asked -------------------------------------------------------------------------------------------------------
+
+
+def decide(what: str, choice: Choice) -> tuple[str, ...]:
+    """The columns that are the text, or the label: by asking on a terminal. Raises BakeoffError elsewhere."""
+    options = [" + ".join(names) for names in choice.options]
+    if can_ask():
+        question = {"text": "Which column does the model read?", "label": "Which column is the right answer?"}[what]
+        return choice.options[options.index(ask(question, options))]
+    raise BakeoffError(
+        f"which column is the {what}: {listed(map(quoted, options), most=10)}? Name it: --{what} {options[0].split(' + ')[0]}"
+    )
+
+
+# --- what is told --------------------------------------------------------------------------------------------------------
+
+
+def print_cautions(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        print_result(f"caution: {sentence}", style="yellow")
+
+
+def sizes_in_words(subject: Subject) -> str:
+    """`about 1,400 rows to train on, 200 dev, 400 test`"""
+    sizes = subject.sizes
+    about = "about " if sizes.shares else ""
+    held = [f"{number:,} {split}" for split, number in (("dev", sizes.dev), ("test", sizes.test)) if number]
+    return f"{about}{sizes.train:,} rows to train on, {listed(held)}"
+
+
+def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject) -> list[str]:
+    """What was written, what it costs, and what it can conclude."""
+    planned, looks = draft.schedule, draft.schedule.looks
+    training = planned.training
+    length = count(training.epochs, "epoch") if training.epochs else count(training.steps, "step")
+    lines = [
+        f"split: {sizes_in_words(subject)}",
+        f"wrote {shown_path(target)}: {listed([way.name for way in draft.ways])}, {length} each, with {draft.trainer}",
+    ]
+    runs = f"{len(draft.ways) * looks[0]} to {len(draft.ways) * looks[-1]} runs"
+    if planned.seconds is None:
+        lines.append(f"cost: {runs}, not timed; `{command('time', target)}` measures it")
+    else:
+        shorter = "; fewer steps than usual, so that it ends in time: --minutes gives it more" if planned.shortened else ""
+        lines.append(f"cost: {runs}, about {duration(planned.first_look or 0.0)} to {duration(planned.seconds)}{shorter}")
+    lines += conclusion(draft.outlook, draft, len(draft.ways) - 1)
+    lines.append(f"next: {next_command(target, place)}")
+    return lines
+
+
+def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
+    """What the experiment can conclude."""
+    rows = f"{found.rows:,} {draft.report_on} rows"
+    if found.chances is None or found.detectable is None:
+        unknown = f"what {rows} can show of a correlation is not known before the first runs"
+        return [f"conclusion: {unknown}; margin: {spelt(found.margin)}"]
+    margin = spelt(found.margin)
+    return [
+        f"conclusion: {rows} can't show differences below {found.detectable:.0f} points; margin: {margin} points, within which "
+        f"equal strategies are found equivalent in {per_cent(found.chances.equivalent)} of such experiments (planning values)"
+    ]
+
+
+def next_command(target: Path, place: Place) -> str:
+    """The command that trains."""
+    from bakeoff.spec.location import experiment_files
+
+    here = target.parent in (Path(), Path.cwd()) and len(experiment_files(Path())) == 1
+    words: Sequence[object] = [*([] if here else [target]), *(["--data", place.data] if place.data else [])]
+    return command("run", *words)

@@ -1,0 +1,265 @@
+"""Proposes what to compare on these rows: split, metric, strategies, steps, looks and margin."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from bakeoff.statistics.looks import looks_at
+from bakeoff.statistics.power import Chances, chances, mde_examples
+from bakeoff.statistics.sample_size import PLANNED_DISCORDANCE, PLANNED_SD, POWER
+from bakeoff.statistics.twoway import Budget
+
+LOOKS: Final[tuple[tuple[int, ...], ...]] = ((3, 5, 8), (3, 5))
+"""In the order of preference; the later where the earlier takes too long."""
+EPOCHS: Final = 3
+BATCH: Final = 16
+FEW_STEPS: Final = 100
+"""Fewer in EPOCHS epochs are made up for by more epochs."""
+MOST_EPOCHS: Final = 10
+LEAST_STEPS: Final = 60
+"""Fewer are never proposed, however long they take."""
+IMBALANCED: Final = 0.8
+"""Above this share of the most frequent label accuracy says little, and macro F1 decides."""
+MINUTES, MOST_MINUTES, ROWS_OF_MINUTES = 8.0, 60.0, 2_000
+"""What an experiment may take: so many minutes for so many rows, in proportion for more, up to the most."""
+SAFETY: Final = 0.8
+"""The share of those minutes that is planned: a machine is not always as fast as when it was timed."""
+START: Final = 20.0
+"""Seconds that `bakeoff run` takes beside its runs: the check before, the control run."""
+TEST_ROWS, DEV_ROWS = 2_000, 1_000
+"""More rows than these are not held out: each run predicts all of them."""
+MARGINS: Final = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
+"""In points."""
+CORRELATION_MARGINS: Final = {300: 0.05, 0: 0.1}
+"""Test rows -> the margin of a correlation."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Way:
+    """A strategy that is proposed."""
+
+    name: str
+    method: Any
+    """As the experiment file has it: a name, or a mapping; empty for the default."""
+    learning_rate: float
+    about: str
+    """What it trains."""
+
+
+FULL: Final = Way(name="full", method="", learning_rate=1e-4, about="every parameter trains")
+LORA: Final = Way(name="lora", method={"name": "lora", "r": 8}, learning_rate=1e-3, about="low-rank updates and the head")
+BITFIT: Final = Way(name="bitfit", method="bitfit", learning_rate=1e-3, about="biases and the head")
+HEAD: Final = Way(name="head-only", method="head-only", learning_rate=1e-2, about="the encoder stays as it is: the cheapest")
+"""Learning rates: those that a search on MRPC chose for MiniLM (results/mrpc-strategies)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """How many rows each split has, or will have."""
+
+    train: int
+    dev: int = 0
+    test: int = 0
+    shares: Mapping[str, str] = field(default_factory=dict)
+    """What an own split holds out: `{"dev": "10%", "test": "20%"}`; empty for given splits."""
+
+    @property
+    def reported(self) -> str:
+        return "test" if self.test else "dev"
+
+    @property
+    def judged(self) -> int:
+        """Rows of the reported split."""
+        return self.test or self.dev
+
+
+def own_split(rows: int) -> Sizes:
+    """What to hold out of so many rows: enough to show something, not so much that predicting takes longer than training."""
+    test = 30 if rows < 500 else max(1, min(20, round(100 * TEST_ROWS / rows)))
+    dev = max(1, min(10, round(100 * DEV_ROWS / rows)))
+    held = {"dev": round(rows * dev / 100), "test": round(rows * test / 100)}
+    return Sizes(train=rows - sum(held.values()), **held, shares={"dev": f"{dev}%", "test": f"{test}%"})
+
+
+def ways(*, lora: bool) -> tuple[Way, ...]:
+    """Three strategies, from the most to the fewest parameters that train. lora: whether it can be used here."""
+    return FULL, LORA if lora else BITFIT, HEAD
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """How long each run trains: epochs, or steps where an epoch takes too long."""
+
+    rows: int
+    epochs: int | None
+    max_steps: int | None = None
+
+    @property
+    def steps(self) -> int:
+        each = math.ceil(self.rows / BATCH)
+        return self.max_steps if self.max_steps is not None else each * (self.epochs or 0)
+
+
+def wanted(rows: int) -> Training:
+    """What so many rows train for where time does not matter."""
+    each = math.ceil(rows / BATCH)
+    return Training(rows=rows, epochs=max(EPOCHS, min(MOST_EPOCHS, math.ceil(FEW_STEPS / each))))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSeconds:
+    """What a run of a strategy takes."""
+
+    step: float
+    """Seconds of an optimizer step."""
+    fixed: float
+    """Seconds of all else: starting, loading, building, predicting, saving."""
+
+    def of(self, training: Training) -> float:
+        return self.fixed + self.step * training.steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """How long runs train, and how many there are at most."""
+
+    training: Training
+    looks: tuple[int, ...]
+    seconds: float | None = None
+    """Of all runs up to the last look; None where no run was timed."""
+    first_look: float | None = None
+    """Of all runs up to the first look."""
+    shortened: bool = False
+    """Whether it trains for less than is wanted, so that it ends in time."""
+
+
+def minutes_for(rows: int) -> float:
+    return min(MOST_MINUTES, max(MINUTES, MINUTES * rows / ROWS_OF_MINUTES))
+
+
+def schedule(rows: int, timed: Sequence[RunSeconds] | None, minutes: float) -> Schedule:
+    """The longest training, by the most looks, that ends within so many minutes. timed: each strategy's; None where it is not
+    known, then what is wanted, at most FEW_STEPS steps of large data."""
+    best = wanted(rows)
+    if timed is None:
+        few = best if best.steps <= 10 * FEW_STEPS else Training(rows=rows, epochs=None, max_steps=5 * FEW_STEPS)
+        return Schedule(training=few, looks=LOOKS[-1], shortened=few != best)
+    room = 60 * minutes * SAFETY - START
+
+    def total(training: Training, seeds: int) -> float:
+        return START + seeds * sum(one.of(training) for one in timed)
+
+    shorter = [Training(rows=rows, epochs=epochs) for epochs in range((best.epochs or 1) - 1, 0, -1)]
+    candidates = [(best, looks) for looks in LOOKS] + [(training, LOOKS[-1]) for training in shorter]
+    found = next((one for one in candidates if total(one[0], one[1][-1]) - START <= room), None)
+    if found is None:
+        looks = LOOKS[-1]
+        left = room / looks[-1] - sum(one.fixed for one in timed)
+        steps = max(LEAST_STEPS, _round_down(left / max(1e-9, sum(one.step for one in timed))))
+        training = Training(rows=rows, epochs=None, max_steps=steps)
+        found = (training if steps < shorter[-1].steps else shorter[-1]) if shorter else training, looks
+    training, looks = found
+    return Schedule(
+        training=training,
+        looks=looks,
+        seconds=total(training, looks[-1]),
+        first_look=total(training, looks[0]),
+        shortened=training != best,
+    )
+
+
+def _round_down(number: float) -> int:
+    """To one or two significant digits: 137 -> 130, 1,234 -> 1,200."""
+    if number < 10:
+        return int(max(0, number))
+    unit = 10 ** (int(math.log10(number)) - 1)
+    return int(number // unit * unit)
+
+
+# --- what it can conclude ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """What the experiment can conclude."""
+
+    margin: float
+    """In the unit in which the metric is shown."""
+    rows: int
+    """Of the reported split."""
+    detectable: float | None = None
+    """Points below which these rows can't show a difference with the usual chance; None where that is not known."""
+    chances: Chances | None = None
+
+
+def outlook(effective: float, rows: int, looks: Sequence[int], strategies: int) -> Outlook:
+    """The smallest margin within which two equal strategies are found equivalent with the usual chance by the last look.
+
+    effective: rows that say as much about accuracy as the reported split says about the metric. As planning values have it,
+    with the usual spread over seeds; and all rows on which just one of two models is right are taken to be due to the
+    strategies, which is the worst case.
+    """
+    comparisons = strategies - 1
+    last = looks_at(looks, comparisons)[-1]
+    examples = max(2, round(effective))
+    usual = (PLANNED_SD[1] / 100) ** 2
+    budget = Budget((usual, usual), PLANNED_DISCORDANCE, (0.0, 0.0))
+    found = None
+    for margin in MARGINS:
+        found = chances(budget, last.last, margin / 100, examples=examples, comparisons=comparisons, alpha=last.budget)
+        if found.equivalent >= POWER:
+            break
+    least = 100 * mde_examples(PLANNED_DISCORDANCE, examples, alpha=last.budget / comparisons, power=POWER)
+    return Outlook(margin=margin, rows=rows, detectable=least, chances=found)
+
+
+def correlation_outlook(rows: int) -> Outlook:
+    """Of a regression, whose metric has no planning values."""
+    return Outlook(margin=next(margin for least, margin in CORRELATION_MARGINS.items() if rows >= least), rows=rows)
+
+
+def effective_rows(rows: int, shares: Sequence[float], *, macro: bool) -> float:
+    """How many rows of balanced labels say as much: a mean over classes is as uncertain as its rarest classes. shares: of each
+    label, 0 to 1."""
+    if not macro:
+        return rows
+    return len(shares) ** 2 / sum(1 / max(1e-9, share * rows) for share in shares)
+
+
+# --- lengths -------------------------------------------------------------------------------------------------------------
+
+
+LENGTHS: Final = (32, 64, 96, 128, 192, 256, 384, 512)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """How many tokens of each text a model reads."""
+
+    max_length: int
+    cut: float
+    """Share of the texts that are longer, 0 to 1."""
+
+
+def length_for(texts: Sequence[str], *, most: int) -> Length:
+    """The length that nearly all texts fit into, at most `most`. Tokens are estimated from characters, rather too many than too
+    few."""
+    tokens = sorted(map(tokens_of, texts))
+    wanted = tokens[min(len(tokens) - 1, math.floor(0.97 * len(tokens)))] if tokens else LENGTHS[0]
+    length = next((one for one in LENGTHS if one >= min(wanted, most)), LENGTHS[-1])
+    return Length(max_length=length, cut=sum(one > length for one in tokens) / max(1, len(tokens)))
+
+
+def tokens_of(text: str) -> int:
+    """Roughly the tokens of a text: one for each character of scripts without blanks, of others one for three and a half; and
+    two at its ends."""
+    dense = sum(ord(one) >= 0x2E80 for one in text) if not text.isascii() else 0
+    return 2 + dense + math.ceil((len(text) - dense) / 3.5)
+
+
+def with_margin(found: Outlook, least: float) -> Outlook:
+    """With a margin of at least what one row is worth."""
+    return found if found.margin >= least else replace(found, margin=math.ceil(least * 10) / 10)

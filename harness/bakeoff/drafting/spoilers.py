@@ -1,0 +1,222 @@
+"""Points out what would spoil an answer: near copies across splits, texts that give their label away, and groups or dates
+that a random split tears apart."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from bakeoff.drafting.columns import GROUP_NAMES, Column, as_date
+from bakeoff.drafting.copies import across, find_copies, normalised
+from bakeoff.drafting.labels import Labels, label_word
+from bakeoff.drafting.tables import Table
+from bakeoff.text.numbers import count, per_cent
+from bakeoff.text.values import listed
+from bakeoff.text.words import one_line, quoted
+
+SURE: Final = 0.98
+"""A word or a value tells its label where so much of its rows have that one."""
+COVERED: Final = 0.8
+"""And gives the labels away where so many of all rows have such a word or value."""
+FEWEST: Final = 5
+"""Rows by which a word or value is judged."""
+SAMPLE: Final = 20_000
+"""Rows that are looked at for words."""
+MANY_COPIES: Final = 0.01
+"""Near copies are pointed out from this share of the rows on, or where splits share any."""
+FEWEST_GROUPS: Final = 10
+SHARED: Final = 0.05
+"""Groups are pointed out where more than this share of them is in train too."""
+BY_HAND: Final = "make train.csv, dev.csv and test.csv {}, and name their folder"
+SHOWN: Final = 60
+"""Characters of an example."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """What is known of the rows, of all splits one after another."""
+
+    table: Table
+    """All rows in one."""
+    columns: Mapping[str, Column]
+    texts: tuple[str, ...]
+    label: tuple[str, ...]
+    labels: Labels
+    splits: Sequence[str] | None
+    """Of each row; None where the rows are still to be split."""
+
+    @property
+    def read(self) -> list[str]:
+        """What the model reads of each row, as one text."""
+        parts = [[str(value or "") for value in self.table.columns[name]] for name in self.texts]
+        return [" ".join(row).strip() for row in zip(*parts, strict=True)]
+
+    @property
+    def answers(self) -> list[str | None]:
+        """The label of each row as a word; None where it is missing, or no single label."""
+        if not self.labels.single:
+            return []
+        return [None if value is None else label_word(value) for value in self.table.columns[self.label[0]]]
+
+
+def spoilers(data: Data) -> Iterator[str]:
+    """A sentence for each thing that would spoil the answer, and what to do."""
+    read = data.read
+    yield from near_copies(data, read)
+    yield from telling_words(data, read)
+    yield from telling_columns(data)
+    yield from groups(data)
+    yield from dates(data)
+
+
+# --- near copies ---------------------------------------------------------------------------------------------------------
+
+
+def near_copies(data: Data, read: Sequence[str]) -> Iterator[str]:
+    """Rows that are nearly the same: in given splits those that train has too; else all that a random split may part."""
+    copies = find_copies(read)
+    rest = "" if copies.finished else " (not all rows were compared)"
+    if data.splits is None:
+        inexact = [rows for rows in copies.groups.values() if len({_exact(read[row]) for row in rows}) > 1]
+        number = sum(map(len, inexact))
+        if inexact and number >= MANY_COPIES * len(read):
+            largest = max(inexact, key=len)
+            yield (
+                f"{count(number, 'row')} ({per_cent(number / len(read), 1)}) nearly the same as others, such as "
+                f"{_shown(read[largest[0]])} ({len(largest):,} times): a split keeps equal texts together, but not these, so "
+                f"that scores will be better than on new rows; keep one of each{rest}"
+            )
+    else:
+        found = list(across(copies, data.splits))
+        for split in dict.fromkeys(data.splits):
+            if rows := [row for row, _ in found if data.splits[row] == split]:
+                share = len(rows) / sum(one == split for one in data.splits)
+                yield (
+                    f"{count(len(rows), 'row')} of {split} ({per_cent(share, 1)}) nearly the same as a row of train, such as "
+                    f"{_shown(read[rows[0]])}: scores will be better than on new rows; remove them from one of the files{rest}"
+                )
+    yield from contradictions(data, read)
+
+
+def _exact(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def contradictions(data: Data, read: Sequence[str]) -> Iterator[str]:
+    """Equal texts with different labels."""
+    answers = defaultdict(set)
+    for text, answer in zip(read, data.answers, strict=False):
+        if answer is not None and text:
+            answers[_exact(text)].add(answer)
+    torn = [text for text, labels in answers.items() if len(labels) > 1]
+    if len(torn) >= max(2, MANY_COPIES * len(answers)):
+        yield (
+            f"{count(len(torn), 'text')} occur with several labels, such as {_shown(torn[0])} "
+            f"({listed(sorted(map(quoted, answers[torn[0]])), most=3)}): no model can get them all right"
+        )
+
+
+# --- what gives the label away -------------------------------------------------------------------------------------------
+
+
+def telling_words(data: Data, read: Sequence[str]) -> Iterator[str]:
+    """Words in the text that tell the label in nearly all rows, as a tag or a name that the rows were made by."""
+    answers = data.answers
+    if not answers:
+        return
+    step = max(1, len(read) // SAMPLE)
+    rows = [
+        (set(normalised(text).split()), answer) for text, answer in zip(read[::step], answers[::step], strict=True) if answer
+    ]
+    by_word: dict[str, Counter[str]] = defaultdict(Counter)
+    for words, answer in rows:
+        for word in words:
+            by_word[word][answer] += 1
+    totals = Counter(answer for _, answer in rows)
+    telling: dict[str, tuple[int, str]] = {}
+    for word, counts in by_word.items():
+        answer, times = counts.most_common(1)[0]
+        if times >= max(FEWEST, COVERED * totals[answer], SURE * counts.total()):
+            telling[answer] = max(telling.get(answer, (0, "")), (times, word))
+    if len(telling) >= max(1, len(totals) - 1):
+        which = listed(
+            [f"{quoted(word)} in nearly all of {quoted(answer)} alone" for answer, (_, word) in telling.items()], most=3
+        )
+        yield (
+            f"the text gives its label away: {which}; where what made the rows put it there, take it out of the text, else any "
+            "strategy will do"
+        )
+
+
+def telling_columns(data: Data) -> Iterator[str]:
+    """Columns whose values tell the label: if the model reads them, they spoil the answer; else they must not be added."""
+    answers = data.answers
+    if not answers:
+        return
+    for name, column in data.columns.items():
+        if name in data.label or column.lists or column.distinct < 2 or column.distinct > column.filled / FEWEST:
+            continue
+        values = zip(data.table.columns[name], answers, strict=True)
+        pairs = [(str(value), answer) for value, answer in values if value is not None and answer]
+        if len(pairs) < COVERED * len(answers):
+            continue
+        by_value: dict[str, Counter[str]] = defaultdict(Counter)
+        for value, answer in pairs:
+            by_value[value][answer] += 1
+        right = sum(max(counts.values()) for counts in by_value.values())
+        usual = max(Counter(answer for _, answer in pairs).values())
+        if right >= SURE * len(pairs) and right > usual + (len(pairs) - usual) * 0.9:
+            read = name in data.texts
+            what = "which the model reads: leave it out by --text" if read else "which the model does not read: never add it"
+            yield f"column {quoted(name)} tells the label in {per_cent(right / len(pairs))} of the rows, {what}"
+
+
+# --- what a random split tears apart -------------------------------------------------------------------------------------
+
+
+def groups(data: Data) -> Iterator[str]:
+    """A column of which several rows have one value: the same customer, patient or document."""
+    for name, column in data.columns.items():
+        if name in {*data.texts, *data.label} or column.lists or column.dates or (column.numbers and not column.whole):
+            continue
+        named = column.is_named(GROUP_NAMES) or name.lower().endswith("id")
+        if not named or column.distinct < FEWEST_GROUPS or column.filled < 1.5 * column.distinct:
+            continue
+        each = column.filled / column.distinct
+        what = f"rows belong together by {quoted(name)} ({column.distinct:,} values, {each:.1f} rows each)"
+        if data.splits is None:
+            yield (
+                f"{what}: a random split puts some of one value into train and some into test, so that scores hold for known "
+                f"ones; for new ones, {BY_HAND.format('by it')}"
+            )
+            continue
+        values: dict[str, set[str]] = defaultdict(set)
+        for value, split in zip(data.table.columns[name], data.splits, strict=True):
+            if value is not None:
+                values[split].add(str(value))
+        for split, there in values.items():
+            share = len(there & values["train"]) / len(there)
+            if split != "train" and share > SHARED:
+                yield f"{what}: {per_cent(share)} of those in {split} are in train too, so that scores hold for known ones"
+
+
+def dates(data: Data) -> Iterator[str]:
+    """A column of dates: rows of tomorrow are not like those of a random split."""
+    for name, column in data.columns.items():
+        if not column.dates or name in data.texts or data.splits is not None:
+            continue
+        found = [day for value in data.table.columns[name] if value is not None and (day := as_date(str(value)))]
+        first, last = min(found), max(found)
+        if (last - first).days >= 2 and column.distinct > 2:
+            yield (
+                f"rows are dated by {quoted(name)} ({first:%Y-%m-%d} to {last:%Y-%m-%d}): with a random split a model learns "
+                f"from rows later than those it is judged by; for rows to come, {BY_HAND.format('by date')}"
+            )
+            return
+
+
+def _shown(text: str) -> str:
+    line = one_line(text)
+    return quoted(line if len(line) <= SHOWN else line[: SHOWN - 3] + "...")
