@@ -86,4 +86,4 @@ def _budget(record: Record) -> str | None:
     if record.data is None or recipe.get("epochs") is None:
         return None
     examples = int(recipe.get("train_examples") or record.data.splits["train"].examples)
-    return f"{spelt(int(recipe['epochs']) * examples)} examples"
+    return f"{spelt(round(recipe['epochs'] * examples))} examples"

@@ -48,11 +48,22 @@ def _checked_warmup(value: Any) -> Any:
     return value or 0  # 0 steps and a share of 0.0 are one thing
 
 
+def _checked_epochs(value: Any) -> Any:
+    if value is None:
+        return None
+    right = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= MOST_EPOCHS
+    if not right:
+        told = "passes over the training split, 0.5 for half of one"
+        raise ValueError(f"must be a number above 0, up to {MOST_EPOCHS:,}: {told}")
+    return int(value) if value == int(value) else value  # 2 and 2.0 are one training, with one id
+
+
 def _none_word(value: Any) -> Any:
     return None if value == "none" else value
 
 
 MOST_STEPS = 10**9
+MOST_EPOCHS = 1_000_000
 LONGEST_INPUT = 8192
 """The largest `max_length` of a recipe, in tokens."""
 
@@ -61,6 +72,13 @@ NormLimit = Annotated[
     Positive | None,
     BeforeValidator(_none_word),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"const": "none"}, {"type": "null"}]}),
+]
+
+
+Epochs = Annotated[
+    int | float,
+    BeforeValidator(_checked_epochs),
+    WithJsonSchema({"type": "number", "exclusiveMinimum": 0, "maximum": MOST_EPOCHS}),
 ]
 
 
@@ -89,15 +107,16 @@ class Recipe(Options):
     """The hyper-parameters, shared by all strategies unless one sets its own. The defaults are those of the chapter on
     fine-tuning in the Hugging Face course."""
 
-    epochs: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
-        3, description="Passes over the training split; not in effect when max_steps is given."
+    epochs: Epochs | None = Field(
+        3,
+        description="Passes over the training split, 0.5 for half the steps of one; not in effect when max_steps is given.",
     )
     max_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
         None, description="Optimizer steps, in place of epochs; starts over when data ends."
     )
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
-    optimizer: Literal["adamw", "sgd"] = "adamw"
+    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or stochastic gradient descent.")
     momentum: Share = Field(0.0, description="Momentum of sgd.", json_schema_extra=NEUTRAL_ZERO)
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Decay rates of Adam.")
     eps: Positive = Field(1e-8, description="Added to Adam's denominator.")
@@ -112,7 +131,9 @@ class Recipe(Options):
         description="Corrects the bias of Adam's moments; false as in the first code of BERT (for studies of stability).",
         json_schema_extra={"neutral": True},
     )
-    scheduler: Literal["linear", "cosine", "constant", "polynomial"] = "linear"
+    scheduler: Literal["linear", "cosine", "constant", "polynomial"] = Field(
+        "linear", description="How the learning rate goes on after warm-up: down to 0, or `constant`."
+    )
     power: Positive = Field(1.0, description="Exponent of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
     warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
     max_length: Annotated[int, Field(ge=4, le=LONGEST_INPUT)] = Field(128, description="Tokens; longer inputs are cut.")

@@ -22,6 +22,7 @@ from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, Tuning
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
 from bakeoff.spec.messages import sentence
+from bakeoff.spec.other_names import not_found
 from bakeoff.spec.strategy import NAME, SearchSpace, Strategy, merged_recipe
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.values import options_in_words
@@ -165,7 +166,7 @@ class _Resolver:
                 given = set(source.recipe.changes)
                 if key not in Recipe.model_fields:
                     known = [*Recipe.model_fields, *itertools.chain(*options.values())]
-                    yield (*path, key), did_you_mean("recipe key or option", key, known)
+                    yield (*path, key), not_found("recipe key or option", key, known)
             if (option or key) in given:
                 yield place, "the search chooses this; it cannot be given too"
 

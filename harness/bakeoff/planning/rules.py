@@ -12,12 +12,13 @@ from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
+from bakeoff.spec.other_names import value_meant_by
 from bakeoff.spec.seeds import ReportedSeeds
 from bakeoff.spec.strategy import SearchSpace
 from bakeoff.spec.yaml_reader import KeyPath, dotted
 from bakeoff.text.tolerances import POINTS, Tolerance, quality_tolerances, tolerance_of, with_tolerance
 from bakeoff.text.values import spelt, yaml_value
-from bakeoff.text.words import did_you_mean
+from bakeoff.text.words import did_you_mean, quoted
 
 Problem = tuple[KeyPath, str]
 """A place in the experiment file, and what is wrong there."""
@@ -53,6 +54,8 @@ def reported_split_is_scored(task: KnownTask, report_on: str | None, *, is_writt
         return
     scored = " or ".join(info.scored_splits)
     wrong = did_you_mean("split to report on", report_on, info.scored_splits)
+    if (meant := value_meant_by("report_on", report_on)) in info.scored_splits:
+        wrong = f"no split to report on {quoted(report_on)}; write `report_on: {meant}`"
     if report_on in info.hidden_splits:
         wrong = f"the labels of split '{report_on}' are not public; report on {scored}"
     elif report_on in info.splits and report_on != "train":

@@ -13,9 +13,10 @@ from pydantic import BaseModel, ValidationError
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import Problem
 from bakeoff.files import read_regular
+from bakeoff.spec.advice import Unknown
 from bakeoff.spec.experiment_file import Spec
-from bakeoff.spec.messages import in_plain_words
-from bakeoff.spec.strategy import Reading
+from bakeoff.spec.messages import HINTS, in_plain_words
+from bakeoff.spec.strategy import Reading, Strategy
 from bakeoff.spec.yaml_reader import KeyPath, dotted, read_tree, stop
 from bakeoff.text.words import escaped
 
@@ -49,19 +50,28 @@ class Document:
         try:
             spec = Spec.model_validate(self.data, context=reading)
         except ValidationError as error:
-            problems += self.problems_of(error)
+            problems += self.problems_of(error, registry=registry)
         if reading.strategies:
             reading.named = dict(zip(self.data["strategies"], reading.strategies, strict=True))
         return (None if problems else spec), problems, reading
 
-    def problems_of(self, error: ValidationError, *, model: type[BaseModel] = Spec) -> list[Problem]:
-        """pydantic's errors as problems with line and column; those already reported as flaws are left out."""
-        found = []
+    def problems_of(
+        self, error: ValidationError, *, model: type[BaseModel] = Spec, registry: Registry | None = None
+    ) -> list[Problem]:
+        """pydantic's errors as problems with line and column; those already reported as flaws are left out.
+
+        registry: of the components that unknown keys of an experiment file may belong to.
+        """
+        found, unknown_keys = [], 0
         for detail, message in in_plain_words(error, model):
             path = self._in_file(tuple(part for part in detail["loc"] if part != "[key]"))
             path += detail["loc"][-1:] if detail["type"] == "missing" else ()
-            if path not in self.flaws:
-                found.append(self.problem(path, message))
+            if path in self.flaws:
+                continue
+            unknown_keys += detail["type"] == "extra_forbidden"
+            if registry and detail["type"] == "extra_forbidden" and unknown_keys <= HINTS:
+                message = Unknown(self.data, path, registry, {"file": Spec, "strategy": Strategy}).sentence or message
+            found.append(self.problem(path, message))
         return found
 
     def _in_file(self, path: KeyPath) -> KeyPath:

@@ -20,6 +20,7 @@ from pydantic.config import JsonDict
 
 from bakeoff.contracts.fields import MOST_SEEDS, Number, Positive
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
+from bakeoff.spec.other_names import not_found
 from bakeoff.spec.seeds import EXAMPLE, Reported
 from bakeoff.spec.strategy import (
     Model,
@@ -31,7 +32,6 @@ from bakeoff.spec.strategy import (
     read_strategy,
 )
 from bakeoff.text.tolerances import PERCENT, QUALITY, cost_tolerance, exactly, quality_tolerances
-from bakeoff.text.words import did_you_mean
 
 
 def _checked_prose(text: str) -> str:
@@ -51,7 +51,7 @@ UNDER_TEST = (*PARTS, *(f"recipe.{key}" for key in Recipe.model_fields))
 
 def _checked_part(part: str) -> str:
     if part not in UNDER_TEST:
-        raise ValueError(did_you_mean("part of a strategy", part, UNDER_TEST))
+        raise ValueError(not_found("part of a strategy", part, UNDER_TEST))
     return part
 
 

@@ -15,7 +15,7 @@ from bakeoff.spec.strategy import DEFINED
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ONE_LENGTH = {
-    "not": {"required": ["epochs", "max_steps"], "properties": {key: {"type": "integer"} for key in ("epochs", "max_steps")}},
+    "not": {"required": ["epochs", "max_steps"], "properties": {key: {"type": "number"} for key in ("epochs", "max_steps")}},
     "if": {"required": ["epochs"], "properties": {"epochs": {"type": "null"}}},
     "then": {"required": ["max_steps"], "properties": {"max_steps": {"type": "integer"}}},
 }

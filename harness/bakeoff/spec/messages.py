@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
-from bakeoff.text.values import spelt
+from bakeoff.spec.advice import unknown_value
+from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
@@ -105,6 +107,11 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
     elif kind in _DEMANDS:
         plain = {name: spelt(value) if isinstance(value, float) else value for name, value in context.items()}
         message = _DEMANDS[kind].format(**plain)
+        if kind == "literal_error":
+            valid = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+            return f"{message}; got {_shown(given, context)}{unknown_value(str(detail['loc'][-1]), given, valid)}"
+        if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
+            return f"{message}; got {_shown(given, context)}; write `{detail['loc'][-1]}: {yaml_value([given])}`"
     else:
         message = escaped(detail["msg"][0].lower() + detail["msg"][1:])
     return f"{message}; got {_shown(given, context)}"

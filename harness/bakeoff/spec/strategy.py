@@ -28,9 +28,10 @@ from pydantic_core import PydanticKnownError
 
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
-from bakeoff.contracts.recipe import COMPONENT_NAME, DEFAULTS, Options, Recipe, _none_word
+from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
+from bakeoff.spec.advice import unknown_component
 from bakeoff.spec.messages import reworded, validation_error
 from bakeoff.spec.seeds import Seeds, seed_list
 from bakeoff.text.words import quoted
@@ -52,17 +53,11 @@ DEFINED = "defined"
 """Key in pydantic's schemas whose value names a definition that `json_schema` adds."""
 
 
-def _component_name(name: str) -> str:
-    if not COMPONENT_NAME.fullmatch(name):
-        raise ValueError(f"{quoted(name)} cannot be a component's name (lower-case letters, digits, '.', '_', '-', one '/')")
-    return name
-
-
 class Ref(BaseModel):
     """A reference to a component: its name, or a mapping with its name and options: `minilm` or `{name: hub, path: ...}`."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
-    name: Annotated[str, AfterValidator(_component_name)]
+    name: str
 
     @model_validator(mode="before")
     @classmethod
@@ -191,8 +186,9 @@ def _component(kind: str) -> PlainValidator:
         ref = Ref.model_validate(entry)
         try:
             registered = reading.registry.get(kind, ref.name)
-        except PluginError as error:
-            raise validation_error(("unknown_component", ("name",), str(error), ref.name)) from None
+        except PluginError:
+            told = unknown_component(kind, ref.name, reading.registry)
+            raise validation_error(("unknown_component", ("name",), told, ref.name)) from None
         schema: type[Options] = registered.component.Options
         try:
             found[-1] = configured = Configured(registered, schema.model_validate(ref.model_extra))

@@ -55,7 +55,11 @@ class StepSchedule:
 
     @cached_property
     def total_steps(self) -> int:
-        return self.recipe.max_steps or (self.recipe.epochs or 0) * self.steps_per_epoch
+        """A part of an epoch has its share of the epoch's steps, rounded up, as in transformers' Trainer."""
+        if self.recipe.max_steps is not None:
+            return self.recipe.max_steps
+        steps = (self.recipe.epochs or 0) * self.steps_per_epoch
+        return max(1, math.ceil(round(steps, 6)))  # 0.07 x 100 is 7.000000000000001
 
     @property
     def warmup_steps(self) -> int:

@@ -75,3 +75,12 @@ def test_one_process_has_nobody_to_wait_for() -> None:
 )
 def test_an_end_is_told_by_its_name(code: int, words: str) -> None:
     assert ending(code) == words
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(0.5, 2), (1, 4), (1.5, 6), (0.01, 1), (2, 8)])
+def test_a_part_of_an_epoch_has_its_share_of_the_steps_rounded_up(epochs: float, steps: int) -> None:
+    assert StepSchedule(29, Recipe(epochs=epochs, batch_size=8), (0, 0)).total_steps == steps
+
+
+def test_a_share_of_many_steps_is_not_rounded_up_by_its_last_bit() -> None:
+    assert StepSchedule(800, Recipe(epochs=0.07, batch_size=8), (0, 0)).total_steps == 7
