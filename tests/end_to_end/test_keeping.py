@@ -101,7 +101,7 @@ def test_a_model_that_can_t_be_kept_leaves_the_scores_and_is_told(tmp_path: Path
         assert not (tmp_path / "e" / "records" / record["id"] / "model").exists()
         assert words.split("(")[0].split("'")[0] in answer.stderr
     assert call("verify", tmp_path / "e", folder=tmp_path).stdout.startswith("5 of 5 records are undamaged\n")
-    told = call("table", tmp_path / "e", folder=tmp_path).stdout
+    told = call("table", tmp_path / "e", "--all", folder=tmp_path).stdout
     assert told.count("model not kept: loop:0, 1 of 1: ") == 5
     assert call("report", tmp_path / "e", folder=tmp_path).returncode == 0
     assert "model not kept" in (tmp_path / "e" / "report.html").read_text()
@@ -116,7 +116,7 @@ def test_a_model_that_can_t_be_kept_leaves_the_scores_and_is_told(tmp_path: Path
         assert "model/model.safetensors" in record["files"]
         before = folders[record["requested"]["model"]["options"]["fault"]]
         assert (record["scores"], record["weights"]) == (before["scores"], before["weights"])
-    assert "model not kept" not in call("table", tmp_path / "e", folder=tmp_path).stdout
+    assert "model not kept" not in call("table", tmp_path / "e", "--all", folder=tmp_path).stdout
 
 
 def all_records(folder: Path) -> list[dict[str, Any]]:

@@ -173,7 +173,7 @@ def test_a_split_without_labels_is_predicted_and_kept_and_never_scored(own: Path
         assert predicted["label"].isna().all()
         assert np.isfinite(np.stack(predicted["logits"])).all()
         assert not table[table["split"] == "dev"]["label"].isna().any()
-    shown = call("table", own, folder=own)
+    shown = call("table", own, "--all", folder=own)
     assert shown.returncode == 0, shown.stderr
     assert "25 examples without" in shown.stdout
     assert call("report", own, folder=own).returncode == 0

@@ -66,7 +66,7 @@ def test_a_command_and_a_notebook_say_the_same_of_unlike_rows(
     assert [group.title for group in notebook.groups] == titles
     assert [row.ranking for group in notebook.groups for row in group.rows] == rankings
     assert {one.name: one.rows for one in notebook.warnings if one.name in UNLIKE} == ({name: [ROW]} if name else {})
-    ended, page, _ = call("table", folder)
+    ended, page, _ = call("table", folder, "--all")
     assert ended == 0
     assert all(f"## {title}" in page for title in titles)
     assert [known for known in UNLIKE if known in page] == ([name] if name else [])
