@@ -50,7 +50,7 @@ def labels_of(group: ComparisonGroup) -> Labels | None:
         (
             label,
             found.examples[number],
-            [(own.strategy, per_cent(own.precision[number], 1), per_cent(own.recall[number], 1)) for own in found.scores],
+            [(own.strategy, _hundredths(own.precision[number]), _hundredths(own.recall[number])) for own in found.scores],
         )
         for number, label in enumerate(found.labels[:shown])
     ]
@@ -75,5 +75,9 @@ def _matrix(own: LabelScores, labels: list[str]) -> ConfusionMatrix:
             cells.append(
                 (with_decimals(count, 0 if count.is_integer() else 1), per_cent(share), f"{kind} s{int(share * SHADES + 0.5)}")
             )
-        rows.append((label, cells, per_cent(own.recall[number], 1)))
-    return ConfusionMatrix(own.strategy, rows, [per_cent(one, 1) for one in own.precision])
+        rows.append((label, cells, _hundredths(own.recall[number])))
+    return ConfusionMatrix(own.strategy, rows, [_hundredths(one) for one in own.precision])
+
+
+def _hundredths(share: float | None) -> str:
+    return with_decimals(None if share is None else 100 * share, 1)
