@@ -17,7 +17,7 @@ from bakeoff.contracts.metric_lookup import metric_named
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.contracts.model import Batch, Built, Encoding, Model, Prepared
 from bakeoff.contracts.recipe import Options, Recipe, no_duplicates
-from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
+from bakeoff.contracts.task import NewRows, Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.contracts.versions import CONTRACT_VERSION, RENAMED
@@ -42,7 +42,7 @@ from bakeoff.toolkit.optimizers import (
     skip_bias_correction,
     weight_decay_groups,
 )
-from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter
+from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter, saved_tokenizer
 from bakeoff.toolkit.trained_head import start_anew
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "MicroBatch",
     "Model",
     "ModelError",
+    "NewRows",
     "Options",
     "Owned",
     "ParameterGroup",
@@ -119,6 +120,7 @@ __all__ = [
     "quoted_whole",
     "read_regular",
     "refuse_adapter",
+    "saved_tokenizer",
     "scheduler_name",
     "scheduler_settings",
     "sha256_of",

@@ -29,6 +29,7 @@ from bakeoff.plugin import (
     of_unread_weights,
     quoted,
     refuse_adapter,
+    saved_tokenizer,
     shown_path,
 )
 
@@ -104,6 +105,9 @@ class HubModel(Model):
         return TextEncoder(
             load_tokenizer(local_folder(options.path) or options.path, revision=options.revision), task, encoding
         )
+
+    def prepare_saved(self, folder: Path, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
+        return TextEncoder(saved_tokenizer(folder), task, encoding)
 
     def build(self, task: TaskInfo, options: HubOptions) -> Built:
         self.check_available(options)

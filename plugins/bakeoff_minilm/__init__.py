@@ -18,6 +18,7 @@ from bakeoff.plugin import (
     load_classifier,
     load_tokenizer,
     model_files,
+    saved_tokenizer,
     sha256_of,
     shown_path,
 )
@@ -50,6 +51,9 @@ class MiniLM(Model):
 
     def prepare(self, task: TaskInfo, options: Options, encoding: Encoding) -> TextEncoder:
         return TextEncoder(load_tokenizer(_folder()), task, encoding)
+
+    def prepare_saved(self, folder: Path, task: TaskInfo, options: Options, encoding: Encoding) -> TextEncoder:
+        return TextEncoder(saved_tokenizer(folder), task, encoding)
 
     def build(self, task: TaskInfo, options: Options) -> Built:
         self.check_available(options)

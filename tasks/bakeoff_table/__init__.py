@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import (
     DataError,
+    NewRows,
     Paths,
     Task,
     TaskInfo,
@@ -20,7 +21,7 @@ from bakeoff.plugin import (
 from bakeoff_table.conversion import columns_of
 from bakeoff_table.files import File, file_of, found_in, split_archive
 from bakeoff_table.options import FileOptions, HubOptions, TableOptions, name_of
-from bakeoff_table.reading import read_splits
+from bakeoff_table.reading import read_new_rows, read_splits
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -54,6 +55,10 @@ class RowsTask(Task):
             split: [self.file(entry, options, places) for entry in entries] for split, entries in self.entries(options).items()
         }
         return read_splits(files, options, cache=places.cache, version=self.version)
+
+    def read_rows(self, options: Any, path: Path, places: Paths) -> NewRows:
+        """Read as a file of the task without labels; the end of its name shows the format, where it does."""
+        return read_new_rows(path, options, cache=places.cache, version=self.version)
 
     @staticmethod
     def entries(options: TableOptions) -> dict[str, list[str | FileOptions]]:

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bakeoff.plugin import DataError, cached_table, quoted, sha256_of
+from bakeoff.plugin import DataError, NewRows, cached_table, quoted, sha256_of, shown_path
 from bakeoff_table.conversion import CHECKS, PLACE, Conversion, settings_of
-from bakeoff_table.files import File
+from bakeoff_table.files import COMPRESSED, File, file_of
 from bakeoff_table.labels import Labels, numbered, place_of
-from bakeoff_table.options import TableOptions
+from bakeoff_table.options import FORMATS, TableOptions
 from bakeoff_table.values import Odd
 
 if TYPE_CHECKING:
@@ -44,6 +44,22 @@ def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: P
         split: dataset(table.drop_columns([PLACE, *(["label"] if split in options.unlabelled else [])]), names, checks[split])
         for split, table in tables.items()
     }
+
+
+NEW = "new"
+"""The name, in place of a split's, of rows that a trained model is asked about."""
+
+
+def read_new_rows(path: Path, options: TableOptions, *, cache: Path, version: str) -> NewRows:
+    """The texts of a file without labels, and its rows' ids: those of the column `id`, or numbers from 0."""
+    known = any(path.name.lower().endswith((ending, ending + COMPRESSED)) for ending in FORMATS)
+    wanted: TableOptions = options.model_copy(
+        update={"unlabelled": [NEW], "slices": [], "format": None if known else options.format}
+    )
+    file = file_of(path, shown_path(path), path.name, wanted)
+    table, checks = read_split(NEW, [file], wanted, cache / FOLDER, version)
+    ids = [name.removeprefix(f"{NEW}-") for name in table["id"].to_pylist()]
+    return NewRows(ids, {name: table[name].to_pylist() for name in options.text_columns}, tuple(checks))
 
 
 def read_split(

@@ -109,6 +109,7 @@ UNCHANGED = (
     "majority_baseline",
     "takes_rows",
     "row_columns",
+    "read_rows",
 )
 """Attributes copied from the wrapped task; since `Task` defines defaults for them, `__getattr__` is never asked."""
 

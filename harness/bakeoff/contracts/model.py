@@ -89,6 +89,13 @@ class Prepared(ABC):
         """
         raise PluginError("a saved model of this kind cannot be loaded (no `answers_of_saved`): leave out `keep: final`")
 
+    def load_saved(self, folder: Path, device: Any) -> Any:
+        """The model that `save` wrote, on the device and ready to be asked by `predict`; for `bakeoff predict`.
+
+        Raises PluginError if this model cannot be loaded.
+        """
+        raise PluginError("a saved model of this kind cannot be asked by Bakeoff (no `load_saved`): load it as its card says")
+
     def how_to_load(self, folder: Path) -> str:
         """Python code for the model card that loads what `save` wrote and predicts one example."""
         return ""
@@ -134,6 +141,10 @@ class Model(Component):
     @abstractmethod
     def prepare(self, task: TaskInfo, options: Any, encoding: Encoding) -> Prepared:
         """Prepares the tokenizer for this task's text columns. Raises ModelError where no usable tokenizer is found."""
+
+    def prepare_saved(self, folder: Path, task: TaskInfo, options: Any, encoding: Encoding) -> Prepared:
+        """Like `prepare`, for a trained model that was saved to `folder`, whose own tokenizer may lie there."""
+        return self.prepare(task, options, encoding)
 
     @abstractmethod
     def build(self, task: TaskInfo, options: Any) -> Built:

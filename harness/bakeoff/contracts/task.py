@@ -27,6 +27,17 @@ if TYPE_CHECKING:
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class NewRows:
+    """Rows that a trained model is asked about."""
+
+    ids: Sequence[str]
+    texts: Mapping[str, Sequence[str]]
+    """Text column -> a text for each row."""
+    notes: tuple[str, ...] = ()
+    """Sentences about the rows for the user."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TaskInfo:
     """The description of a task, given without loading its data. Raises PluginError where it contradicts itself."""
@@ -164,6 +175,14 @@ class Task(Component):
     def row_columns(self, options: Any) -> Sequence[str]:
         """The columns of its files that it reads; no others are stored of rows that a program gives (`takes_rows`)."""
         return ()
+
+    def read_rows(self, options: Any, path: Path, places: Paths) -> NewRows | None:
+        """The texts of a file of new rows, without labels, for `bakeoff predict`; read as the task reads its own files.
+
+        None, the default: a CSV, TSV, JSON lines or Parquet file whose columns have the names of `info`'s text columns. Raises
+        DataError with file and line.
+        """
+        return None
 
     def source_versions(self) -> Mapping[str, str]:
         """Distributions whose contents the rows come from, with their versions; they are part of the data's fingerprint."""

@@ -58,23 +58,34 @@ def how_to_load(folder: Path, texts: Sequence[str]) -> str:
     return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask
 
 
-def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) -> Any:
-    """Loads what `save_classifier` wrote and returns its logits, float32 (n, n_outputs), for one or two columns of n texts."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+def model_place(folder: Path) -> Path:
+    """Where `save_classifier` wrote the model and its tokenizer: the folder itself, or `base/` beside an adapter."""
+    return folder / BASE if (folder / ADAPTER).is_dir() else folder
 
-    adapted = (folder / ADAPTER).is_dir()
-    place = folder / BASE if adapted else folder
-    model = AutoModelForSequenceClassification.from_pretrained(place, use_safetensors=True, local_files_only=True)
-    if adapted:
+
+def load_saved(folder: Path, device: Any) -> Any:
+    """The model that `save_classifier` wrote, on the device, in evaluation mode."""
+    from transformers import AutoModelForSequenceClassification
+
+    model = AutoModelForSequenceClassification.from_pretrained(model_place(folder), use_safetensors=True, local_files_only=True)
+    if (folder / ADAPTER).is_dir():
         from peft import PeftModel
 
         model = PeftModel.from_pretrained(model, folder / ADAPTER, local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(place, local_files_only=True)
+    return model.eval().to(device)
+
+
+def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) -> Any:
+    """Loads what `save_classifier` wrote and returns its logits, float32 (n, n_outputs), for one or two columns of n texts."""
+    import torch
+    from transformers import AutoTokenizer
+
+    model = load_saved(folder, device)
+    tokenizer = AutoTokenizer.from_pretrained(model_place(folder), local_files_only=True)
     columns = [list(column) for column in texts]
     batch = tokenizer(*columns, truncation=True, padding=True, return_tensors="pt").to(device)
     with torch.no_grad():
-        return model.eval().to(device)(**batch).logits.float().cpu().numpy()
+        return model(**batch).logits.float().cpu().numpy()
 
 
 def merged(model: Any) -> Any | None:

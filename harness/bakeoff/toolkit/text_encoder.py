@@ -30,7 +30,7 @@ from bakeoff.toolkit.model_folder import (
 )
 from bakeoff.toolkit.model_settings import building_at_most
 from bakeoff.toolkit.model_structure import positions_of
-from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, save_classifier
+from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, load_saved, model_place, save_classifier
 from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
 
@@ -108,6 +108,9 @@ class TextEncoder(Prepared):
     def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
         return answers_of_saved(folder, [columns[name] for name in self.columns], device)
 
+    def load_saved(self, folder: Path, device: Any) -> Any:
+        return load_saved(folder, device)
+
     def how_to_load(self, folder: Path) -> str:
         return how_to_load(folder, self.columns)
 
@@ -146,6 +149,11 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     if tokenizer.padding_side == "left" and _counts_positions(folder):
         tokenizer.padding_side = "right"  # else a text's first token would have another position in each batch
     return tokenizer
+
+
+def saved_tokenizer(folder: Path) -> Any:
+    """The tokenizer of a trained model that `TextEncoder.save` wrote. Raises ModelError."""
+    return load_tokenizer(model_place(folder))
 
 
 def _config_of(folder: Path) -> Any:
