@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from bakeoff.cli.drafted import Drafting, known_subject
+from bakeoff.cli.example import ROWS, write_example
 from bakeoff.cli.inputs import find_paths
 from bakeoff.cli.options import PATH, data_option
 from bakeoff.cli.output import print_result
@@ -35,6 +36,7 @@ from bakeoff.text.words import quoted, shown_path
 @click.command()
 @click.argument("rows", metavar="[DATA]", type=PATH, required=False)
 @click.option("--task", metavar="NAME", help="An installed task, such as glue/mrpc, in place of DATA.")
+@click.option("--example", is_flag=True, help="In place of DATA: made-up rows, and an experiment that takes a minute anywhere.")
 @click.option("--text", metavar="COLUMN", multiple=True, help="The column that the model reads (twice for a pair of texts).")
 @click.option("--label", metavar="COLUMN", multiple=True, help="The column of the right answer (several for 0/1 columns).")
 @click.option("--kind", type=click.Choice(list(KINDS)), help="What an answer is (default: by the label's values).")
@@ -51,6 +53,7 @@ from bakeoff.text.words import quoted, shown_path
 def init(
     rows: Path | None,
     task: str | None,
+    example: bool,
     text: tuple[str, ...],
     label: tuple[str, ...],
     kind: str | None,
@@ -70,8 +73,12 @@ def init(
     out. Proposes three strategies, and steps and seeds that end in time; says what the experiment costs, what it can conclude,
     and what in the rows would spoil the answer. No existing file is changed.
     """
-    if (rows is None) == (task is None):
-        raise click.UsageError("name a file or folder of rows, or an installed task with --task")
+    if [rows is not None, task is not None, example].count(True) != 1:
+        raise click.UsageError("name a file or folder of rows, an installed task with --task, or --example")
+    if example:
+        written = write_example(Path())
+        print_result(f"wrote {ROWS}, and {written}, an experiment of three strategies", f"next: {command('run', written)}")
+        return
     registry = load_registry()
     if rows is not None:
         asked = Asked(text=text, label=label, kind=KINDS[kind] if kind else None)

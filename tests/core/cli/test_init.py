@@ -258,3 +258,15 @@ def test_data_or_a_task_is_needed_and_not_both(call: Call, here: Path) -> None:
     code, _out, err = call("init", "--task", "glue/mrcp")
     assert code == 2
     assert "glue/mrpc" in err
+
+
+def test_the_example_is_written_once_and_can_be_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: Call) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("init", "--example")[0] == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"tickets.csv", "tickets.yaml"}
+    before = (tmp_path / "tickets.yaml").read_bytes()
+    assert call("check", "tickets.yaml")[0] == 0
+    code, _, err = call("init", "--example")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert (tmp_path / "tickets.yaml").read_bytes() == before
+    assert call("init", "--example", "tickets.csv")[0] == 2
