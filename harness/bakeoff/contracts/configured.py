@@ -121,5 +121,5 @@ def _as_word(item: Any) -> str | None:
 
 def notes_of(trainer: Trainer, recipe: Recipe, options: Options) -> list[str]:
     """The trainer's notes on a recipe, each as one line that is short enough for a record."""
-    notes = required_texts(trainer.notes(recipe, options), of="`notes`")
+    notes = required_texts(trainer.notes(recipe, options), of=f"trainer '{trainer.name}': `notes`")
     return [escaped(" ".join(note.split())[:LONGEST_NOTE]) for note in notes]

@@ -9,31 +9,33 @@ from bakeoff.errors import PluginError
 from bakeoff.text.words import quoted
 
 
-def required(value: Any, wanted: type[Any], *, of: str, must: str = "") -> Any:
+def required(value: Any, wanted: type[Any], *, of: str, verb: str = "returned", must: str = "") -> Any:
     """The value, if it has the type. Raises PluginError that begins with `of`, a method (`method 'x': adapt`).
 
-    must: what it must return, in words; by default a `wanted` of bakeoff.plugin.
+    must: what that must be, in words; by default a `wanted` of bakeoff.plugin. verb: `is`, where `of` is no method.
     """
     if isinstance(value, wanted):
         return value
-    raise PluginError(f"{of} returned {described(value)}; it must return {must or f'a bakeoff.plugin.{wanted.__name__}'}")
+    raise PluginError(f"{of} {verb} {described(value)}; it must be {must or f'a bakeoff.plugin.{wanted.__name__}'}")
 
 
-def required_texts(value: Any, *, of: str) -> list[str]:
+def required_texts(value: Any, *, of: str, verb: str = "returned") -> list[str]:
     """The texts in a collection. Raises PluginError for a text, which is a collection of letters, and for anything else."""
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         texts = list(value)
         if all(isinstance(text, str) for text in texts):
             return texts
-    raise PluginError(f"{of} returned {described(value)}; it must return a tuple or list of texts")
+    raise PluginError(f"{of} {verb} {described(value)}; it must be a tuple or list of texts")
 
 
 def described(value: Any) -> str:
     """A value in a message: what kind of thing it is, and a short text or number itself."""
     if value is None:
         return "nothing (None)"
-    if isinstance(value, str | int | float | bool):
+    if isinstance(value, str):
         return quoted(value)
+    if isinstance(value, int | float):
+        return f"the {type(value).__name__} {value}"
     if isinstance(value, type):
         return f"the class {value.__name__} itself"
     name = type(value).__name__

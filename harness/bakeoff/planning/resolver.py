@@ -261,13 +261,19 @@ class _Resolver:
         trainer: Trainer = part.registered.component
         try:
             notes_of(trainer, strategy.recipe, part.options)
-            required(trainer.owned(strategy.recipe, part.options), Set, of="`owned`", must="a frozenset of words")
+            required(
+                trainer.owned(strategy.recipe, part.options),
+                Set,
+                of=f"trainer '{trainer.name}': `owned`",
+                must="a frozenset of words",
+            )
+            of = f"trainer '{trainer.name}': `unsupported`"
             refused = trainer.unsupported(strategy.recipe, part.options)
-            found: Mapping[str, str] = required(refused, Mapping, of="`unsupported`", must="a dict: recipe key -> why")
+            found: Mapping[str, str] = required(refused, Mapping, of=of, must="a dict: recipe key -> why")
             return found
         except Exception as error:  # the author's code, as above
-            what = str(error) if isinstance(error, BakeoffError) else _told(error)
-            told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(what)}"
+            told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(_told(error))}"
+            told = str(error) if isinstance(error, BakeoffError) else told
             self.say([(("strategies", strategy.name), told)])
             return {}
 

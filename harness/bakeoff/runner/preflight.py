@@ -19,7 +19,7 @@ from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Row, TaskInfo
-from bakeoff.errors import BakeoffError, DataError, ModelError, SpecError
+from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, SpecError
 from bakeoff.machine import hardware
 from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.signals import is_interrupt
@@ -191,14 +191,16 @@ class Preflight:
             return
         self.tried.add(key)
         self.doing(*culprit, f"trainer '{parts['trainer'].name}' took two steps")
-        self.attempt(culprit, rehearse, request, parts, task)
+        self.attempt(culprit, rehearse, request, parts, task, during=f"two steps with {named(parts['trainer'])} failed")
 
     def load_task(self, request: Request, part: Configured) -> LoadedTask | None:
         label, task = request.requested.task_label, part.registered.component
         if label in self.tasks:
             return self.tasks[label]
         self.doing("task", label, "it was loaded")
-        loaded: LoadedTask | None = self.attempt(("task", label), load, task, part.options, request.places)
+        loaded: LoadedTask | None = self.attempt(
+            ("task", label), load, task, part.options, request.places, during=f"{named(part)} could not be loaded"
+        )
         self.tasks[label] = loaded
         if loaded is None:
             return None
@@ -233,12 +235,26 @@ class Preflight:
             return
         prepared, built = model
         head, before = self.attempt(of_strategy, head_of, built), len(self.problems)
-        method, trainer = parts["method"], parts["trainer"].registered.component
-        adaptation = self.attempt(of_strategy, make_ready, method.registered.component, built, method.options, recipe)
+        method, trainer = parts["method"], parts["trainer"]
+        adaptation = self.attempt(
+            of_strategy,
+            make_ready,
+            method.registered.component,
+            built,
+            method.options,
+            recipe,
+            during=f"`adapt` of {named(method)} failed",
+        )
         if adaptation is None:
             return
         network = adaptation.model
-        self.attempt(of_strategy, trainer.check_model, network, recipe)
+        self.attempt(
+            of_strategy,
+            trainer.registered.component.check_model,
+            network,
+            recipe,
+            during=f"`check_model` of {named(trainer)} failed",
+        )
         texts = {name: list(splits["train"][name][:EVALUATION_BATCH]) for name in info.text_columns}
         two = {name: column[:2] for name, column in texts.items()}
         if examples := self.attempt(("model", asked.model_label), prepared.encode, two):
@@ -254,12 +270,14 @@ class Preflight:
         culprit, model, options = ("model", asked.model_label), part.registered.component, part.options
         files = watched_files(model, options, request.places)
         self.doing(*culprit, "it was built")
-        prepared = self.attempt(culprit, prepare, model, info, options, recipe)
+        prepared = self.attempt(culprit, prepare, model, info, options, recipe, during=f"`prepare` of {named(part)} failed")
         if prepared is None:
             return None
         rows = self.used_rows(request, task)
-        encoded = self.attempt(culprit, encode_rows, prepared, task, rows, request.cache)
-        built = self.attempt(culprit, build, model, info, options)
+        encoded = self.attempt(
+            culprit, encode_rows, prepared, task, rows, request.cache, during=f"`encode` of {named(part)} failed"
+        )
+        built = self.attempt(culprit, build, model, info, options, during=f"`build` of {named(part)} failed")
         if built is None:
             return None
         cautions = [(asked.model_label, caution) for caution in built.cautions]
@@ -306,20 +324,30 @@ class Preflight:
         device = hardware.pick_device(request.device, precision=request.recipe.precision)
         hardware.require_processes(request.recipe.processes, device.type, jobs=request.jobs)
 
-    def attempt(self, culprit: Culprit, action: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        """What the action returns, or None and a problem."""
+    def attempt(self, culprit: Culprit, action: Callable[..., Any], *arguments: Any, during: str = "", **more: Any) -> Any:
+        """What the action returns, or None and a problem. during: what a component was doing, for errors that are not of
+        Bakeoff's kinds, whose messages may not name it."""
         try:
             return action(*arguments, **more)
         except BaseException as error:  # a component of any author: its errors are what is looked for here
             if is_interrupt(error):
                 raise
             raise_machine_error(error, [self.requests[0].cache])
-            self.add_problem(culprit, str(error) if isinstance(error, BakeoffError) else message_of(error))
+            if isinstance(error, BakeoffError):
+                self.add_problem(culprit, str(error))
+            else:
+                packages = {registered.package for registered in self.registry.all()}
+                self.add_problem(culprit, f"{f'{during}: ' if during else ''}{message_of(error, packages)}")
             return None
 
     def add_problem(self, culprit: Culprit, message: str) -> None:
         if (*culprit, message) not in self.problems:
             self.problems.append((*culprit, message))
+
+
+def named(part: Configured) -> str:
+    """A component with its owner, in a message."""
+    return f"{part.registered.component.kind} '{part.name}' ({part.registered.origin})"
 
 
 def question_of(request: Request) -> tuple[str, ...]:
@@ -332,6 +360,8 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
     """Raises ModelError unless the model gives logits of shape (examples, outputs)."""
     try:
         logits = predict(prepared, network.to(device), examples, device)
+    except PluginError:
+        raise
     except Exception as error:  # a model of any author, as a method of any other left it
         raise ModelError(f"its forward pass fails: {message_of(error)}") from error
     if logits.shape != (wanted := (len(examples), outputs)):

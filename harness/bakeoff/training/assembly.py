@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.method import Adaptation
-from bakeoff.contracts.model import Built, Encoding, Model, Prepared
+from bakeoff.contracts.model import Built, Encoding, HeadOrigin, Model, Prepared
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.returned import described, required, required_texts
@@ -23,11 +22,11 @@ from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import Owned, Trainer
 from bakeoff.errors import DataError, PluginError
 from bakeoff.machine import hardware, random_streams
-from bakeoff.machine.file_hashes import FileHashes, WatchedFiles, code_digest, digest_of, half
+from bakeoff.machine.file_hashes import FileHashes, Files, WatchedFiles, code_digest, digest_of, half
 from bakeoff.machine.memory_energy import EnergyCounter
 from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
 from bakeoff.records.schema import Data, MadeFrom, Selection, Weights
-from bakeoff.text.words import quoted
+from bakeoff.text.words import did_you_mean, quoted
 from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, named_by_data, weights_sha256
 from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
@@ -203,7 +202,18 @@ def components(request: Request, registry: Registry) -> dict[str, Configured]:
 
 def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:
     """The files that a task or a model is loaded from. Call it before loading: it notices files that change meanwhile."""
-    find = partial(component.files, options, *((places,) if component.kind == "task" else ()))
+    of = f"{component.kind} '{component.name}': `files`"
+
+    def find() -> Files | None:
+        found: Files | None = component.files(options, *((places,) if component.kind == "task" else ()))
+        if found is not None:
+            for name, paths in required(found, Mapping, of=of, must="a dict: name -> list of paths, or None").items():
+                if isinstance(paths, str) or not all(isinstance(path, Path) for path in paths):
+                    raise PluginError(
+                        f"{of} returned {described(paths)} for {quoted(name)}; each must be a list of pathlib.Path"
+                    )
+        return found
+
     return WatchedFiles(find, FileHashes(places.cache))
 
 
@@ -212,7 +222,9 @@ def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom
 
     Raises DataError where its data is missing, breaks the task's declaration, or changes while it is read.
     """
-    files, info = watched_files(task, options, places), task.info(options)
+    files = watched_files(task, options, places)
+    info: TaskInfo = required(task.info(options), TaskInfo, of=f"task '{task.name}': `info`")
+    required(task.source_versions(), Mapping, of=f"task '{task.name}': `source_versions`", must="a dict: name -> version")
     task.check_available(options, places)
     of = f"task '{task.name}': `load`"
     loaded = required(task.load(options, places), dict, of=of, must="a dict: split -> datasets.Dataset")
@@ -238,9 +250,14 @@ def build(model: Model, info: TaskInfo, options: Any) -> Built:
     """What the model's `build` returns. Raises PluginError where it names new parameters that the model does not have."""
     of = f"model '{model.name}': `build`"
     built: Built = required(model.build(info, options), Built, of=of)
-    new = required_texts(built.newly_initialised, of=f"{of} gives `newly_initialised` that")
+    required_texts(built.cautions, of=f"{of}: `cautions`", verb="is")
+    new = required_texts(built.newly_initialised, of=f"{of}: `newly_initialised`", verb="is")
+    if isinstance(built.model, type) or not hasattr(built.model, "state_dict"):
+        raise PluginError(f"{of}: `model` is {described(built.model)}; it must be a torch module")
     if unknown := sorted(set(new) - set(built.model.state_dict())):
         raise PluginError(f"{of} names {quoted(unknown[0])} in `newly_initialised`, and the model has no such parameter")
+    if built.head not in (None, *get_args(HeadOrigin)):
+        raise PluginError(f"{of}: {did_you_mean('`head`', str(built.head), get_args(HeadOrigin))}")
     return built
 
 

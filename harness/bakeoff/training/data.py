@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from bakeoff.contracts.model import Batch
+from bakeoff.contracts.returned import described
 from bakeoff.contracts.task import Task, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.machine.random_streams import stream_seed
@@ -124,11 +125,28 @@ def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None
             if row in seen:
                 raise DataError(f"task '{task}', split '{name}': id {quoted(row)} occurs twice, here or in another split")
             seen.add(row)
+        for column in info.text_columns:
+            if (row := first_without_text(columns[column])) is not None:
+                found = described(columns[column][row])
+                raise DataError(
+                    f"task '{task}', split '{name}': row {quoted(ids[row])} has {found} in the text column {quoted(column)}, "
+                    "where each row needs a text, which may be empty"
+                )
         if name not in info.labelled_splits:
             continue
         if (row := info.kind.first_impossible(columns["label"], info.n_outputs)) is not None:
             why = info.kind.impossible_in_words(info.n_outputs)
             raise DataError(f"task '{task}', split '{name}': label {quoted(columns['label'][row])} is {why}")
+
+
+def first_without_text(values: Sequence[Any]) -> int | None:
+    """The number of the first value that is no text; None if all are. The type of an Arrow column may tell without a look."""
+    if isinstance(values, Column):
+        import pyarrow as pa
+
+        if pa.types.is_string(values.values.type) or pa.types.is_large_string(values.values.type):
+            return None if not values.values.null_count else values.values.to_pylist().index(None)
+    return next((row for row, value in enumerate(values) if not isinstance(value, str)), None)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from bakeoff.contracts.fields import LARGEST
 from bakeoff.contracts.metric_lookup import facts_of
 from bakeoff.contracts.task import Task, TaskInfo
+from bakeoff.errors import PluginError
 from bakeoff.records.schema import MOST_LABELS, Data, Split, capped
 from bakeoff.records.silent_metrics import error_of_metric, silent_metrics
 from bakeoff.text.normalised import normalised
@@ -114,7 +115,10 @@ def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) 
                 continue
             alone = replace(info, metrics=(metric,), primary_metric=metric.name)
             try:
-                score = task.majority_baseline(alone, train, labels)[metric.name]
+                scores = task.majority_baseline(alone, train, labels)
+                if not isinstance(scores, Mapping) or metric.name not in scores:
+                    raise PluginError("the task's `majority_baseline` returned no score of it")
+                score = scores[metric.name]
                 undefined = "" if abs(score) <= LARGEST else f"{score}"
             except Exception as error:  # a metric of any author
                 undefined = error_of_metric(error)

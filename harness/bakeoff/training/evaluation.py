@@ -20,6 +20,7 @@ from bakeoff.errors import PluginError, RunError
 from bakeoff.machine.streams import write_line
 from bakeoff.records.schema import SCORES_KEPT, Selection
 from bakeoff.statistics.scorers import luck_of_the_best
+from bakeoff.text.words import quoted
 from bakeoff.training.assembly import Assembly
 from bakeoff.training.data import trained_state
 from bakeoff.training.distributed import ALONE, World
@@ -65,6 +66,8 @@ def predict_batch(prepared: Prepared, network: Any, examples: Sequence[Row], dev
     import torch
 
     batch = required(prepared.collate(examples), Mapping, of=COLLATE, must="a dict: name -> tensor (batch, length)")
+    for name, tensor in batch.items():
+        required(tensor, torch.Tensor, of=f"{COLLATE}: {quoted(name)}", verb="is", must="a tensor (batch, ...)")
     output = prepared.predict(network, {name: tensor.to(device) for name, tensor in batch.items()})
     logits = required(output, torch.Tensor, of=PREDICT, must="the logits, a tensor (batch, n_outputs), such as `output.logits`")
     if logits.ndim != 2 or len(logits) != len(examples):
@@ -117,7 +120,10 @@ def repeat_evaluation(run: Assembly, logits: Mapping[str, Any], largest: float |
     if difference is not None and type(run.trainer).fast_inference is not Trainer.fast_inference:
         plain = repeat()
         if plain is None or not same_logits(plain, largest or 0.0):
-            raise PluginError(f"{run.title} changes the evaluation: its logits differ from the model's own by up to {plain}")
+            raise PluginError(
+                f"{run.title} changes the evaluation: its logits differ from the model's own by up to {plain}; "
+                "its `fast_inference` must give the same, with the weights of that moment"
+            )
     return difference
 
 

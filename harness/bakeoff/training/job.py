@@ -17,6 +17,7 @@ from bakeoff.contracts.trainer import MicroBatch, Owned, Signal
 from bakeoff.errors import PluginError, RunError
 from bakeoff.machine.random_streams import restart_random, stream_seed
 from bakeoff.records.schema import Observed
+from bakeoff.text.numbers import count
 from bakeoff.training.checkpoints import Checkpointing, Checkpoints, Saved
 from bakeoff.training.fed_batches import Examples, FedBatches, StepSchedule, totals
 from bakeoff.training.flops import Counter, counted_steps, extrapolate
@@ -123,6 +124,10 @@ class Job:
                 "`[job.examples[row] for row in part.rows]`"
             )
         batch = self.prepared.collate([{name: value for name, value in row.items() if name != "row"} for row in examples])
+        if "labels" not in batch:
+            raise PluginError(
+                "the model's `collate` returned no `labels`, though the examples have them: pass them on, (batch,)"
+            )
         self.fed.add(examples, batch)
         return batch
 
@@ -320,8 +325,8 @@ class Job:
             return f"returned from `fit` after begin_step({ended}), and end_step({ended}) was not called: end each step"
         if ended != allowed:
             return (
-                f"returned from `fit` after {ended} steps, and the job asked for {allowed}: go on through `job.batches(epoch)` "
-                "of further epochs until `job.total_steps` steps are done or `end_step` returns Signal.STOP"
+                f"returned from `fit` after {count(ended, 'step')}, and the job asked for {allowed}: go on, epoch "
+                "after epoch, until `job.total_steps` steps are done or `end_step` returns Signal.STOP"
             )
         if not taken:
             return (
@@ -330,8 +335,8 @@ class Job:
             )
         if taken != ended:
             return (
-                f"took {taken} steps with its optimizers in {ended} steps of the job: call `optimizer.step()` once a step, "
-                "after the backward passes of all its micro-batches"
+                f"took {count(taken, 'step')} with its optimizers in {count(ended, 'step')} of the job: call "
+                "`optimizer.step()` once a step, after the backward passes of all its micro-batches"
             )
         return None
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
+from bakeoff.contracts.returned import required
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree, temporary_folder
@@ -71,7 +72,8 @@ def keep(trained: Trained, folder: Path) -> float:
         trained.prepared.save(trained.network, folder, trained.labels)
         require_plain_files(folder)
         free(trained.network)
-        answered = trained.prepared.answers_of_saved(folder, trained.texts, trained.device)
+        answers = trained.prepared.answers_of_saved(folder, trained.texts, trained.device)
+        answered = required(answers, np.ndarray, of="its `answers_of_saved`", must="the logits, a float32 array")
         return require_recorded_answers(answered, trained.logits)
     except BaseException:
         tree.remove_folder(folder)
@@ -79,7 +81,10 @@ def keep(trained: Trained, folder: Path) -> float:
 
 
 def require_plain_files(folder: Path) -> None:
-    """Raises PluginError for symbolic links, whose targets may change, and for file names that a record can't list."""
+    """Raises PluginError for a folder without files, for symbolic links, whose targets may change, and for file names that a
+    record can't list."""
+    if not any(path.is_file() for path in folder.rglob("*")):
+        raise PluginError("its `save` wrote no file: write weights, configuration and tokenizer into `folder`")
     for path in folder.rglob("*"):
         name = path.relative_to(folder.parent).as_posix()
         if path.is_symlink():

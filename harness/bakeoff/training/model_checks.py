@@ -13,7 +13,7 @@ import numpy as np
 
 from bakeoff.contracts.model import Prepared, same_logits
 from bakeoff.contracts.task import Row
-from bakeoff.errors import ModelError
+from bakeoff.errors import ModelError, PluginError
 from bakeoff.text.numbers import significant
 from bakeoff.text.words import quoted
 from bakeoff.training.evaluation import predict
@@ -180,6 +180,8 @@ class ModelCheck:
         """Logits (texts, n_outputs). Raises ModelError if the forward pass fails."""
         try:
             return predict(prepared, self.model, [text.row for text in texts], self.device)
+        except PluginError:  # it says what is wrong with what the model returned
+            raise
         except Exception as error:  # a model of any author
             longest = max(texts, key=length_of) if texts and "input_ids" in texts[0].row else None
             which = f" on {self.named(longest)} ({length_of(longest):,} tokens)" if longest is not None else ""

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.contracts.method import Adaptation, Method
+from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
 from bakeoff.contracts.model import Built
 from bakeoff.contracts.recipe import Recipe
-from bakeoff.contracts.returned import required
+from bakeoff.contracts.returned import described, required, required_texts
 from bakeoff.errors import DataError, ModelError, PluginError
 from bakeoff.machine.random_streams import stream_seed
 from bakeoff.text.words import quoted
@@ -75,6 +75,13 @@ def head_of(built: Built) -> frozenset[str]:
 def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -> None:
     """Raises PluginError if a parameter of the head would not train, or if the groups are not exactly the trainable
     parameters."""
+    of = f"method '{method}': `adapt`"
+    if not hasattr(adaptation.model, "named_parameters") or isinstance(adaptation.model, type):
+        raise PluginError(f"{of}: `model` is {described(adaptation.model)}; it must be a torch module")
+    required(adaptation.groups, tuple, of=f"{of}: `groups`", verb="is", must="a tuple of bakeoff.plugin.ParameterGroup")
+    for group in adaptation.groups:
+        required(group, ParameterGroup, of=f"{of}: a group", verb="is")
+        required_texts(group.names, of=f"{of}: `names` of a group", verb="is")
     trainable = {name for name, parameter in adaptation.model.named_parameters() if parameter.requires_grad}
     if idle := sorted(name for name in head if not any(within(name, other) for other in trainable)):
         more = f" and {len(idle) - 1} more" if len(idle) > 1 else ""

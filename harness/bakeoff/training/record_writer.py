@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,9 @@ def failure_of(error: BaseException, phase: str) -> Failure:
     return Failure(reason=reason, message=message_of(error), phase=phase)
 
 
-def message_of(error: BaseException) -> str:
+def message_of(error: BaseException, packages: Collection[str] | None = None) -> str:
     """An exception in one line; if it is not Bakeoff's own, with its type, the place where it was raised, and the line of a
-    plugin that called what raised it."""
+    plugin that called what raised it. packages: of the plugins; by default of all that are installed."""
     text = escaped(" ".join(str(error).split())[:500])
     if isinstance(error, BakeoffError):
         return text
@@ -66,7 +66,7 @@ def message_of(error: BaseException) -> str:
     ]
     where = ""
     if frames:
-        plugins = plugin_packages()
+        plugins = plugin_packages() if packages is None else packages
         own = [place for package, place in frames if package in plugins]
         called = f", called at {own[-1]}" if own and own[-1] != frames[-1][1] else ""
         where = f" ({frames[-1][1]}{called})"

@@ -94,16 +94,33 @@ def trained(request: Request, parts: Mapping[str, Configured], task: LoadedTask,
     saved = Checkpoints(checkpoints, 1, made_by={}) if request.checkpoint_every is not None else None
     epoch = predict_dev if request.requested.select == "best-on-dev" else None
     job = run.job(Job, observer=found.observer, callbacks=Callbacks(epoch=epoch), checkpoints=saved)
+    frozen = frozen_in(run)
     with found.observer, job.watched():
         run.trainer.fit(job, run.options)
     job.check()
     job.check_order()
+    if "steps" not in run.owns and not any(job.observer.norms.values()):
+        method = parts["method"].name
+        raise PluginError(
+            f"method '{method}': no gradient reached the parameters of its groups: the adapted model must compute its logits "
+            "from them, and not detach"
+        )
+    if weights_of(run) == run.initial_sha256:
+        raise PluginError(f"{run.title} left all weights of `job.model` as they were: train that model, not a copy of it")
+    if frozen_in(run) != frozen:
+        method = parts["method"].name
+        raise PluginError(f"{run.title} changed weights that method '{method}' froze: leave `requires_grad` as it is")
     if saved is not None and "steps" not in run.owns and not job.checkpointing.connected:
         raise PluginError(
             f"{run.title} never called `job.resume(optimizer, scheduler)`, which `checkpoint_every` requires: call it once, "
             "before the first step"
         )
     return run
+
+
+def frozen_in(run: Assembly) -> str:
+    """SHA-256 of the parameters that do not train."""
+    return weights_sha256((name, weight) for name, weight in run.network.named_parameters() if not weight.requires_grad)
 
 
 def weights_of(run: Assembly) -> str:

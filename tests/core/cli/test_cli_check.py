@@ -195,6 +195,16 @@ def test_check_build_loads_and_builds_and_writes_nothing(spec: Path, tmp_path: P
     assert list(spec.parent.iterdir()) == [spec]
 
 
+@pytest.mark.slow
+def test_check_build_names_the_strategy_whose_trainer_ends_the_process(spec: Path, tmp_path: Path) -> None:
+    own = SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}").replace("hf-trainer", "segfaults")
+    spec.write_text(own, encoding="utf-8")
+    answer = experiments.call("check", spec, "--build", folder=tmp_path)
+    assert answer.returncode == 2
+    assert tells(answer.stderr.splitlines()[-1], f"{spec}:6:3: strategies.api: ", "'segfaults' took two steps", "SIGSEGV")
+    assert list(spec.parent.iterdir()) == [spec]
+
+
 def test_check_build_refuses_a_margin_below_one_example_of_the_reported_split(spec: Path, tmp_path: Path) -> None:
     """The toy task has a test split of 30 rows: one is worth 3.33 points."""
     small = SPEC.replace("{name: docstrings, size: 100}", "{name: toy, size: 20}")
