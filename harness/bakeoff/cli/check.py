@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.formats import CheckOutput, found_problems
 from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
-from bakeoff.cli.options import data_option, into_option, spec_argument
-from bakeoff.cli.output import print_result
+from bakeoff.cli.options import data_option, into_option, json_option, spec_argument
+from bakeoff.cli.output import print_json, print_result
 from bakeoff.cli.plan import note_lines
 from bakeoff.errors import SpecError
 from bakeoff.planning.runs import Plan
@@ -18,6 +19,7 @@ from bakeoff.runner.availability import look_for_files
 from bakeoff.runner.changes import Machine, caveats, differences_here, in_words
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count
+from bakeoff.text.words import escaped
 
 
 @click.command()
@@ -29,13 +31,42 @@ from bakeoff.text.numbers import count
 )
 @data_option
 @into_option
-def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None:
+@json_option
+def check(spec: Path, build: bool, data: Path | None, into: Path | None, as_json: bool) -> int:
     """Find all errors in the experiment file SPEC without training, and data and models that are not here.
 
     Each error names its place, FILE:LINE:COLUMN. If runs are recorded already, also tells which of their files have changed.
 
     Exit code 0: no error found, 2: errors.
     """
+    try:
+        document, plan, notes = look(spec, build, data, into)
+    except SpecError as error:
+        if not as_json:
+            raise
+        found = CheckOutput(ok=False, file=escaped(str(spec)), problems=found_problems(error.problems))
+        print_json(found.model_dump_json(indent=1, ensure_ascii=True))
+        return error.exit_code
+    if not as_json:
+        print_result(*notes)
+        print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}")
+    from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
+    from bakeoff.cli.comparisons import comparison_lines
+
+    outlook = comparison_lines(plan)
+    outlook += chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount))
+    if not as_json:
+        print_result(*outlook)
+        return 0
+    fewest, most = plan.run_range
+    counts = {"fewest_runs": fewest, "most_runs": most}
+    passed = CheckOutput(ok=True, file=document.file, experiment=plan.spec.name, notes=notes, outlook=outlook, **counts)
+    print_json(passed.model_dump_json(indent=1, ensure_ascii=True))
+    return 0
+
+
+def look(spec: Path, build: bool, data: Path | None, into: Path | None) -> tuple[Document, Plan, list[str]]:
+    """The plan, and notes on it. Raises SpecError for whatever would keep its runs from starting."""
     document, plan = open_experiment(spec)
     store = Store(into or spec.parent)
     known = settled(plan, store.find)
@@ -48,17 +79,11 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None) -> None
         lines = differences_from_records(known, store, machine)
     else:
         lines = find_changes(known, store, spec, data, into)[1]
-        look = look_for_files(document, plan, find_paths(data, spec))
-        if look.problems and runs_are_due(document, known, store):
-            raise SpecError(look.problems)
-        lines += look.unseen
-    print_result(*lines, *note_lines(plan))
-    print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}")
-    from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
-    from bakeoff.cli.comparisons import comparison_lines
-
-    print_result(*comparison_lines(plan))
-    print_result(*chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount)))
+        files = look_for_files(document, plan, find_paths(data, spec))
+        if files.problems and runs_are_due(document, known, store):
+            raise SpecError(files.problems)
+        lines += files.unseen
+    return document, plan, [*lines, *note_lines(plan)]
 
 
 def runs_are_due(document: Document, plan: Plan, store: Store) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from bakeoff.cli.output import print_json, print_markdown
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import append_to_named_file
 from bakeoff.records.load import load_experiment
+from bakeoff.report.formats import GATE_FORMAT
 from bakeoff.report.text.gate import write_gate
 from bakeoff.text.words import shown_path
 
@@ -49,7 +51,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
         except OSError as error:
             raise StoreError(f"--summary: {shown_path(summary)} cannot be written: {error.strerror}") from None
     if as_json:
-        print_json(judged.model_dump_json(indent=1, ensure_ascii=True))
+        print_json(json.dumps({"format": GATE_FORMAT, **judged.model_dump(mode="json")}, indent=1))
     else:
         print_markdown(page)
     return EXIT_CODES[judged.result]

@@ -4,10 +4,11 @@ records."""
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from bakeoff.cli.output import print_damage, print_note
@@ -27,6 +28,10 @@ from bakeoff.text.words import shown_path
 
 if TYPE_CHECKING:
     from bakeoff.records.experiment import Experiment
+
+
+VERBS_OF_FILES = ("run", "plan", "check", "time")
+"""The commands that tables advise and that take an experiment file, --into and --data."""
 
 
 def open_experiment(path: Path) -> tuple[Document, Plan]:
@@ -53,6 +58,20 @@ def same_experiment(verb: str, spec: Path, into: Path | None, data: Path | None,
     """The command line of another command for the same experiment, with the same --into and --data."""
     given = {"--into": into, "--data": data}
     return command(verb, spec, *(word for key, path in given.items() if path is not None for word in (key, path)), *options)
+
+
+def as_called(text: str, spec_paths: Iterable[PurePath], spec: Path, into: Path | None, data: Path | None) -> str:
+    """The text with each command on the experiment files at `spec_paths`, which tables find in folders of records, as one for
+    `spec` with the same --into and --data: what lies beside `spec`, or in the data folder, is then found."""
+    for path in spec_paths:
+        for verb in VERBS_OF_FILES:
+            found = re.escape(command(verb, path))
+
+            def again(match: re.Match[str], verb: str = verb) -> str:
+                return same_experiment(verb, spec, None if match[1] else into, data) + match[1]
+
+            text = re.sub(rf"{found}(?![^\s`])((?: --into)?)", again, text)
+    return text
 
 
 def find_changes(

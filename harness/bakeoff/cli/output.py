@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -46,8 +46,9 @@ def print_note(*lines: str) -> None:
         write_line(sys.stderr, line)
 
 
-def print_damage(*experiments: Experiment) -> None:
-    """Lists, on standard error, the records of these experiments that can't be used, and what to do about them."""
+def print_damage(*experiments: Experiment, again: Callable[[str], str] = lambda line: line) -> None:
+    """Lists, on standard error, the records of these experiments that can't be used, and what to do about them. again: from a
+    line with commands to what is printed."""
     from bakeoff.records.experiment import left_out
 
     for experiment in experiments:
@@ -60,7 +61,7 @@ def print_damage(*experiments: Experiment) -> None:
             print_note(f"... and {len(found) - MOST_NAMED} more")
         for folder, spec in zip(experiment.folders, experiment.specs, strict=True):
             verify, run = command("verify", Path(folder)), command("run", Path(folder) / spec)
-            print_note(f"`{verify}` lists all that is damaged; `{run}` archives it and reruns these runs")
+            print_note(again(f"`{verify}` lists all that is damaged; `{run}` archives it and reruns these runs"))
 
 
 def print_markdown(page: str) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
+from bakeoff.cli.formats import plan_output
 from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
 from bakeoff.cli.options import data_option, into_option, json_option, only_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
@@ -53,7 +54,7 @@ def plan(
     plan = settled(plan, store.find)
     changes, notes = find_changes(plan, store, spec, data, into)
     look = look_for_files(document, plan, find_paths(data, spec))
-    notes += [*(f"not here: {problem}" for problem in look.problems), *look.unseen]
+    notes += look.unseen
     outlooks = with_looks(plan, store, survey(plan, store, changes.files))
     if difference is not None:
         if only:
@@ -65,7 +66,7 @@ def plan(
             raise click.ClickException(f"--resolve: the search has not chosen yet; `{makes}` runs its trials")
         from bakeoff.cli.sample_size import in_words, resolve  # scipy and pandas: `plan` alone answers within a second
 
-        print_note(*notes)
+        print_note(*notes, *(f"not here: {problem}" for problem in look.problems))
         resolution = resolve(plan, store, outlooks, difference)
         if as_json:
             print_json(resolution.model_dump_json(indent=1, ensure_ascii=True))
@@ -75,8 +76,8 @@ def plan(
     if as_json:
         from bakeoff.cli.comparisons import comparisons  # scipy, as for the lines below
 
-        about = {"comparisons": comparisons(plan), "notes": notes}
-        print_json(json.dumps(as_data(plan, outlooks, left(outlooks)) | about, indent=1))
+        found: dict[str, Any] = {"comparisons": comparisons(plan), "problems": look.problems, "notes": notes}
+        print_json(plan_output(plan, outlooks, left(outlooks), **found).model_dump_json(indent=1, ensure_ascii=True))
         return
     same = [word for text in only for word in ("--only", text)]
     retry = same_experiment("run", spec, into, data, *same, "--retry", "failed")
@@ -87,33 +88,7 @@ def plan(
     again = partial(same_experiment, "plan", spec, into, data, "--resolve")
     expected = [] if only else [*comparison_lines(plan), *chance_lines(plan, again)]
     lines = [*expected, *lines, *search_lines(plan), *note_lines(plan)]
-    print_result(*table(outlooks), "", *notes, *lines)
-
-
-def as_data(plan: Plan, outlooks: list[Outlook], left: Left) -> dict[str, object]:
-    runs = [
-        {
-            "id": outlook.run.id,
-            "task": outlook.run.task.label,
-            "model": outlook.run.model.label,
-            "strategy": outlook.run.strategy.name,
-            "seed": outlook.run.seed,
-            "name": outlook.run.title,
-            "trial": dict(outlook.run.tried) or None,
-            "state": outlook.state,
-            "seconds": outlook.seconds,
-            "note": outlook.note,
-        }
-        for outlook in outlooks
-    ]
-    return {
-        "experiment": plan.spec.name,
-        "runs": runs,
-        "left": {"runs": left.runs, "seconds": left.seconds, "unknown": left.unknown},
-        "waiting": plan.waiting,
-        "looks": list(plan.spec.seeds.looks),
-        "notes": [{"strategies": names, "note": note} for note, names in plan.notes.items()],
-    }
+    print_result(*table(outlooks), "", *(f"not here: {problem}" for problem in look.problems), *notes, *lines)
 
 
 def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outlook]:

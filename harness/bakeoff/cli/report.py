@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from bakeoff.analysis.findings import Comparison
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
 from bakeoff.cli.inputs import find_paths, note_troubles
 from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, data_option, json_option
@@ -23,6 +25,7 @@ from bakeoff.report.text.csv_json import write_json
 from bakeoff.report.text.hub_cards import eval_results, is_ours, model_index
 from bakeoff.report.text.latex import write_tex
 from bakeoff.text.numbers import count
+from bakeoff.text.values import command
 from bakeoff.text.words import escaped, shown_path
 
 LARGEST_RESULTS = 2**18
@@ -72,6 +75,8 @@ def report(
         if name not in CATALOGUE:
             raise no_such_warning(name)
     reading = read(folders)
+    if into is not None:
+        reading = replace(reading, comparison=written_into(reading.comparison, folders, into))
     written = files_of(reading, example_texts(reading, data) if with_texts else {})
     note_troubles(reading.experiment)
     Tree(target).require_no_link(target / RESULTS_FOLDER)  # before anything is written
@@ -90,6 +95,13 @@ def report(
         print_note(f"--strict: {'; '.join(found)}")
         return WARNED
     return 0
+
+
+def written_into(comparison: Comparison, folders: Sequence[Path], into: Path) -> Comparison:
+    """The comparison with the command that writes its report into this folder again."""
+    others = [line for line in comparison.commands if not line.startswith("bakeoff report ")]
+    again = command("report", *folders, "--into", into)
+    return comparison.model_copy(update={"facts": {**comparison.facts, "commands": [*others, again]}})
 
 
 def example_texts(reading: Reading, data: Path | None) -> Texts:

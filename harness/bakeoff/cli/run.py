@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,9 +10,18 @@ from typing import Literal, get_args
 import click
 
 from bakeoff.cli.comparisons import confounded_lines
-from bakeoff.cli.inputs import find_paths, open_experiment, require_text
-from bakeoff.cli.options import data_option, device_option, into_option, only_option, spec_argument, threads_option
-from bakeoff.cli.output import print_brief, print_damage, print_result
+from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput
+from bakeoff.cli.inputs import as_called, find_paths, open_experiment, require_text
+from bakeoff.cli.options import (
+    data_option,
+    device_option,
+    into_option,
+    json_option,
+    only_option,
+    spec_argument,
+    threads_option,
+)
+from bakeoff.cli.output import print_damage, print_json, print_result, terminal_width
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, where_all_is
@@ -21,7 +30,9 @@ from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.selection import select
+from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
+from bakeoff.report.text.brief import write_brief
 from bakeoff.runner.experiment import Outcome, is_unkept, run_experiment
 from bakeoff.runner.settings import Policy, Progress, Settings
 from bakeoff.spec.document import Document
@@ -60,6 +71,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
     help="Also repeat recorded runs that failed, or (unkept) whose model was not kept though the file says `keep: final`.",
 )
 @only_option
+@json_option
 def run(
     spec: Path,
     into: Path | None,
@@ -71,6 +83,7 @@ def run(
     control: bool,
     retry: Literal["failed", "unkept"] | None,
     only: tuple[str, ...],
+    as_json: bool,
 ) -> int:
     """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC. Without
     SPEC, of the only experiment file in this folder.
@@ -98,10 +111,17 @@ def run(
     store = Store(into or spec.parent)
     with stopped_by_signals(), make_progress() as progress:
         outcome = make(document, plan, store, settings, progress)
-    finished = finish(outcome, plan, store, only)
-    print_result(finished.summary, "")
-    written = f"written: {shown_path(store.folder / PAGE_FILE)}, {shown_path(store.folder / CSV_FILE)}"
-    print_brief(finished.reading.comparison, where_all_is(store.folder), written)
+
+    def again(line: str) -> str:
+        return as_called(line, [store.folder / spec.name], spec, into, data)
+
+    finished = finish(outcome, plan, store, only, again=again)
+    written = [shown_path(store.folder / name) for name in (PAGE_FILE, CSV_FILE)]
+    if as_json:
+        print_json(output_of(finished, plan, shown_path(store.folder), written).model_dump_json(indent=1, ensure_ascii=True))
+    else:
+        more = [where_all_is(store.folder), f"written: {', '.join(written)}"]
+        print_result(finished.summary, "", *map(again, write_brief(finished.reading.comparison, terminal_width(), more=more)))
     return 0 if finished.complete else 1
 
 
@@ -111,10 +131,10 @@ class Finished:
 
     outcome: Outcome
     reading: Reading
-    failed: int
-    """Runs whose record is a failure."""
-    unkept: int
-    """Runs without a model that they should have kept."""
+    failed: Sequence[Record]
+    """Of the reported runs that were to be made; those that failed now may stand beside a good record."""
+    unkept: Sequence[Record]
+    """Those without a model that they should have kept."""
     only: Sequence[str] = ()
     """What the user named of the declared runs; empty for all."""
 
@@ -126,7 +146,7 @@ class Finished:
     @property
     def summary(self) -> str:
         """What was done, in one line."""
-        return summary(self.outcome, self.failed, self.unkept, self.only)
+        return summary(self.outcome, len(self.failed), len(self.unkept), self.only)
 
 
 def make(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> Outcome:
@@ -142,27 +162,51 @@ def require_own_name(spec: Path) -> None:
         raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
 
 
-def finish(outcome: Outcome, plan: Plan, store: Store, only: Sequence[str] = ()) -> Finished:
-    """Compares what is recorded, and writes the tables."""
+def finish(
+    outcome: Outcome,
+    plan: Plan,
+    store: Store,
+    only: Sequence[str] = (),
+    *,
+    again: Callable[[str], str] = lambda line: line,
+) -> Finished:
+    """Compares what is recorded, and writes the tables. again: from a line with commands to what is printed."""
     reading = read([store])
-    print_damage(reading.experiment)
-    failed, unkept = failures(reading, outcome, plan)
+    print_damage(reading.experiment, again=again)
     save(reading, store.folder)
-    return Finished(outcome, reading, failed, unkept, only)
-
-
-def failures(reading: Reading, outcome: Outcome, plan: Plan) -> tuple[int, int]:
-    """How many of the reported runs that were to be made failed, and how many left no model that they should have kept."""
     trials = {run.id for run in plan.trials}
-    failed_now = sum(record.status == "failed" and record.id not in trials for record in outcome.done)
-    if plan.only is None:
-        rows = [row for group in reading.comparison.every_group for row in group.rows]
-        failed, unkept = sum(len(row.failed) for row in rows), sum(len(row.unkept) for row in rows)
-    else:
-        own = [record for record in reading.experiment.records if record.id in outcome.wanted]
-        failed, unkept = sum(record.status == "failed" for record in own), sum(map(is_unkept, own))
-    # beside a good record, one that failed has no row
-    return max(failed, failed_now), unkept if plan.spec.keep == "final" else 0
+    own = [record for record in reading.experiment.records if plan.only is None or record.id in outcome.wanted]
+    made = [record for record in outcome.done if record.id not in trials]
+    failed = {record.id: record for record in (*own, *made) if record.failure is not None}
+    unkept = [record for record in own if is_unkept(record)] if plan.spec.keep == "final" else []
+    return Finished(outcome, reading, list(failed.values()), unkept, only)
+
+
+def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -> RunOutput:
+    """What `--json` prints."""
+    outcome, comparison = finished.outcome, finished.reading.comparison
+    return RunOutput(
+        ok=finished.complete,
+        experiment=plan.spec.name,
+        folder=folder,
+        needed=outcome.runs,
+        at_most=outcome.at_most,
+        done_now=len(outcome.done),
+        already_recorded=outcome.already_recorded,
+        undecided=outcome.undecided,
+        train_seconds=sum(record.cost.train_seconds for record in outcome.done if record.cost),
+        failed=[problem_of(record, one.reason, one.message) for record in finished.failed if (one := record.failure)],
+        not_kept=[problem_of(record, NOT_KEPT, (record.kept and record.kept.reason) or "") for record in finished.unkept],
+        recommendation=comparison.recommendation,
+        take=[one.take for one in comparison.recommendations],
+        written=written,
+    )
+
+
+def problem_of(record: Record, reason: str, message: str) -> RunProblemOutput:
+    asked = record.requested
+    place = {"task": asked.task_label, "model": asked.model_label, "strategy": asked.strategy}
+    return RunProblemOutput(id=record.id, **place, seed=asked.seed, reason=reason, message=message)
 
 
 def summary(outcome: Outcome, failed: int, unkept: int, only: Sequence[str] = ()) -> str:

@@ -2,21 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from typing import Any
 
 import click
+from pydantic import BaseModel
 
 from bakeoff.cli.output import print_json
 from bakeoff.contracts.registry import load_registry
-from bakeoff.spec.json_schema import experiment_schema
+from bakeoff.spec.json_schema import DRAFT, experiment_schema
+
+OUTPUTS = {
+    "check": ("bakeoff.cli.formats", "CheckOutput"),
+    "plan": ("bakeoff.cli.formats", "PlanOutput"),
+    "run": ("bakeoff.cli.formats", "RunOutput"),
+    "table": ("bakeoff.report.formats", "TableOutput"),
+    "gate": ("bakeoff.report.formats", "GateOutput"),
+}
+"""Command -> module and name of the model of what its `--json` prints."""
 
 
 @click.command()
-def schema() -> None:
-    """Print the JSON Schema of experiment files, with the components that are installed here.
+@click.argument("of", type=click.Choice(["experiment", *OUTPUTS]), default="experiment")
+def schema(of: str) -> None:
+    """Print the JSON Schema of experiment files, with the components that are installed here; or that of what `--json` of a
+    command prints: `bakeoff schema table`.
 
     Editors can complete and check experiment files with it: save it (bakeoff schema > bakeoff.spec.json_schema.json), and
     begin the experiment file with the line `# yaml-language-server: $schema=bakeoff.spec.json_schema.json`.
     """
+    if of != "experiment":
+        print_json(json.dumps(output_schema(of), indent=2))
+        return
     components = [registered.component for registered in load_registry().all()]
     print_json(json.dumps(experiment_schema(components), indent=2))
+
+
+def output_schema(verb: str) -> dict[str, Any]:
+    """The JSON Schema of what `--json` of a command prints."""
+    module, name = OUTPUTS[verb]
+    model: type[BaseModel] = getattr(importlib.import_module(module), name)
+    found = model.model_json_schema(mode="serialization")
+    declared = found.get("$defs", {}).get("Declared")
+    if declared is not None:  # its runs are left out
+        declared["properties"].pop("runs")
+        declared["required"] = [key for key in declared["required"] if key != "runs"]
+    return {"$schema": DRAFT, **found, "title": f"bakeoff {verb} --json"}

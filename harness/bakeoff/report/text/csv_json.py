@@ -47,6 +47,7 @@ from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.recipes import RECIPE
 from bakeoff.analysis.results import Pair, Row
 from bakeoff.report.cells import MAJORITY
+from bakeoff.report.formats import TABLE_FORMAT
 from bakeoff.report.notes import owned
 from bakeoff.text.numbers import portable
 from bakeoff.text.words import escaped, is_shown
@@ -137,10 +138,8 @@ def text_of(cell: str) -> str:
 
 def write_json(comparison: Comparison) -> str:
     """The whole comparison with ten significant digits, from which every other output is rounded; ASCII only."""
-    return (
-        json.dumps(portable(comparison.model_dump(mode="json", exclude={"declared": {"runs"}})), indent=1, allow_nan=False)
-        + "\n"
-    )
+    plain = {"format": TABLE_FORMAT, **comparison.model_dump(mode="json", exclude={"declared": {"runs"}})}
+    return json.dumps(portable(plain), indent=1, allow_nan=False) + "\n"
 
 
 def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, Any]:

@@ -1,0 +1,195 @@
+"""What `--json` of `check`, `plan` and `run` prints, as frozen models from which `bakeoff schema` writes JSON Schemas.
+
+Each output has a `format` number. It goes up when a field vanishes or comes to mean something else, never when one is added:
+`tests/house/test_formats.py` holds the fields of each format. Those of `table`, `report` and `gate` are in `report/formats.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bakeoff.contracts.fields import Part
+from bakeoff.errors import Problem
+from bakeoff.planning.estimate import Left, Outlook, State
+from bakeoff.planning.runs import Plan
+
+NOT_KEPT = "not kept"
+"""The reason of a run that left no model; those of runs that failed are the records'."""
+
+
+class FoundProblem(Part):
+    """One error in an experiment file, or something that is not available."""
+
+    file: str
+    line: int
+    """From 1, as `column`; both are 0 for a problem that has no place in the file."""
+    column: int
+    key: str
+    """The path of the key, as `strategies.lora.recipe`; empty for a problem of the whole file."""
+    message: str
+
+
+class CheckOutput(Part):
+    """`bakeoff check --json`."""
+
+    format: Literal[1] = 1
+    ok: bool
+    """Whether nothing was found that keeps runs from starting: exit code 0, else 2."""
+    file: str
+    experiment: str | None = None
+    """Its name; None where the file has errors."""
+    problems: list[FoundProblem] = Field(default_factory=list)
+    fewest_runs: int | None = None
+    """To report: with looks those of the first look, else as many as `most_runs`."""
+    most_runs: int | None = None
+    notes: list[str] = Field(default_factory=list)
+    """Sentences on what changed since runs were recorded, what could not be looked for, and on trainers."""
+    outlook: list[str] = Field(default_factory=list)
+    """Sentences on what each comparison will be about, and how likely verdicts are."""
+
+
+class PlannedRunOutput(Part):
+    id: str
+    task: str
+    model: str
+    strategy: str
+    seed: int
+    name: str
+    """As messages and `--only` have it: `full:0`."""
+    trial: dict[str, Any] | None
+    """The values that a trial of a search tries; None for a run that is reported."""
+    state: State
+    seconds: float | None
+    """That it took or may take; None where no similar run is recorded."""
+    note: str
+    """Why it failed, or what is wrong with its record; else empty."""
+
+
+class LeftOutput(Part):
+    runs: int
+    seconds: float
+    unknown: int
+    """Runs without a similar recorded run; not counted in `seconds`."""
+
+
+class ComparisonOutput(Part):
+    """A pair of strategies, before any run."""
+
+    first: str
+    second: str
+    about: list[str]
+    """What is under test and differs between the two."""
+    confounded_by: list[str]
+    """What differs and is not under test: the comparison will end confounded."""
+    may_be_confounded_by: list[str]
+    """Likewise, if a search chooses differently."""
+    not_ranked: str
+    """Why the two are not ranked together; empty where they are."""
+
+
+class TrainerNoteOutput(Part):
+    strategies: list[str]
+    note: str
+
+
+class PlanOutput(Part):
+    """`bakeoff plan --json`."""
+
+    format: Literal[1] = 1
+    experiment: str
+    runs: list[PlannedRunOutput]
+    left: LeftOutput
+    waiting: int
+    """Runs to report whose configuration a search has not chosen yet."""
+    looks: list[int]
+    """Seeds at each look; empty without looks."""
+    comparisons: list[ComparisonOutput]
+    problems: list[FoundProblem]
+    """Data and models that are not here."""
+    notes: list[str]
+    trainer_notes: list[TrainerNoteOutput]
+
+
+class RunProblemOutput(Part):
+    """A run that failed, or left no model that it should have kept."""
+
+    id: str
+    task: str
+    model: str
+    strategy: str
+    seed: int
+    reason: str
+    """`diverged`, `out of memory`, `timed out`, `crashed`, `error`; or `not kept`."""
+    message: str
+
+
+class RunOutput(Part):
+    """`bakeoff run --json`. What was measured is in `bakeoff table --json`."""
+
+    format: Literal[1] = 1
+    ok: bool
+    """Whether every run succeeded, and left the model that it should keep: exit code 0, else 1."""
+    experiment: str
+    folder: str
+    needed: int
+    """Runs that the experiment needs, trials of searches included: with looks perhaps not all of the plan."""
+    at_most: int
+    """Runs of the whole plan."""
+    done_now: int
+    already_recorded: int
+    undecided: int
+    """Runs that were not made, since no configuration of their search succeeded."""
+    train_seconds: float
+    """Of the runs that were done now."""
+    failed: list[RunProblemOutput]
+    not_kept: list[RunProblemOutput]
+    recommendation: str
+    """Which strategy to take, in words."""
+    take: list[str | None]
+    """The recommended strategy of each comparison group, in the order of `bakeoff table --json`; None where none is."""
+    written: list[str]
+    """Paths of the files that were written beside the records."""
+
+
+def found_problems(problems: Iterable[Problem]) -> list[FoundProblem]:
+    return [FoundProblem(**{name: getattr(problem, name) for name in FoundProblem.model_fields}) for problem in problems]
+
+
+def plan_output(
+    plan: Plan,
+    outlooks: Sequence[Outlook],
+    left: Left,
+    *,
+    comparisons: Iterable[dict[str, Any]],
+    problems: Iterable[Problem],
+    notes: Sequence[str],
+) -> PlanOutput:
+    runs = [
+        PlannedRunOutput(
+            id=outlook.run.id,
+            task=outlook.run.task.label,
+            model=outlook.run.model.label,
+            strategy=outlook.run.strategy.name,
+            seed=outlook.run.seed,
+            name=outlook.run.title,
+            trial=dict(outlook.run.tried) or None,
+            state=outlook.state,
+            seconds=outlook.seconds,
+            note=outlook.note,
+        )
+        for outlook in outlooks
+    ]
+    return PlanOutput(
+        experiment=plan.spec.name,
+        runs=runs,
+        left=LeftOutput(runs=left.runs, seconds=left.seconds, unknown=left.unknown),
+        waiting=plan.waiting,
+        looks=list(plan.spec.seeds.looks),
+        comparisons=[ComparisonOutput(**pair) for pair in comparisons],
+        problems=found_problems(problems),
+        notes=list(notes),
+        trainer_notes=[TrainerNoteOutput(strategies=names, note=note) for note, names in plan.notes.items()],
+    )
