@@ -294,6 +294,16 @@ def test_what_goes_wrong_is_a_record_with_its_reason(name: str, failures: tuple[
     assert record["scores"] == {}
 
 
+def test_json_names_what_failed(failures: tuple[dict[str, dict[str, Any]], Path, int]) -> None:
+    _, folder, _ = failures
+    answer = call("run", folder / "spec.yaml", "--json", folder=folder)
+    found = json.loads(answer.stdout)
+    assert (answer.returncode, found["ok"], found["format"]) == (1, False, 1)
+    assert {one["strategy"]: one["reason"] for one in found["failed"]} == {name: reason for name, (reason, _) in WRONG.items()}
+    assert (found["done_now"], found["already_recorded"], found["needed"]) == (0, len(WRONG) + 2, len(WRONG) + 2)
+    assert len(found["take"]) == 1
+
+
 def test_each_failure_keeps_what_was_measured_and_is_counted_in_its_row(
     failures: tuple[dict[str, dict[str, Any]], Path, int],
 ) -> None:

@@ -19,7 +19,13 @@ STAGES = {
     "describe_data": {ASSEMBLY, "training/preview.py"},
 }
 """A step in which a run is put together -> the modules that take it by name."""
-ASSEMBLERS = {"training/worker.py", "parity/trace.py", "testing/bench.py", "training/run_in_turns.py"}
+ASSEMBLERS = {
+    "training/worker.py",
+    "training/rehearsal.py",
+    "parity/trace.py",
+    "testing/bench.py",
+    "training/run_in_turns.py",
+}
 """Whoever trains: each gets its run from `assemble`, and its job from the run."""
 
 

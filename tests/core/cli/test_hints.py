@@ -22,6 +22,7 @@ from messages import tells
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.cli import bakeoff
+from bakeoff.cli.inputs import as_called
 from bakeoff.cli.table import read
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.contracts.task import Paths
@@ -362,6 +363,23 @@ def test_a_path_that_is_no_text_is_refused_in_a_line(call: Call, tmp_path: Path)
         assert (code, out) == (2, "")
         assert tells(told, "", "LC_ALL=C.UTF-8", "rename")
         assert told.count("\n") == 1
+
+
+def test_commands_that_run_prints_repeat_what_it_was_called_with(tmp_path: Path) -> None:
+    """Tables know the folder of the records alone: files beside the experiment file would not be found from there."""
+    kept, spec, into, data = PurePath("in to/spec.yaml"), Path("my files/it's.yaml"), Path("in to"), Path("da ta")
+    told = f"`{command('run', kept)}`, `{command('run', kept, '--retry', 'failed')}`, `{command('plan', kept, '--resolve', 1)}`"
+    lines = commands_in(as_called(told, [kept], spec, into, data))
+    assert [line.split()[1] for line in lines] == ["run", "run", "plan"]
+    for line in lines:
+        assert {key: parsed(line)[key] for key in ("spec", "into")} == {"spec": spec, "into": into}
+        assert str(data) in line
+    assert parsed(lines[1])["retry"] == "failed"
+    (afresh,) = commands_in(as_called(f"`{command('run', kept, '--into', 'FOLDER')}`", [kept], spec, into, data))
+    assert parsed(afresh)["into"] == Path("FOLDER")
+    assert afresh.count("--into") == 1
+    other = f"`{command('run', PurePath('in to/spec.yaml2'))}`"
+    assert as_called(other, [kept], spec, into, data) == other
 
 
 def test_commands_of_plan_say_the_paths_and_options_that_were_given(call: Call, tmp_path: Path) -> None:

@@ -110,11 +110,11 @@ def test_a_right_trainer_passes_with_all_that_a_run_may_do(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_what_a_run_asks_for_besides_is_tried_too(tmp_path: Path) -> None:
     ((_, epochs),) = tried(tmp_path, changed(right.NeverEndsEpoch), select="best-on-dev")
-    assert tells(epochs, MINE, "end_epoch() after 0 of the 1 epochs", "job.end_epoch()")
+    assert tells(epochs, MINE, "end_epoch() after 0 of ", "job.end_epoch()")
     ((_, resume),) = tried(tmp_path, changed(right.ClaimsToResume), checkpoint_every=1)
     assert tells(resume, MINE, "job.resume", "checkpoint_every")
     ((_, order),) = tried(tmp_path, changed(right.Loop, batches=lambda self, job, epoch: [job.batches(epoch)[0][::-1]]))
-    assert tells(order, MINE, "trained step 0 on the rows ", "`job.batches` gave ")
+    assert tells(order, MINE, "trained step 0 ", "`job.batches` gave ")
 
 
 @pytest.mark.slow
