@@ -68,6 +68,10 @@ class HubModel(Model):
     version = "2"
     Options = HubOptions
 
+    def title(self, options: HubOptions) -> str:
+        """The last part of the path: `bert-base-uncased`."""
+        return Path(options.path).name or self.name
+
     def resolved(self, options: HubOptions, places: Paths) -> HubOptions:
         if options.revision is not None and local_folder(options.path) is None:
             return options

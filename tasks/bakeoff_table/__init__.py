@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import (
@@ -27,12 +27,20 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 SPLITS = ("train", "dev", "test")
+OF_SPLITS = {"train", "training", "data", "rows", "all", "full"}
+"""What files are called that say nothing of their rows, in lower case."""
 
 
 class RowsTask(Task):
     """The base of both tasks; subclasses decide where files are found."""
 
     version = "3"
+
+    def title(self, options: TableOptions) -> str:
+        """What the rows are of, by the name of their first file, or of its folder where the file is called for its split:
+        `tickets` of tickets.csv and of tickets/train.csv."""
+        parts = [part.partition(".")[0] for part in PurePosixPath(name_of(options.train[0])).parts]
+        return next((part for part in reversed(parts) if part and part.lower() not in OF_SPLITS), self.name)
 
     def info(self, options: TableOptions) -> TaskInfo:
         splits = tuple(self.entries(options))
@@ -100,6 +108,9 @@ class HubDataset(RowsTask):
     name = "hub-dataset"
     summary = "Rows of any dataset on the Hugging Face hub, at a pinned commit."
     Options = HubOptions
+
+    def title(self, options: HubOptions) -> str:
+        return options.path.rpartition("/")[2]
 
     def check_available(self, options: HubOptions, places: Paths) -> None:
         folder, named = self.snapshot(options)

@@ -94,7 +94,8 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     pairs = combinations([] if prepared.crowded else sides, 2)
     compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
     tested = [pair for pair in compared if all(prepared.has_learned(side.name) for side in (pair.first, pair.second))]
-    experiment, words = prepared.experiment, (layout.task, terms.metric, terms.figures)
+    experiment = prepared.experiment
+    words = experiment.declared.titles.task(layout.task), terms.metric, terms.figures
     timings = prepared.timings
     cost = compared_cost(layout.succeeded, baseline, timings)
     if course is None:
@@ -331,7 +332,7 @@ def answer_on(group: ComparisonGroup) -> str:
     changed = [what for pair in pairs[:1] for what in pair.question_changed]
     mark = f" {mark_of(changed)}" if changed else ""
     once = " This is about the configurations that a single search chose for each." if _searched_once(group) else ""
-    place = f"by {group.metric} on {group.split} of {group.task}"
+    place = f"by {group.metric} on {group.split} of {group.task_title}"
     return f"Against {group.baseline}, {place}{learned}: {told}.{all_runs}{once}{mark}"
 
 
@@ -354,8 +355,8 @@ def _nothing_held(group: ComparisonGroup) -> str:
     """Why no row stands against the baseline."""
     if reason := group.silent.get(group.split, {}).get(group.metric):
         return (
-            f"{group.metric} says nothing on {group.split} of {group.task}: {reason}. No row can be better or worse by it "
-            "there; report on another split in a new experiment, or look at another metric with `bakeoff rescore`."
+            f"{group.metric} says nothing on {group.split} of {group.task_title}: {reason}. No row can be better or worse by "
+            "it there; report on another split in a new experiment, or look at another metric with `bakeoff rescore`."
         )
     others = [row.strategy for row in group.rows if row.scores and not row.baseline]
     if not others:

@@ -143,8 +143,12 @@ class ComparisonGroup(Part):
     """Rows on one task with one model (or with several, where the model is under test)."""
 
     title: str
+    """What headings call task and model; no two groups share one."""
     task: str
     model: str
+    """The labels of task and model, with their options."""
+    task_title: str
+    model_title: str
     split: str
     """The one that is reported on."""
     metric: str

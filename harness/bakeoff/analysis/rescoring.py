@@ -53,6 +53,8 @@ class RescoredRow(Part):
 class Rescored(Part):
     """One task with one model. Scores are in the metric's own unit; `figures` writes them."""
 
+    title: str
+    """What headings call task and model."""
     task: str
     model: str
     split: str
@@ -139,7 +141,9 @@ def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str
     silent = why_silent(metric, own.labels, data.labels, load=True)
     every = [] if silent else _rows(own, metric, layout, ranked)
     rows = [row for row in every if np.isfinite(row.score.mean)]
+    titles = experiment.declared.titles
     return Rescored(
+        title=f"{titles.task(layout.task)} · {titles.model(layout.model)}",
         task=layout.task,
         model=layout.model,
         split=split,

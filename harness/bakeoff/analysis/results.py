@@ -132,6 +132,8 @@ class Row(Part):
     """
 
     strategy: str
+    title: str
+    """What headings call it: `Full fine-tuning (full)`, or its name."""
     experiment: str
     baseline: bool
     trainer: str | None

@@ -71,7 +71,7 @@ def plan(
         if as_json:
             print_json(resolution.model_dump_json(indent=1, ensure_ascii=True))
         else:
-            print_result(*in_words(resolution))
+            print_result(*in_words(resolution, plan.titles))
         return
     if as_json:
         from bakeoff.cli.comparisons import comparisons  # scipy, as for the lines below

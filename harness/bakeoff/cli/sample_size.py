@@ -19,7 +19,7 @@ from bakeoff.planning.estimate import Outlook, likeness
 from bakeoff.planning.runs import Plan
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
-from bakeoff.records.schema import Requested
+from bakeoff.records.schema import Requested, Titles
 from bakeoff.records.store import Store
 from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.power import MOST_SEEDS
@@ -208,7 +208,7 @@ def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
 # --- in words ------------------------------------------------------------------------------------------------------------
 
 
-def in_words(resolution: Resolution) -> list[str]:
+def in_words(resolution: Resolution, titles: Titles) -> list[str]:
     """The table of comparisons, the cost, and remarks, as text."""
     question = resolution.question
     begin = (
@@ -219,7 +219,7 @@ def in_words(resolution: Resolution) -> list[str]:
     header = [*(["task", "model"] if several else []), "strategy", "seeds", f"detectable with {question.seeds}"]
     rows = [[*header, "at best", "from"]]
     for need in resolution.needs:
-        place = [escaped(need.task), escaped(need.model)] if several else []
+        place = [escaped(titles.task(need.task)), escaped(titles.model(need.model))] if several else []
         origin = need.origin if need.origin != "pilot" else f"{need.pilot_seeds} seeds in {escaped(need.pilot)}"
         differences = DASH if need.identical else _shown(need.detectable, question), _at_best(need, question)
         rows.append([*place, need.strategy, _seeds(need), *differences, origin])

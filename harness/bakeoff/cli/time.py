@@ -14,7 +14,7 @@ from bakeoff.cli.output import aligned, print_result
 from bakeoff.cli.progress import make_timing_progress
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
-from bakeoff.records.schema import Timed, Timing
+from bakeoff.records.schema import Timed, Timing, Titles
 from bakeoff.records.store import Store
 from bakeoff.runner.rounds import TimingGoal
 from bakeoff.runner.settings import Settings
@@ -72,7 +72,7 @@ def time(
     with stopped_by_signals(), make_timing_progress() as progress:
         outcome = time_experiment(document, plan, spec, store, settings=settings, goal=goal, progress=progress)
     for timing in outcome.timings:
-        print_result(*lines_of(timing, goal), "")
+        print_result(*lines_of(timing, goal, plan.titles), "")
     for (title, name), reason in outcome.failed.items():
         print_result(f"not timed: {escaped(title)}: {escaped(name)}: {reason}")
     print_result(f"written: {shown_path(store.costs_file)}")
@@ -82,7 +82,7 @@ def time(
 # --- what is printed -----------------------------------------------------------------------------------------------------
 
 
-def lines_of(timing: Timing, goal: TimingGoal) -> list[str]:
+def lines_of(timing: Timing, goal: TimingGoal, titles: Titles) -> list[str]:
     """A table of the strategies, and what to mind."""
     baseline = baseline_of(timing)
     rows = [["strategy", "a step", "times baseline", "a batch", "times baseline", "a run", "turns"]]
@@ -99,7 +99,8 @@ def lines_of(timing: Timing, goal: TimingGoal) -> list[str]:
         notes.append(
             f"less certain than ± {per_cent(goal.within, 1)}: {', '.join(map(escaped, wide))}; a larger --budget tells more"
         )
-    return [f"{escaped(timing.task)} · {escaped(timing.model)}", *aligned(rows, "lr"), *notes]
+    models = " / ".join(map(titles.model, timing.model.split(" / ")))
+    return [escaped(f"{titles.task(timing.task)} · {models}"), *aligned(rows, "lr"), *notes]
 
 
 def cells_of(timing: Timing, one: Timed, baseline: Timed) -> Iterator[list[str]]:

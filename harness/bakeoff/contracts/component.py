@@ -5,9 +5,12 @@ from __future__ import annotations
 import importlib.util
 from abc import ABC
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from bakeoff.contracts.recipe import Options
+
+TITLED = ("task", "model")
+"""Kinds of component whose reference in an experiment file may have a `title`, so that no option of theirs is called so."""
 
 
 class Component(ABC):
@@ -21,6 +24,10 @@ class Component(ABC):
     """The pydantic model of the component's options, a subclass of `Options`; every value is checked before anything runs."""
     needs: ClassVar[Mapping[str, str]] = {}
     """Importable module that is not among the distribution's dependencies -> the extra that installs it: `{"peft": "peft"}`."""
+
+    def title(self, options: Any) -> str:
+        """A short name for headings of what these options choose: `tickets`, `bert-base-uncased`. Not part of a run's id."""
+        return self.name
 
     def missing_extras(self) -> list[str]:
         """Extras, by name, that have to be installed before this component can run."""

@@ -14,11 +14,13 @@ from pydantic_core import to_jsonable_python
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe import Options, Recipe
 from bakeoff.contracts.registry import Registered
-from bakeoff.contracts.returned import required_texts
+from bakeoff.contracts.returned import required, required_texts
 from bakeoff.contracts.task import Paths
 from bakeoff.contracts.trainer import Trainer
-from bakeoff.text.words import escaped
+from bakeoff.text.words import escaped, one_line
 
+LONGEST_TITLE = 80
+"""The longest title, in characters."""
 LONGEST_NOTE = 500
 """The longest note of a trainer that a record stores, in characters."""
 
@@ -61,6 +63,8 @@ class Configured:
 
     registered: Registered
     options: Options
+    given_title: str = ""
+    """The title that the experiment file gives; empty if it gives none."""
 
     @property
     def name(self) -> str:
@@ -73,9 +77,21 @@ class Configured:
     @cached_property
     def label(self) -> str:
         """The name with the options that were given: `lora (r=4)`."""
-        given = {name: value for name, value in self.identity["options"].items() if name in self.options.model_fields_set}
-        shown = ", ".join(f"{name}={_as_label(value)}" for name, value in given.items())
-        return f"{self.name} ({shown})" if shown else self.name
+        return with_options(self.name, self.given)
+
+    @cached_property
+    def given(self) -> dict[str, Any]:
+        """The options that were given, without those that have a neutral value."""
+        return {name: value for name, value in self.identity["options"].items() if name in self.options.model_fields_set}
+
+    @cached_property
+    def title(self) -> str:
+        """What headings call it: the given title, else the component's own. Raises PluginError if that is no line of text."""
+        if self.given_title:
+            return self.given_title
+        component = self.registered.component
+        own = required(component.title(self.options), str, of=f"{component.kind} '{self.name}': title", must="a text")
+        return one_line(own)[:LONGEST_TITLE]
 
     def changed(self, options: Mapping[str, Any]) -> Configured:
         """A copy with other values of these options. Raises pydantic's ValidationError."""
@@ -102,6 +118,12 @@ class Configured:
         component.check_available(options, places)
         for metric in component.info(options).metrics:
             metric.check_available()
+
+
+def with_options(name: str, options: Mapping[str, Any]) -> str:
+    """A name with options: `lora (r=4)`; without any, the name."""
+    shown = ", ".join(f"{key}={_as_label(value)}" for key, value in options.items())
+    return f"{name} ({shown})" if shown else name
 
 
 def _as_label(value: Any) -> str:

@@ -99,17 +99,8 @@ class SplitOptions(Options):
 
 
 UNCHANGED = (
-    "name",
-    "summary",
-    "version",
-    "needs",
-    "check_available",
-    "files",
-    "source_versions",
-    "majority_baseline",
-    "takes_rows",
-    "row_columns",
-    "read_rows",
+    *("name", "summary", "version", "needs", "title", "check_available", "files", "source_versions", "majority_baseline"),
+    *("takes_rows", "row_columns", "read_rows"),
 )
 """Attributes copied from the wrapped task; since `Task` defines defaults for them, `__getattr__` is never asked."""
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pluggy
 
 from bakeoff.contracts import hookspecs
-from bakeoff.contracts.component import Component
+from bakeoff.contracts.component import TITLED, Component
 from bakeoff.contracts.held_out import SplittableTask
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS, GROUP
 from bakeoff.contracts.recipe import COMPONENT_NAME, Options, Recipe
@@ -90,6 +90,8 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
     options = component.Options
     if not (isinstance(options, type) and issubclass(options, Options)):
         raise PluginError(f"{hook}: {what}.Options must be a class made from bakeoff.plugin.Options")
+    if kind in TITLED and "title" in options.model_fields:
+        raise PluginError(f"{hook}: {what}.Options has a key 'title', which names a {kind} in headings: call it otherwise")
     for key, value in Options.model_config.items():
         if key in ("extra", "strict", "frozen") and options.model_config.get(key) != value:
             raise PluginError(

@@ -19,6 +19,7 @@ from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
 from bakeoff.planning import rules
 from bakeoff.planning.rules import place_of
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, Tuning
+from bakeoff.planning.titles import titles_of
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
 from bakeoff.spec.messages import sentence
@@ -109,7 +110,7 @@ class _Resolver:
             return None
         recipe = source.recipe.whole or DEFAULTS  # where there is none, only the search is looked at
         strategy = ResolvedStrategy(
-            name, source.trainer, method, recipe, given.replicate, source.trials, tuple(source.spelt_out)
+            name, source.trainer, method, recipe, given.replicate, source.trials, tuple(source.spelt_out), given.title or ""
         )
         return self.tuned(strategy, source, origin)
 
@@ -183,8 +184,9 @@ class _Resolver:
     def imported(self, tasks: list[KnownTask]) -> Iterator[Imported]:
         """The published figures, each with its task's label."""
         splits = {task.task.label: task.info.splits for task in tasks}
+        titles = titles_of([task.task for task in tasks])
         for index, row in enumerate(self.says("imported") or ()):
-            named = [task.task.label for task in tasks if row.task in (None, task.name, task.task.label)]
+            named = [one.task.label for one in tasks if row.task in (None, one.name, one.task.label, titles[one.task.label])]
             labels = [label for label in named if label == row.task] or named
             if not labels:
                 self.say([(("imported", index, "task"), did_you_mean("task", row.task or "", splits))])
@@ -222,6 +224,7 @@ class _Resolver:
         self.say(rules.are_installed(listed | used))
         if not self.document.flaws:  # NaN, for one, has no identity
             self.say(rules.stand_once(listed))
+            self.say(rules.titles_differ(listed, strategies))
         if seeds := self.says("seeds"):
             self.say(rules.looks_have_something_to_compare(seeds, len(self.reading.named)))
         searched = any(strategy.tuning for strategy in strategies)

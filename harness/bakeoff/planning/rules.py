@@ -41,6 +41,19 @@ def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
             yield path, f"the same as {dotted(first)}"
 
 
+def titles_differ(components: Mapping[KeyPath, Configured], strategies: Iterable[ResolvedStrategy]) -> Iterator[Problem]:
+    """No two tasks, models or strategies have one title, and no strategy another's name. `components`: as for `stand_once`."""
+    named = {strategy.name for strategy in strategies}
+    given = [((*path, "title"), path[0], component.given_title) for path, component in components.items()]
+    given += [(("strategies", one.name, "title"), "strategies", one.title) for one in strategies]
+    seen: dict[tuple[str | int, str], KeyPath] = {}
+    for path, key, title in given:
+        if title and (first := seen.setdefault((key, title), path)) != path:
+            yield path, f"the same as {dotted(first)}"
+        elif key == "strategies" and title in named - {path[1]}:
+            yield path, f"'{title}' is the name of another strategy"
+
+
 # --- of a task -----------------------------------------------------------------------------------------------------------
 
 

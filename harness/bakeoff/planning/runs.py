@@ -15,9 +15,10 @@ from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
+from bakeoff.planning.titles import titles_of
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.run_names import NamedRun, RunNames, place_name, run_name, trial_name
-from bakeoff.records.schema import Imported, Requested
+from bakeoff.records.schema import Imported, Requested, Titles
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
 from bakeoff.text.tolerances import POINTS
@@ -82,10 +83,17 @@ class ResolvedStrategy:
     trials: int
     spelt_out: tuple[str, ...] = ()
     """The parts, named as in `under_test`, that the experiment file spells out for it, those that its search chooses too."""
+    title: str = ""
+    """What headings call it beside its name; empty if the file says nothing."""
     tuning: Tuning | None = None
     """How its configuration is chosen; until then this strategy has the first one."""
     tried: tuple[tuple[str, Any], ...] = ()
     """The values of the search by which a configuration differs from the others."""
+
+    @property
+    def heading(self) -> str:
+        """Its title with its name, `Full fine-tuning (full)`; its name if it has no title."""
+        return f"{self.title} ({self.name})" if self.title not in ("", self.name) else self.name
 
     @property
     def variants(self) -> tuple[ResolvedStrategy, ...]:
@@ -254,7 +262,8 @@ class Plan:
 
     def at(self, task: Configured, model: Configured) -> str:
         """What is added to the name of a run of this task and model: `@TASK,MODEL`; nothing where the plan has one of each."""
-        return place_name(task.label, model.label, tasks=len(self.tasks), models=len(self.models))
+        found = self.titles
+        return place_name(found.task(task.label), found.model(model.label), tasks=len(self.tasks), models=len(self.models))
 
     @cached_property
     def names(self) -> RunNames:
@@ -265,7 +274,7 @@ class Plan:
         trials = (
             NamedRun(run.id, run.task.label, run.model.label, run.strategy.name, run.seed, run.trial) for run in self.trials
         )
-        return RunNames((*trials, *(NamedRun(ids.get(key), *key) for key in keys)))
+        return RunNames((*trials, *(NamedRun(ids.get(key), *key) for key in keys)), self.titles)
 
     @property
     def searches(self) -> dict[str, Tuning]:
@@ -283,6 +292,15 @@ class Plan:
                 for note in notes_of(part.registered.component, variant.recipe, part.options):
                     found.setdefault(note, {})[strategy.name] = None
         return {note: list(names) for note, names in found.items()}
+
+    @cached_property
+    def titles(self) -> Titles:
+        """What headings call tasks, models and strategies."""
+        return Titles(
+            tasks=titles_of(self.tasks),
+            models=titles_of(self.models),
+            strategies={one.name: one.heading for one in self.strategies if one.heading != one.name},
+        )
 
     @property
     def waiting(self) -> int:

@@ -7,12 +7,12 @@ names of the runs that there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from bakeoff.errors import BakeoffError
-from bakeoff.records.schema import Declared
+from bakeoff.records.schema import Declared, Titles
 from bakeoff.text.values import listed, options_in_words, seeds_spelt
 from bakeoff.text.words import did_you_mean, escaped, nearest, quoted, quoted_whole
 
@@ -67,6 +67,7 @@ class RunNames:
     """The names of all runs of an experiment."""
 
     runs: tuple[NamedRun, ...]
+    titles: Titles = field(default_factory=Titles)
 
     @classmethod
     def declared(cls, declared: Declared) -> RunNames:
@@ -78,7 +79,7 @@ class RunNames:
                 number = search.chosen_by[run.seed] if search.repeat > 1 else None
                 named = NamedRun(run.id, run.task, run.model, name, run.seed, trial_name(run.values, number))
                 trials.setdefault(run.id, named)  # a repeat has the trials of what it repeats
-        return cls((*trials.values(), *reported))
+        return cls((*trials.values(), *reported), declared.titles)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -94,7 +95,8 @@ class RunNames:
 
     def name(self, run: NamedRun) -> str:
         """The shortest name that only this run has; of a trial with the values that it tries."""
-        where = place_name(run.task, run.model, tasks=len(self.tasks), models=len(self.models))
+        place = self.titles.task(run.task), self.titles.model(run.model)
+        where = place_name(*place, tasks=len(self.tasks), models=len(self.models))
         return f"{run_name(run.strategy, run.seed)}{where}{run.trial}"
 
     def name_of(self, run_id: str) -> str:
@@ -142,10 +144,16 @@ class RunNames:
                 yield "a trial", f"{named}{where}{run.trial}"
 
     def _places_of(self, run: NamedRun) -> list[str]:
-        """`@TASK` and so on; a name without its options will do where only one has it."""
-        tasks, models = _spellings(run.task, self.tasks), _spellings(run.model, self.models)
+        """`@TASK` and so on, by title or label; a label without its options will do where only one has it."""
+        tasks, models = self._task_spellings(run.task), self._model_spellings(run.model)
         both = [f"@{task},{model}" for task in tasks for model in models]
         return ["", *(f"@{name}" for name in dict.fromkeys([*tasks, *models])), *both]
+
+    def _task_spellings(self, label: str) -> list[str]:
+        return list(dict.fromkeys([self.titles.task(label), *_spellings(label, self.tasks)]))
+
+    def _model_spellings(self, label: str) -> list[str]:
+        return list(dict.fromkeys([self.titles.model(label), *_spellings(label, self.models)]))
 
     def _unknown(self, text: str) -> str:
         """Why no run has this name."""
@@ -160,7 +168,8 @@ class RunNames:
             if not own and (near := nearest(start, strategies)) is not None:
                 return f"no run {quoted(text)}; did you mean {quoted_whole(f'{near}:{rest}')}?"
         if at and where:
-            places = [spelling for every in (self.tasks, self.models) for one in every for spelling in _spellings(one, every)]
+            places = [word for task in self.tasks for word in self._task_spellings(task)]
+            places += [word for model in self.models for word in self._model_spellings(model)]
             if self._has(text.removesuffix(f"@{where}")):
                 return did_you_mean("task or model", where, places)
         names = [*strategies, *(self.name(run) for run in self.runs)]

@@ -208,7 +208,7 @@ def write_beside(beside: Beside, *, here: str, there: str) -> str:
     """The comparison as Markdown; here, there: the names of the two folders."""
     lines: list[str] = []
     for pair in beside.tables:
-        title = as_markdown(f"{pair.here.task} · {pair.here.model}: here and in {there}")
+        title = as_markdown(f"{pair.here.title}: here and in {there}")
         lines += ["", f"## {title}", "", *grid(_columns(pair)), ""]
         machines = [side.surroundings.hardware if side.surroundings else "nothing recorded" for side in (pair.here, pair.there)]
         for sentence in [*_sentences(pair), f"Here: {here}, {machines[0]}", f"There: {there}, {machines[1]}"]:

@@ -63,7 +63,7 @@ def look_at_files(plan: Plan, paths: Paths, *, at_most: int | None = None) -> So
     hashes, unseen = FileHashes(paths.cache), list[str]()
 
     def found(component: Configured, find: Callable[[], Files | None]) -> dict[str, str] | None:
-        kind, label = component.registered.component.kind, escaped(component.label)
+        kind, label = component.registered.component.kind, escaped(component.title)
         try:
             files = find()
             digests = {part: hashes.digest(names, at_most=at_most) for part, names in (files or {}).items()}
@@ -113,7 +113,7 @@ class Changes:
     def sentences(self, plan: Plan) -> list[str]:
         """Each file that changed, with the number of runs that were made from others; then plugins."""
         counts = Counter(
-            f"{_owner(plan.by_id[run_id], one)}: the files of {one.name or one.subject} changed"
+            f"{_owner(plan, run_id, one)}: the files of {one.name or one.subject} changed"
             for run_id, found in self.files.items()
             for one in found
         )
@@ -151,9 +151,10 @@ def not_compared(sources: Sources, found: Changes) -> list[str]:
     return [f"not compared with the records: {clause}" for clause in (*sources.unseen, *old)]
 
 
-def _owner(run: Run, one: Difference) -> str:
-    """The label of the task or the model that a difference is of."""
-    return (run.task if one.subject in DATA else run.model).label
+def _owner(plan: Plan, run_id: str, one: Difference) -> str:
+    """The title of the task or the model that a difference is of."""
+    run, titles = plan.by_id[run_id], plan.titles
+    return titles.task(run.task.label) if one.subject in DATA else titles.model(run.model.label)
 
 
 def _runs(count: int) -> str:
@@ -202,7 +203,7 @@ def in_words(plan: Plan, changed: Mapping[str, Sequence[Difference]]) -> list[st
     for run_id, found in changed.items():
         for one in found:
             if one.subject in MADE_FROM:
-                clauses.append(f"{_owner(plan.by_id[run_id], one)}: {one.what} changed")
+                clauses.append(f"{_owner(plan, run_id, one)}: {one.what} changed")
             else:
                 name = one.name or ("" if one.subject == "hardware" else one.subject)
                 clauses.append(f"{name} {one.there} there, {one.here} here".lstrip())

@@ -145,6 +145,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         ranks=spec.seeds.ranks,
         gate=spec.gate.model_dump(exclude_none=True),
         metrics={task.task.label: task.metric.name for task in plan.known_tasks},
+        titles=plan.titles,
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
         history=[],

@@ -34,6 +34,7 @@ from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.numbers import with_decimals
 from bakeoff.text.values import spelt
+from bakeoff.text.words import escaped
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training.assembly import build, components, encode_rows, load, prepare, watched_files, with_model
 from bakeoff.training.data import Columns, LoadedTask
@@ -80,8 +81,9 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     problems += [document.problem(("margin",), message) for message in small_margins(plan, found["examples"])]
     if problems:
         raise SpecError(problems)
+    titles = plan.titles.models | plan.titles.tasks
     for label, sentence in found["notes"]:
-        progress.note(f"{label}: {sentence}")
+        progress.note(f"{escaped(titles.get(label, label))}: {sentence}")
     sources = {(task, model): from_plain(facts) for task, model, facts in found["sources"]}
     return Machine(**found["machine"], threads=settings.threads, sources=sources)
 

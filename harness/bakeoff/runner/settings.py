@@ -9,7 +9,7 @@ from bakeoff.contracts.task import Paths
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
-from bakeoff.training.request import Request
+from bakeoff.training.request import Headings, Request
 
 Policy = Literal["stop", "rerun", "mix"]
 """If data, model, software or hardware differ from those of recorded runs: stop, make these runs anew, or keep them."""
@@ -57,6 +57,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
         id=run.id,
         requested=run.requested,
         recipe=run.strategy.recipe,
+        headings=Headings(task=run.task.title, model=run.model.title, strategy=run.strategy.heading),
         data=settings.paths.data,
         cache=settings.paths.cache,
         beside=settings.paths.beside,

@@ -9,7 +9,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    StringConstraints,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
@@ -29,19 +28,13 @@ from bakeoff.spec.strategy import (
     SearchSpace,
     Strategy,
     Task,
+    Title,
+    checked_prose,
     read_strategy,
 )
 from bakeoff.text.tolerances import PERCENT, QUALITY, cost_tolerance, exactly, quality_tolerances
 
-
-def _checked_prose(text: str) -> str:
-    line = text.strip("\n").replace("\n", " ")  # YAML's block scalars end in a line break
-    if not line.isprintable():
-        raise ValueError("this must be one line of plain text, without control characters")
-    return line
-
-
-Prose = Annotated[str, Field(max_length=500), AfterValidator(_checked_prose)]
+Prose = Annotated[str, Field(max_length=500), AfterValidator(checked_prose)]
 
 
 PARTS = ("trainer", "method", "model", "recipe", "loss", "software", "hardware")
@@ -56,9 +49,6 @@ def _checked_part(part: str) -> str:
 
 
 Part = Annotated[str, AfterValidator(_checked_part), WithJsonSchema({"enum": list(UNDER_TEST)})]
-
-
-Title = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=80), AfterValidator(_checked_prose)]
 
 
 class ImportedRow(Options):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from bakeoff.contracts.component import Component
+from bakeoff.contracts.component import TITLED, Component
 from bakeoff.spec.experiment_file import Spec
-from bakeoff.spec.strategy import DEFINED
+from bakeoff.spec.strategy import DEFINED, TitledRef
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ONE_LENGTH = {
@@ -42,6 +42,7 @@ def _any_component(kind: str, members: list[Component], definitions: Schema) -> 
     """Schema of a reference to one of these components: its name, where no option is required, or a mapping of name and
     options."""
     bare, objects = [], []
+    title = {"title": _cleaned(TitledRef.model_json_schema())["properties"]["title"]} if kind in TITLED else {}
     for component in members:
         own = f"{kind}:{component.name}".replace("/", ".")  # a slash would part the pointer
         options = _cleaned(component.Options.model_json_schema(ref_template=f"#/$defs/{own}:{{model}}"))
@@ -49,7 +50,7 @@ def _any_component(kind: str, members: list[Component], definitions: Schema) -> 
         definitions[own] = {
             "type": "object",
             "description": component.summary,
-            "properties": {"name": {"const": component.name}, **options.get("properties", {})},
+            "properties": {"name": {"const": component.name}, **title, **options.get("properties", {})},
             "required": ["name", *options.get("required", [])],
             "additionalProperties": False,
         }

@@ -17,6 +17,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    StringConstraints,
     ValidationError,
     ValidationInfo,
     ValidatorFunctionWrapHandler,
@@ -26,7 +27,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticKnownError
 
-from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.component import TITLED
+from bakeoff.contracts.configured import LONGEST_TITLE, Configured
 from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
@@ -34,7 +36,7 @@ from bakeoff.errors import PluginError
 from bakeoff.spec.advice import unknown_component
 from bakeoff.spec.messages import reworded, validation_error
 from bakeoff.spec.seeds import Seeds, seed_list
-from bakeoff.text.words import quoted
+from bakeoff.text.words import first_line, quoted
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
 
@@ -49,6 +51,18 @@ def checked_name(text: str) -> str:
 
 Name = Annotated[str, AfterValidator(checked_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
 
+
+def checked_prose(text: str) -> str:
+    line = text.strip("\n").replace("\n", " ")  # YAML's block scalars end in a line break
+    if not line.isprintable():
+        raise ValueError("this must be one line of plain text, without control characters")
+    return line
+
+
+Title = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE), AfterValidator(checked_prose)
+]
+
 DEFINED = "defined"
 """Key in pydantic's schemas whose value names a definition that `json_schema` adds."""
 
@@ -59,6 +73,10 @@ class Ref(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
     name: str
 
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
     @model_validator(mode="before")
     @classmethod
     def _from_word(cls, data: Any) -> Any:
@@ -67,6 +85,12 @@ class Ref(BaseModel):
         if not isinstance(data, dict):
             raise ValueError("must be a component's name, or a mapping with 'name' and its options")
         return data
+
+
+class TitledRef(Ref):
+    """A reference to a task or model, which may have a title."""
+
+    title: Title | None = Field(None, description="What tables and pages call it; by default a short name of its own.")
 
 
 FIRST_TRIAL_SEED = 1000
@@ -183,7 +207,7 @@ def _component(kind: str) -> PlainValidator:
         reading = info.context
         found = reading.components[kind]
         found.append(None)
-        ref = Ref.model_validate(entry)
+        ref = (TitledRef if kind in TITLED else Ref).model_validate(entry)
         try:
             registered = reading.registry.get(kind, ref.name)
         except PluginError:
@@ -191,9 +215,16 @@ def _component(kind: str) -> PlainValidator:
             raise validation_error(("unknown_component", ("name",), told, ref.name)) from None
         schema: type[Options] = registered.component.Options
         try:
-            found[-1] = configured = Configured(registered, schema.model_validate(ref.model_extra))
+            options, title = schema.model_validate(ref.options), ref.title if isinstance(ref, TitledRef) else None
+            found[-1] = configured = Configured(registered, options, title or "")
         except ValidationError as error:
             raise reworded(error, schema) from None
+        try:
+            configured.title  # noqa: B018 - read here, where what the author's code raises has a place in the file
+        except Exception as error:
+            found[-1] = None
+            message = f"{kind} '{ref.name}' ({registered.origin}): its title: {first_line(error)}"
+            raise validation_error(("title", ("name",), message, ref.name)) from None
         return configured
 
     return PlainValidator(look_up)
@@ -255,6 +286,7 @@ class Strategy(Options):
         }
     )
 
+    title: Title | None = Field(None, description="What tables and pages call this strategy, beside its name.")
     trainer: Trainer | None = None
     method: Method | None = None
     recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({DEFINED: "RecipeChanges"})] = Field(

@@ -29,11 +29,15 @@ from bakeoff.training.clock import Clock
 from bakeoff.training.evaluation import EVALUATION_BATCH, longest_first, predict
 from bakeoff.training.preparation import within
 from bakeoff.training.record_writer import DECIMALS, message_of, rounded
+from bakeoff.training.request import Headings
 from bakeoff.training.run_folder import hashes_of
 
 NOISE = (0.02, 0.06, 0.2, 0.6)
 """Standard deviations of the noise that stands in for training when `keep: final` is tried before any run, added one after
 another: a large one would saturate the attention of a real model, a small one would not show in a tiny model."""
+
+
+UNTITLED = Headings()
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ class Trained:
     logits: Any
     """(examples, n_outputs), float32."""
     device: Any
+    headings: Headings = UNTITLED
+    """What its card calls task, model and strategy."""
 
 
 def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
@@ -58,7 +64,7 @@ def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
     chosen = np.linspace(0, len(order) - 1, min(EVALUATION_BATCH, len(order))).astype(int)
     rows = [order[place] for place in chosen]
     texts = {name: [run.task.splits[split][name][row] for row in rows] for name in info.text_columns}
-    return Trained(run.network, run.prepared, info.labels, texts, logits[split][rows], run.device)
+    return Trained(run.network, run.prepared, info.labels, texts, logits[split][rows], run.device, run.request.headings)
 
 
 def keep(trained: Trained, folder: Path) -> float:
@@ -121,7 +127,7 @@ def add_model(record: Record, trained: Trained, folder: Path, clock: Clock) -> R
     files, size = record.files, sum(tensor.nbytes for tensor in trained.network.state_dict().values())
     try:
         kept = KeptModel(reason=None, difference=keep(trained, place))
-        card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place))) + "\n"
+        card = "\n".join(card_lines(record, trained.labels, trained.prepared.how_to_load(place), trained.headings)) + "\n"
         tree.write(place / "README.md", card.encode())
         files = hashes_of(folder)
     except Exception as error:  # a full disk, or a model or method of any author: the scores stay
@@ -188,14 +194,17 @@ def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: 
     return after if parameters else before
 
 
-def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]:
+def card_lines(record: Record, labels: Sequence[str], loading: str, headings: Headings = UNTITLED) -> list[str]:
     """The model card as lines of Markdown: what the model is, how to load it, its scores, its recipe."""
     requested, weights = record.requested, record.weights
+    task, model = (as_markdown(label) for label in (requested.task_label, requested.model_label))
+    title = f"{as_markdown(headings.model) or model} fine-tuned on {as_markdown(headings.task) or task}"
+    strategy = as_markdown(headings.strategy or requested.strategy)
     how = ["To load it, without bakeoff:", "", "```python", *loading.splitlines(), "```", ""]
     return [
-        f"# {as_markdown(requested.model_label)} fine-tuned on {as_markdown(requested.task_label)}",
+        f"# {title}",
         "",
-        f"Run {record.id} of experiment {as_markdown(requested.experiment)}: strategy {as_markdown(requested.strategy)} "
+        f"Run {record.id} of experiment {as_markdown(requested.experiment)}: strategy {strategy} "
         f"(trainer {as_markdown(requested.trainer.name)}, method {as_markdown(requested.method.name)}), seed {requested.seed}. "
         f"{weights.parameters_trainable if weights else 0:,} parameters were trained.",
         "",
@@ -203,6 +212,8 @@ def card_lines(record: Record, labels: Sequence[str], loading: str) -> list[str]
         "| split | metric | score | majority baseline |",
         "|---|---|---:|---:|",
         *(score_lines(record, record.data) if record.data else []),
+        "",
+        f"Task: {task}. Model: {model}.",
         "",
         "Labels: " + (", ".join(map(as_markdown, capped(labels))) or "a number") + ". The recipe:",
         "",

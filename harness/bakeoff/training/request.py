@@ -30,6 +30,16 @@ def _recipe_asked_for(request: dict[str, Any]) -> Recipe:
     return Recipe.model_validate(request["requested"].recipe)
 
 
+class Headings(BaseModel):
+    """What headings call task, model and strategy."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    task: Text = ""
+    model: Text = ""
+    strategy: Text = ""
+
+
 class Request(BaseModel):
     """One run, and the paths and settings of this machine."""
 
@@ -39,6 +49,7 @@ class Request(BaseModel):
     requested: Requested
     recipe: Recipe = Field(default_factory=_recipe_asked_for, exclude=True)
     """Set by the plan; a worker takes it from `requested`, so that it is not written twice."""
+    headings: Headings = Headings()
     data: Place | None
     cache: Place
     beside: Place = Path()

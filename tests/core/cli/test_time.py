@@ -10,7 +10,7 @@ from builders import make_record, make_timed, make_timing
 
 from bakeoff.cli.progress import PlainTimingProgress, state_of
 from bakeoff.cli.time import lines_of, uncertain
-from bakeoff.records.schema import Record, Timing
+from bakeoff.records.schema import Record, Timing, Titles
 from bakeoff.runner.rounds import TimingGoal
 
 GOAL = TimingGoal()
@@ -22,7 +22,7 @@ def records() -> list[Record]:
 
 
 def cells(timing: Timing, name: str) -> Sequence[str]:
-    line = next(line for line in lines_of(timing, GOAL) if line.startswith(f"{name} "))
+    line = next(line for line in lines_of(timing, GOAL, Titles()) if line.startswith(f"{name} "))
     return [cell for cell in line.split("  ") if cell.strip()]
 
 
@@ -42,7 +42,7 @@ def test_names_that_share_turns_have_a_line_each_and_whole_trainings_are_named()
     base, loop = timing.timed
     probe = make_timed(records(), "probe", [30.0] * 20, whole=True, steps=1)
     timing = timing.model_copy(update={"timed": [base, loop.model_copy(update={"strategies": ["loop", "again"]}), probe]})
-    lines = lines_of(timing, GOAL)
+    lines = lines_of(timing, GOAL, Titles())
     assert sum(line.startswith(("loop ", "again ")) for line in lines) == 2
     assert "timed whole, from the beginning of the training to its end: probe" in lines
 
@@ -50,7 +50,7 @@ def test_names_that_share_turns_have_a_line_each_and_whole_trainings_are_named()
 def test_what_is_less_certain_than_asked_for_is_named() -> None:
     timing = make_timing(records(), {"trainer-api": 0.4, "loop": 0.2}, noise=0.3)
     assert uncertain(timing, GOAL) == ["loop"]
-    assert any(line.startswith("less certain than ± 2 %: loop") for line in lines_of(timing, GOAL))
+    assert any(line.startswith("less certain than ± 2 %: loop") for line in lines_of(timing, GOAL, Titles()))
     few = make_timing(records(), {"trainer-api": 0.4, "loop": 0.2}, rounds=3)
     assert uncertain(few, GOAL) == ["loop"], "three rounds give no interval"
     assert uncertain(make_timing(records(), {"trainer-api": 0.4, "loop": 0.2}, noise=0.01), GOAL) == []

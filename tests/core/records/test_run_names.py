@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bakeoff.errors import BakeoffError
 from bakeoff.records.run_names import NamedRun, RunNames, runs_in_words, trial_name
+from bakeoff.records.schema import Titles
 
 LONG = "table (train=rows.csv, label=topic)"
 
@@ -32,6 +35,12 @@ def test_runs_are_found_by_id_strategy_and_seed() -> None:
     assert found(known, "full:0") == found(known, "r1-0") == ["full:0"]
     assert found(known, "lora") == ["lora:0", "lora:1"]
     assert found(known, ":1") == ["full:1", "lora:1"]
+
+
+def test_titles_name_tasks_and_models() -> None:
+    known = replace(names(tasks=("mrpc", LONG), models=("tiny", "base, large")), titles=Titles(tasks={LONG: "my rows"}))
+    assert found(known, "full:0@my rows,tiny") == found(known, f"full:0@{LONG},tiny") == ["full:0@my rows,tiny"]
+    assert "my rows" in refused(known, "full:0@my row,tiny")
 
 
 def test_a_name_without_task_or_model_takes_all_and_with_them_names_one() -> None:

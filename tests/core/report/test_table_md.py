@@ -30,12 +30,15 @@ from builders import (
 from click.testing import CliRunner
 from messages import tells
 
+from bakeoff.analysis.comparison import compare
 from bakeoff.cli.inputs import open_experiment
 from bakeoff.cli.table import table
 from bakeoff.errors import StoreError
+from bakeoff.records.load import load_experiment
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.report.beside import Unequal, set_beside
+from bakeoff.report.page.html import write_html
 from bakeoff.statistics.intervals import share_interval
 from bakeoff.text.markdown import paragraph
 
@@ -132,6 +135,22 @@ def test_the_floor_and_the_baseline_are_marked_and_the_reported_split_comes_firs
     on_dev = show(make_folder_of(tmp_path / "y", both(), report_on="dev"))
     titles = list(cells(on_dev, "majority baseline"))
     assert titles.index("dev accuracy★") < titles.index("test f1")
+
+
+def test_titles_stand_in_headings_and_labels_in_the_caption(tmp_path: Path) -> None:
+    label, model = both()[0].requested.task_label, both()[0].requested.model_label
+    titles = {"tasks": {label: "News *pairs*"}, "strategies": {"manual-loop": "By hand (manual-loop)"}}
+    folder = make_folder_of(tmp_path / "x", both(), titles=titles)
+    text = show(folder)
+    assert f"## News \\*pairs\\* · {model}" in text
+    assert cells(text, "By hand (manual-loop)")["n"] == "3"
+    assert tells(flowing(text), "", f"**task**: {label} ")
+    other = make_folder_of(tmp_path / "y", both(), name="other", titles={"tasks": {label: "Another"}})
+    assert [group.title for group in compare(load_experiment([folder, other])).groups] == [f"News *pairs* · {model}"]
+    experiment = load_experiment([folder])
+    page = write_html(compare(experiment), experiment.records, lambda _: None)
+    assert page.count("News *pairs*") > 1
+    assert "By hand (manual-loop)" in page
 
 
 def test_equal_facts_stand_in_the_caption_and_differing_ones_are_columns(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from bakeoff.contracts.component import TITLED
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError
@@ -200,5 +201,6 @@ def test_all_recipe_keys_and_components_are_told_to_editors() -> None:
     for registered in INSTALLED.all():
         component = registered.component
         own = definitions[f"{component.kind}:{component.name.replace('/', '.')}"]
-        assert set(own["properties"]) == {"name", *component.Options.model_fields}
+        title = {"title"} if component.kind in TITLED else set()
+        assert set(own["properties"]) == {"name", *title, *component.Options.model_fields}
         assert own["additionalProperties"] is False

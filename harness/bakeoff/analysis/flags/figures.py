@@ -151,7 +151,7 @@ def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
     known = sorted(facts.name for facts in group.metrics)
     for row in group.imported:
         if strange := sorted({*row.scores, *row.impossible} - set(known)):
-            yield row.name, f"{row.name} has {named(strange)}, which {group.task} has not (it has {named(known)})"
+            yield row.name, f"{row.name} has {named(strange)}, which {group.task_title} has not (it has {named(known)})"
         for metric, value in row.impossible.items():
             yield (
                 row.name,

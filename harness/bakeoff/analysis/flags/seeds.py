@@ -223,14 +223,14 @@ def nothing_scored(layout: Layout, experiment: Experiment) -> list[NamedWarning]
     if not succeeded:
         name, what_to_do = "failed-runs", next_after_failures(records, experiment)
         why = f"failed ({named(dict.fromkeys(record.failure.reason for record in records if record.failure))})"
-    n = count(len(succeeded or records), "recorded run")
+    n, titles = count(len(succeeded or records), "recorded run"), experiment.declared.titles
     return [
         NamedWarning(
             name=name,
             severity=CATALOGUE[name].severity,
             group="",
             rows=[],
-            what=f"{layout.task} · {layout.model} is not shown: all of {n} {why}.",
+            what=f"{titles.task(layout.task)} · {titles.model(layout.model)} is not shown: all of {n} {why}.",
             what_to_do=what_to_do,
         )
     ]

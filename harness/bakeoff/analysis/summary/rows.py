@@ -98,10 +98,13 @@ def describe(experiment: Experiment, layout: Layout) -> ComparisonGroup:
     rows = [_row(experiment, layout, name, recipes.get(name, {}), data, surroundings, stated) for name in recorded]
     figures = {metric.name: figures_of(unit_of(metric), *_shown(rows, metric.name)) for metric in metrics}
     predicted = dict.fromkeys(split for record in everything for split in record.scores)
+    task_title, model_title = declared.titles.task(layout.task), declared.titles.model(layout.model)
     return ComparisonGroup(
-        title=f"{layout.task} · {layout.model}",
+        title=f"{task_title} · {model_title}",
         task=layout.task,
         model=layout.model,
+        task_title=task_title,
+        model_title=model_title,
         split=declared.report_on,
         metric=metrics[0].name if metrics else "",
         higher_is_better=metrics[0].higher_is_better if metrics else True,
@@ -186,6 +189,7 @@ def _row(
     costs = [record.cost for record in succeeded if record.cost is not None]
     return Row(
         strategy=name,
+        title=experiment.declared.titles.strategy(name),
         experiment=experiment.source.get(name, experiment.declared.name),
         baseline=name == layout.baseline,
         trainer=recipe.get("trainer"),

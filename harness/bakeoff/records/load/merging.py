@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
@@ -10,7 +11,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.folders import RunFiles
 from bakeoff.records.load.separation import renamed
 from bakeoff.records.provenance import SCORED, differing
-from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Search
+from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Search, Titles
 from bakeoff.records.store import Store
 
 Read = Sequence[tuple[Store, Experiment]]
@@ -72,6 +73,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
                 for unit, margin in declared.margin.items()
                 if unit != POINTS or POINTS in own[0].margin  # where the first has the default, all have
             },
+            "titles": _titles(own),
             "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
             "spelt_out": {row: parts for declared in own for row, parts in (declared.spelt_out or {}).items()},
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
@@ -92,6 +94,18 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             ],
         }
     )
+
+
+def _titles(own: Sequence[Declared]) -> Titles:
+    """The titles of all, of one label the first; two labels of one kind that share a title have none."""
+
+    def unique(titles: Iterable[Mapping[str, str]]) -> dict[str, str]:
+        found = {label: title for one in reversed(list(titles)) for label, title in one.items()}
+        times = Counter(found.values())
+        return {label: title for label, title in found.items() if times[title] == 1}
+
+    tasks, models = (unique(getattr(declared.titles, kind) for declared in own) for kind in ("tasks", "models"))
+    return Titles(tasks=tasks, models=models, strategies=unique(declared.titles.strategies for declared in own))
 
 
 def _task_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:

@@ -19,7 +19,7 @@ from bakeoff.records.provenance import (
     in_words,
     unknown,
 )
-from bakeoff.records.schema import Declared, DeclaredRun, Record, Search
+from bakeoff.records.schema import Declared, DeclaredRun, Record, Search, Titles
 from bakeoff.text.values import listed
 
 MOST_NAMED: Final = 3
@@ -53,7 +53,14 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
     source = {new.strategy: experiment.source[old.strategy] for old, new in both}
     by_looks = frozenset(new.strategy for old, new in both if old.strategy in experiment.by_looks)
     baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
-    declared = renamed(declared, runs).model_copy(update={"baseline": baseline})
+    titles = Titles(
+        tasks=declared.titles.tasks,
+        models={" / ".join(found): " / ".join(map(declared.titles.model, found)) for found in models.values()},
+        strategies={
+            new.strategy: f"{declared.titles.strategy(old.strategy)} · {declared.titles.model(old.model)}" for old, new in both
+        },
+    )
+    declared = renamed(declared, runs).model_copy(update={"baseline": baseline, "titles": titles})
     return replace(experiment, declared=declared, source=source, by_looks=by_looks)
 
 
@@ -74,6 +81,8 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
         for earlier in declared.history
     ]
     trials = {row: declared.trials[was] for was, row in places if was in declared.trials}
+    named = declared.titles.strategies
+    titles = {row: named[was] + row.removeprefix(was) for was, row in places if was in named}
     searches = {
         row: placed(declared.searches[was], found, ids=ids) for (was, row), found in places.items() if was in declared.searches
     }
@@ -85,6 +94,7 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
             "searches": searches,
             "history": history,
             "spelt_out": spelt_out,
+            "titles": declared.titles.model_copy(update={"strategies": titles}),
         }
     )
 

@@ -23,6 +23,7 @@ from bakeoff.records.schema.plan import (
     EarlierDeclaration,
     Imported,
     Search,
+    Titles,
     TrialRun,
 )
 from bakeoff.records.schema.record import Attempt, Failure, KeptModel, Record, Selection
@@ -94,6 +95,7 @@ __all__ = [
     "Split",
     "Timed",
     "Timing",
+    "Titles",
     "TrialRun",
     "Weights",
     "capped",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -172,6 +172,33 @@ def rising(looks: list[int]) -> list[int]:
     return looks
 
 
+class Titles(Part):
+    """What headings call tasks, models and strategies: by the label or name that runs have -> title. What has none is called by
+    its label. No title is part of a run's id."""
+
+    tasks: dict[Text, Text] = Field(default_factory=dict)
+    models: dict[Text, Text] = Field(default_factory=dict)
+    strategies: dict[Text, Text] = Field(default_factory=dict)
+    """With the name, since it is typed on the command line: `Full fine-tuning (full)`."""
+
+    def task(self, label: str) -> str:
+        return _titled(label, self.tasks)
+
+    def model(self, label: str) -> str:
+        return _titled(label, self.models)
+
+    def strategy(self, name: str) -> str:
+        return self.strategies.get(name, name)
+
+
+def _titled(label: str, titles: Mapping[str, str]) -> str:
+    """The title of a label, with what comparisons add to a label (`LABEL (other data)`); the label where there is none."""
+    if label in titles:
+        return titles[label]
+    known = max((one for one in titles if label.startswith(f"{one} (")), key=len, default=None)
+    return label if known is None else titles[known] + label[len(known) :]
+
+
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
@@ -207,6 +234,7 @@ class Declared(Part):
     looks: Annotated[list[Look], Field(max_length=MOST_LOOKS), AfterValidator(rising)] = Field(default_factory=list)
     """Numbers of seeds, counted from the first, at which the comparisons are judged: after each look only strategies that are
     still open get the seeds of the next. Empty where the number of seeds is fixed."""
+    titles: Titles = Field(default_factory=Titles)
     ranks: bool = False
     """Whether the looks judge all pairs, as ranks need, and not only those with the baseline. False without looks, where ranks
     are given anyway."""

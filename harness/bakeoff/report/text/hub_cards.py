@@ -71,7 +71,7 @@ def model_index(comparison: Comparison) -> str:
             EvalResult(
                 task_type=TASK_TYPE,
                 dataset_type=escaped(group.task),
-                dataset_name=escaped(group.task),
+                dataset_name=escaped(group.task_title),
                 dataset_split=escaped(group.split),
                 metric_type=escaped(kinds.get(metric, metric)),
                 metric_name=escaped(metric),
@@ -80,7 +80,7 @@ def model_index(comparison: Comparison) -> str:
             )
             for metric, score in scores.items()
         ]
-        card = ModelCardData(model_name=escaped(f"{group.model} {row.strategy}"), eval_results=results)
+        card = ModelCardData(model_name=escaped(f"{group.model_title} {row.title}"), eval_results=results)
         documents.append(f"---\n{card.to_yaml()}\n")
     return "".join(documents)
 

@@ -15,7 +15,7 @@ def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool 
     for group in found.groups:
         lines += [
             *([""] if lines else []),
-            f"## {as_markdown(group.task)} · {as_markdown(group.model)}",
+            f"## {as_markdown(group.title)}",
             "",
             *_scores(group),
             "",

@@ -84,7 +84,7 @@ def _in_words(warning: NamedWarning) -> str:
 def _names(group: ComparisonGroup, *, majority: bool = False, marked: bool = False) -> Column:
     confounded = group.confounded if marked else set()
     names = [
-        as_markdown(row.strategy) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
+        as_markdown(row.title) + f" {BASELINE}" * row.baseline + f" {DAGGER}" * (row.strategy in confounded)
         for row in group.rows
     ]
     return Column("strategy", [*names, MAJORITY] if majority else names, "left")
