@@ -15,7 +15,7 @@ from bakeoff.drafting.experiment_text import Draft, Entry, Plain, experiment_nam
 from bakeoff.drafting.proposal import RunSeconds, Schedule, Sizes, length_for, own_split, schedule, ways
 from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
-from bakeoff.machine.hardware import usable_threads
+from bakeoff.machine.hardware import BF16_FLAGS, cpu_flags, cpu_info, usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
@@ -26,8 +26,8 @@ FAST, PLAIN = "fast-loop", "torch-loop"
 """The trainer that is proposed where the model allows it, and the one that trains any model."""
 TIMING_SECONDS = 120.0
 """The longest that runs are timed."""
-WIDTH = 0.5
-"""Runs are timed until each strategy's ratio to the baseline is certain to so much."""
+WIDTH = 10.0
+"""How uncertain each strategy's ratio to the baseline may stay: the fewest rounds are enough to plan by."""
 LONGEST = 128
 """Tokens that are read of a text, at most: more take long."""
 
@@ -47,7 +47,9 @@ def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
     sizes = Sizes(train=counted["train"], dev=counted.get("dev", 0), test=counted.get("test", 0))
     entries: list[Entry] = [("name", name, "")]
     if not sizes.judged:
-        sizes = own_split(sizes.train)
+        shares = own_split(sizes.train)
+        held = {split: round(sizes.train * float(share.rstrip("%")) / 100) for split, share in shares.items()}
+        sizes = Sizes(train=sizes.train - sum(held.values()), **held, shares=shares)
         entries.append(("split", Plain(written_shares(sizes)), "of train"))
     train = splits["train"]
     texts = [" ".join(map(str, row)) for row in zip(*(train[column] for column in info.text_columns), strict=True)]
@@ -109,6 +111,7 @@ class Drafting:
             trainer=trainer,
             ways=compared,
             length=length_for(subject.texts, most=LONGEST),
+            bf16=bool(cpu_info()) and bool(BF16_FLAGS & cpu_flags()),
             schedule=planned,
             report_on=subject.sizes.reported,
             outlook=found,

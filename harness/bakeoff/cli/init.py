@@ -19,7 +19,7 @@ from bakeoff.cli.questions import ask, can_ask
 from bakeoff.contracts.registry import load_registry
 from bakeoff.drafting.draft import Asked, Subject, cautions, find_meaning, subject_of, summary
 from bakeoff.drafting.experiment_text import Draft, experiment_name, experiment_text
-from bakeoff.drafting.proposal import Outlook, minutes_for
+from bakeoff.drafting.proposal import Outlook, Schedule, minutes_for
 from bakeoff.drafting.roles import Choice
 from bakeoff.drafting.sources import find_files, read_rows
 from bakeoff.drafting.tables import read_table
@@ -28,6 +28,7 @@ from bakeoff.files import Tree
 from bakeoff.kinds import KINDS
 from bakeoff.planning.runs import Plan
 from bakeoff.spec.location import ENDINGS
+from bakeoff.text.markdown import WIDTH, wrap
 from bakeoff.text.numbers import count, duration, per_cent
 from bakeoff.text.values import command, listed, spelt
 from bakeoff.text.words import quoted, shown_path
@@ -183,15 +184,14 @@ def decide(what: str, choice: Choice) -> tuple[str, ...]:
 
 def print_cautions(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        print_result(f"caution: {sentence}", style="yellow")
+        print_result(*wrap(f"caution: {sentence}", WIDTH, indent="  "), style="yellow")
 
 
 def sizes_in_words(subject: Subject) -> str:
-    """`about 1,400 rows to train on, 200 dev, 400 test`"""
+    """`1,400 rows to train on, 200 dev and 400 test`"""
     sizes = subject.sizes
-    about = "about " if sizes.shares else ""
     held = [f"{number:,} {split}" for split, number in (("dev", sizes.dev), ("test", sizes.test)) if number]
-    return f"{about}{sizes.train:,} rows to train on, {listed(held)}"
+    return f"{sizes.train:,} rows to train on, {listed(held)}"
 
 
 def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject) -> list[str]:
@@ -207,11 +207,18 @@ def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject)
     if planned.seconds is None:
         lines.append(f"cost: {runs}, not timed; `{command('time', target)}` measures it")
     else:
-        shorter = "; fewer steps than usual, so that it ends in time: --minutes gives it more" if planned.shortened else ""
-        lines.append(f"cost: {runs}, about {duration(planned.first_look or 0.0)} to {duration(planned.seconds)}{shorter}")
+        ends = f"about {duration(planned.first_look or 0.0)} to {duration(planned.seconds)}"
+        lines.append(f"cost: {runs}, {ends}{_shortened(planned)}")
     lines += conclusion(draft.outlook, draft, len(draft.ways) - 1)
     lines.append(f"next: {next_command(target, place)}")
     return lines
+
+
+def _shortened(planned: Schedule) -> str:
+    """Why runs are short; empty where they are not."""
+    if not planned.shortened:
+        return ""
+    return "; fewer steps than usual, so that it takes no longer: --minutes gives it more time"
 
 
 def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
@@ -222,8 +229,8 @@ def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
         return [f"conclusion: {unknown}; margin: {spelt(found.margin)}"]
     margin = spelt(found.margin)
     return [
-        f"conclusion: {rows} can't show differences below {found.detectable:.0f} points; margin: {margin} points, within which "
-        f"equal strategies are found equivalent in {per_cent(found.chances.equivalent)} of such experiments (planning values)"
+        f"conclusion: {rows} can't show differences below {found.detectable:.0f} points; margin: {margin} points",
+        f"  (equal strategies are found equivalent within it in {per_cent(found.chances.equivalent)} of such experiments)",
     ]
 
 

@@ -163,20 +163,24 @@ def _in_order(given: Sequence[str], made: Sequence[str]) -> tuple[str, ...]:
 
 
 def _split_of_each(split: SplitOptions, train: Dataset, text_columns: Sequence[str]) -> list[str]:
-    """For each row of train the split that it goes to.
+    """For each row of train the split that it goes to."""
+    if not split.shares:
+        return [HELD_OUT_SPLIT if place_of(row_id) < split.selected_share else "train" for row_id in train["id"]]
+    found = []
+    for batch in train.select_columns(list(text_columns)).with_format("arrow").iter(batch_size=AT_ONCE):
+        for texts in zip(*(batch[column].to_pylist() for column in text_columns), strict=True):
+            found.append(split_of(texts, split.shares))
+    return found
+
+
+def split_of(texts: Iterable[object], shares: Mapping[str, float]) -> str:
+    """The split of a row of train with these texts. shares: of dev and test, from 0 to 1.
 
     Places (see `place_of`) from 0 upward are test's and from 1 downward dev's, so that another share of one moves no row into
     or out of the other.
     """
-    if not split.shares:
-        return [HELD_OUT_SPLIT if place_of(row_id) < split.selected_share else "train" for row_id in train["id"]]
-    test, dev = split.shares.get("test", 0.0), 1 - split.shares.get("dev", 0.0)
-    found = []
-    for batch in train.select_columns(list(text_columns)).with_format("arrow").iter(batch_size=AT_ONCE):
-        for texts in zip(*(batch[column].to_pylist() for column in text_columns), strict=True):
-            place = place_of(json.dumps([normalised(text) for text in texts]))
-            found.append("test" if place < test else "dev" if place >= dev else "train")
-    return found
+    place = place_of(json.dumps([normalised(text) for text in texts]))
+    return "test" if place < shares.get("test", 0.0) else "dev" if place >= 1 - shares.get("dev", 0.0) else "train"
 
 
 def place_of(key: str) -> float:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import and_
 from pathlib import Path
 from typing import Any, Final
 
+from bakeoff.contracts.held_out import split_of
 from bakeoff.drafting.columns import Column, describe
 from bakeoff.drafting.experiment_text import Entry, Plain, written_shares
 from bakeoff.drafting.labels import Labels, describe_labels, label_word
@@ -66,8 +68,12 @@ class Meaning:
     labels: Labels
     unlabelled: tuple[str, ...]
     """Splits without labels."""
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...]
     """Words in the label's column that stand for a missing value."""
+    splits: Sequence[str]
+    """Of each row: given, or as `split` makes them."""
+    sizes: Sizes
+    """Rows with a text and a label."""
 
     @property
     def data(self) -> Data:
@@ -77,25 +83,14 @@ class Meaning:
             texts=self.text,
             label=self.label,
             labels=self.labels,
-            splits=self.rows.splits,
+            splits=self.splits,
+            given=self.rows.splits is not None,
         )
-
-    @property
-    def usable(self) -> int:
-        """Rows of train with a text and a label."""
-        return len(_usable_rows(self, "train"))
 
     @property
     def macro(self) -> bool:
         """Whether the labels are so unequal that macro F1 decides."""
         return self.labels.single and self.labels.largest > IMBALANCED
-
-    @property
-    def sizes(self) -> Sizes:
-        if self.rows.splits is None:
-            return own_split(self.usable)
-        counted = {split: len(_usable_rows(self, split)) for split in self.rows.files if split not in self.unlabelled}
-        return Sizes(train=counted.get("train", 0), dev=counted.get("dev", 0), test=counted.get("test", 0))
 
 
 def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
@@ -113,17 +108,41 @@ def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
         table = _with_labels_alone(rows, label, unlabelled, missing)
         columns = {**columns, **{name: describe(table)[name] for name in label}}
     labels = describe_labels(table, columns, label, kind=asked.kind)
-    meaning = Meaning(rows=rows, columns=columns, text=text, label=label, labels=labels, unlabelled=unlabelled, missing=missing)
-    if meaning.usable < FEW_ROWS:
+    usable = _usable(table, text, () if labels.kind.several_labels else label, missing)
+    train = sum(usable) if rows.splits is None else sum(map(and_, usable, (split == "train" for split in rows.splits)))
+    if train < FEW_ROWS:
         raise DataError(
-            f"{shown_path(table.path)}: {count(meaning.usable, 'row')} with a text and a label: at least {FEW_ROWS} are "
-            "needed, and some hundreds to learn from"
+            f"{shown_path(table.path)}: {count(train, 'row')} with a text and a label: at least {FEW_ROWS} are needed, and "
+            "some hundreds to learn from"
         )
-    if rows.splits is not None and not meaning.sizes.judged:
+    splits, shares = _splits(rows, text, train)
+    counts = Counter(split for split, one in zip(splits, usable, strict=True) if one and split not in unlabelled)
+    sizes = Sizes(train=counts["train"], dev=counts["dev"], test=counts["test"], shares=shares)
+    if not sizes.judged:
         raise DataError(
             f"{shown_path(table.path.parent)}: no split but train has labels: name the file of train alone, to split it"
         )
-    return meaning
+    return Meaning(
+        rows=rows,
+        columns=columns,
+        text=text,
+        label=label,
+        labels=labels,
+        unlabelled=unlabelled,
+        missing=missing,
+        splits=splits,
+        sizes=sizes,
+    )
+
+
+def _splits(rows: Rows, text: Sequence[str], usable: int) -> tuple[list[str], Mapping[str, str]]:
+    """The split of each row, and the shares that are held out; none where splits are given."""
+    if rows.splits is not None:
+        return rows.splits, {}
+    shares = own_split(usable)
+    numbers = {split: float(share.rstrip("%")) / 100 for split, share in shares.items()}
+    texts = zip(*(rows.table.columns[name] for name in text), strict=True)
+    return [split_of(row, numbers) for row in texts], shares
 
 
 def _decided(what: str, choice: Choice, decide: Ask) -> tuple[str, ...]:
@@ -149,20 +168,10 @@ def _with_labels_alone(rows: Rows, label: Sequence[str], unlabelled: Sequence[st
     return replace(rows.table, columns=columns)
 
 
-def _usable_rows(meaning: Meaning, split: str) -> list[int]:
-    """Numbers of the split's rows with all texts and a label; those without either are left out."""
-    table = meaning.rows.table
-    splits = meaning.rows.splits or ["train"] * table.rows
-    needed = [table.columns[name] for name in meaning.text]
-    several = meaning.labels.kind.several_labels
-    if not several:
-        needed += [table.columns[name] for name in meaning.label]
-    return [
-        number
-        for number, one in enumerate(splits)
-        if one == split
-        and all(column[number] is not None and str(column[number]).strip() not in meaning.missing for column in needed)
-    ]
+def _usable(table: Table, text: Sequence[str], label: Sequence[str], missing: Sequence[str]) -> list[bool]:
+    """Of each row, whether it has all texts and labels."""
+    rows = zip(*(table.columns[name] for name in (*text, *label)), strict=True)
+    return [all(cell is not None and str(cell).strip() not in missing for cell in row) for row in rows]
 
 
 # --- as a task -----------------------------------------------------------------------------------------------------------
@@ -238,12 +247,8 @@ def _gaps(meaning: Meaning) -> Entry | None:
     several = meaning.labels.kind.several_labels and len(meaning.label) == 1
     if several and any(value is None or value == [] for value in table.columns[meaning.label[0]]):
         return "gaps", "none", "rows without a label have none of the labels"
-    left_out = sum(
-        1
-        for split in meaning.rows.files
-        if split not in meaning.unlabelled
-        for _ in range(meaning.rows.of(split).rows - len(_usable_rows(meaning, split)))
-    )
+    kept = meaning.sizes.train + meaning.sizes.dev + meaning.sizes.test
+    left_out = sum(split not in meaning.unlabelled for split in meaning.splits) - kept
     return ("gaps", "drop", f"{count(left_out, 'row')} without a text or a label are left out") if left_out else None
 
 

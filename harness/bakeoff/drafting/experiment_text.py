@@ -35,6 +35,8 @@ class Draft:
     trainer: str
     ways: Sequence[Way]
     length: Length
+    bf16: bool
+    """Whether this machine multiplies in bf16, which is about twice as fast."""
     schedule: Schedule
     report_on: str
     outlook: Outlook
@@ -73,6 +75,8 @@ def _lines(draft: Draft) -> Iterator[str]:
     cut = f"; about {per_cent(draft.length.cut)} of the texts are longer, and cut" if draft.length.cut >= 0.005 else ""
     yield _line(f"  max_length: {draft.length.max_length}", f"tokens{cut}")
     yield _line(f"  warmup: {WARMUP}", "of the steps")
+    if draft.bf16:
+        yield _line("  precision: bf16", "faster on this processor; fp32 where there is none like it")
     yield _line("strategies:", "what is compared, each at a learning rate that is usual for it")
     for way in draft.ways:
         method = f", method: {yaml_value(way.method)}" if way.method else ""

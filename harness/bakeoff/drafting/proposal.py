@@ -29,6 +29,8 @@ SAFETY: Final = 0.8
 """The share of those minutes that is planned: a machine is not always as fast as when it was timed."""
 START: Final = 20.0
 """Seconds that `bakeoff run` takes beside its runs: the check before, the control run."""
+FEW_FOR_TEST: Final = 500
+"""Of fewer rows a larger share is held out to report on."""
 TEST_ROWS, DEV_ROWS = 2_000, 1_000
 """More rows than these are not held out: each run predicts all of them."""
 MARGINS: Final = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
@@ -76,12 +78,12 @@ class Sizes:
         return self.test or self.dev
 
 
-def own_split(rows: int) -> Sizes:
-    """What to hold out of so many rows: enough to show something, not so much that predicting takes longer than training."""
-    test = 30 if rows < 500 else max(1, min(20, round(100 * TEST_ROWS / rows)))
+def own_split(rows: int) -> dict[str, str]:
+    """The shares to hold out of so many rows: enough to show something, not so much that predicting takes longer than
+    training."""
+    test = 30 if rows < FEW_FOR_TEST else max(1, min(20, round(100 * TEST_ROWS / rows)))
     dev = max(1, min(10, round(100 * DEV_ROWS / rows)))
-    held = {"dev": round(rows * dev / 100), "test": round(rows * test / 100)}
-    return Sizes(train=rows - sum(held.values()), **held, shares={"dev": f"{dev}%", "test": f"{test}%"})
+    return {"dev": f"{dev}%", "test": f"{test}%"}
 
 
 def ways(*, lora: bool) -> tuple[Way, ...]:
@@ -153,14 +155,14 @@ def schedule(rows: int, timed: Sequence[RunSeconds] | None, minutes: float) -> S
         return START + seeds * sum(one.of(training) for one in timed)
 
     shorter = [Training(rows=rows, epochs=epochs) for epochs in range((best.epochs or 1) - 1, 0, -1)]
-    candidates = [(best, looks) for looks in LOOKS] + [(training, LOOKS[-1]) for training in shorter]
+    candidates = [(best, looks) for looks in LOOKS]
+    candidates += [(training, LOOKS[-1]) for training in shorter if training.steps >= LEAST_STEPS]
     found = next((one for one in candidates if total(one[0], one[1][-1]) - START <= room), None)
     if found is None:
-        looks = LOOKS[-1]
-        left = room / looks[-1] - sum(one.fixed for one in timed)
+        left = room / LOOKS[-1][-1] - sum(one.fixed for one in timed)
         steps = max(LEAST_STEPS, _round_down(left / max(1e-9, sum(one.step for one in timed))))
-        training = Training(rows=rows, epochs=None, max_steps=steps)
-        found = (training if steps < shorter[-1].steps else shorter[-1]) if shorter else training, looks
+        few = best if best.steps <= steps else Training(rows=rows, epochs=None, max_steps=steps)
+        found = few, LOOKS[-1]
     training, looks = found
     return Schedule(
         training=training,

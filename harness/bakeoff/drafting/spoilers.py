@@ -25,7 +25,7 @@ FEWEST: Final = 5
 SAMPLE: Final = 20_000
 """Rows that are looked at for words."""
 MANY_COPIES: Final = 0.01
-"""Near copies are pointed out from this share of the rows on, or where splits share any."""
+"""Near copies are pointed out from this share of a split on."""
 FEWEST_GROUPS: Final = 10
 SHARED: Final = 0.05
 """Groups are pointed out where more than this share of them is in train too."""
@@ -44,8 +44,14 @@ class Data:
     texts: tuple[str, ...]
     label: tuple[str, ...]
     labels: Labels
-    splits: Sequence[str] | None
-    """Of each row; None where the rows are still to be split."""
+    splits: Sequence[str]
+    """Of each row."""
+    given: bool
+    """Whether the splits are files; else a hash of the text makes them."""
+
+    @property
+    def reported(self) -> str:
+        return "test" if "test" in self.splits else "dev"
 
     @property
     def read(self) -> list[str]:
@@ -75,28 +81,20 @@ def spoilers(data: Data) -> Iterator[str]:
 
 
 def near_copies(data: Data, read: Sequence[str]) -> Iterator[str]:
-    """Rows that are nearly the same: in given splits those that train has too; else all that a random split may part."""
+    """Rows of dev and test that are nearly the same as one of train."""
     copies = find_copies(read)
     rest = "" if copies.finished else " (not all rows were compared)"
-    if data.splits is None:
-        inexact = [rows for rows in copies.groups.values() if len({_exact(read[row]) for row in rows}) > 1]
-        number = sum(map(len, inexact))
-        if inexact and number >= MANY_COPIES * len(read):
-            largest = max(inexact, key=len)
+    found = list(across(copies, data.splits))
+    advice = "remove them from one of the files" if data.given else "keep one of each in the file"
+    for split in ("dev", "test"):
+        rows = [pair for pair in found if data.splits[pair[0]] == split]
+        share = len(rows) / max(1, sum(one == split for one in data.splits))
+        if share >= MANY_COPIES:
+            row, like = rows[0]
             yield (
-                f"{count(number, 'row')} ({per_cent(number / len(read), 1)}) nearly the same as others, such as "
-                f"{_shown(read[largest[0]])} ({len(largest):,} times): a split keeps equal texts together, but not these, so "
-                f"that scores will be better than on new rows; keep one of each{rest}"
+                f"{count(len(rows), 'row')} of {split} ({per_cent(share, 1)}) nearly the same as one of train, such as "
+                f"{_shown(read[row])} and {_shown(read[like])}: scores will be better than on new rows; {advice}{rest}"
             )
-    else:
-        found = list(across(copies, data.splits))
-        for split in dict.fromkeys(data.splits):
-            if rows := [row for row, _ in found if data.splits[row] == split]:
-                share = len(rows) / sum(one == split for one in data.splits)
-                yield (
-                    f"{count(len(rows), 'row')} of {split} ({per_cent(share, 1)}) nearly the same as a row of train, such as "
-                    f"{_shown(read[rows[0]])}: scores will be better than on new rows; remove them from one of the files{rest}"
-                )
     yield from contradictions(data, read)
 
 
@@ -186,26 +184,21 @@ def groups(data: Data) -> Iterator[str]:
             continue
         each = column.filled / column.distinct
         what = f"rows belong together by {quoted(name)} ({column.distinct:,} values, {each:.1f} rows each)"
-        if data.splits is None:
-            yield (
-                f"{what}: a random split puts some of one value into train and some into test, so that scores hold for known "
-                f"ones; for new ones, {BY_HAND.format('by it')}"
-            )
-            continue
         values: dict[str, set[str]] = defaultdict(set)
         for value, split in zip(data.table.columns[name], data.splits, strict=True):
             if value is not None:
                 values[split].add(str(value))
         for split, there in values.items():
             share = len(there & values["train"]) / len(there)
-            if split != "train" and share > SHARED:
-                yield f"{what}: {per_cent(share)} of those in {split} are in train too, so that scores hold for known ones"
+            if split == data.reported and share > SHARED:
+                new = "" if data.given else f"; for new ones, {BY_HAND.format('by it')}"
+                yield f"{what}: {per_cent(share)} of those in {split} are in train too, so that scores hold for known ones{new}"
 
 
 def dates(data: Data) -> Iterator[str]:
     """A column of dates: rows of tomorrow are not like those of a random split."""
     for name, column in data.columns.items():
-        if not column.dates or name in data.texts or data.splits is not None:
+        if not column.dates or name in data.texts or data.given:
             continue
         found = [day for value in data.table.columns[name] if value is not None and (day := as_date(str(value)))]
         first, last = min(found), max(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from bakeoff.contracts.held_out import split_of
 from bakeoff.drafting.columns import describe
 from bakeoff.drafting.labels import describe_labels
 from bakeoff.drafting.spoilers import Data, spoilers
@@ -18,11 +19,17 @@ PROSE = [
 LABELS = ["yes" if (number * 7919) % 13 < 6 else "no" for number in range(N)]
 
 
-def found(splits: list[str] | None = None, texts: list[str] = PROSE, **columns: list[Any]) -> list[str]:
-    table = Table(path=Path("a.csv"), written=Written(format="csv"), columns={"text": texts, "label": LABELS, **columns})
+def found(
+    splits: list[str] | None = None, texts: list[str] = PROSE, labels: list[str] = LABELS, **columns: list[Any]
+) -> list[str]:
+    """What is pointed out. splits: given; without, those that an own split makes."""
+    table = Table(path=Path("a.csv"), written=Written(format="csv"), columns={"text": texts, "label": labels, **columns})
     known = describe(table)
-    labels = describe_labels(table, known, ["label"])
-    data = Data(table=table, columns=known, texts=("text",), label=("label",), labels=labels, splits=splits)
+    made = splits or [split_of([text], {"dev": 0.1, "test": 0.2}) for text in texts]
+    told = describe_labels(table, known, ["label"])
+    data = Data(
+        table=table, columns=known, texts=("text",), label=("label",), labels=told, splits=made, given=splits is not None
+    )
     return list(spoilers(data))
 
 
@@ -30,23 +37,20 @@ def test_clean_rows_have_nothing_pointed_out() -> None:
     assert found(price=[str(number / 7) for number in range(N)], id=[str(number) for number in range(N)]) == []
 
 
-def test_near_copies_are_counted_where_a_split_is_to_come() -> None:
-    texts = [*PROSE[:-20], *(f"{text} once more!" if len(text) > 400 else f"{text}!?" for text in PROSE[:20])]
-    (only,) = [line for line in found(texts=texts) if "nearly the same" in line]
-    assert all(part in only for part in ("40 rows (13.3 %)",))
+def test_near_copies_that_a_split_parts_are_counted() -> None:
+    texts, labels = [*PROSE[:100], *(f"{text}!?" for text in PROSE[:100])], [*LABELS[:100], *LABELS[:100]]
+    split = [split_of([text], {"dev": 0.1, "test": 0.2}) for text in texts]
+    torn = sum(one == "test" and split[(row + 100) % 200] == "train" for row, one in enumerate(split))
+    (only,) = [line for line in found(texts=texts, labels=labels) if "of test" in line]
+    assert torn > 10
+    assert only.startswith(f"{torn} rows of test")
 
 
 def test_equal_texts_are_no_matter_of_an_own_split_but_of_given_ones() -> None:
-    texts, labels = [*PROSE[:-20], *PROSE[:20]], LABELS[:]
-    assert not [line for line in found(texts=texts) if "nearly" in line]
-    LABELS[-20:] = LABELS[:20]
-    try:
-        assert found(texts=texts) == []
-        given = ["train"] * (N - 100) + ["test"] * 100
-        (only,) = found(given, texts=texts)
-        assert "20 rows of test" in only
-    finally:
-        LABELS[:] = labels
+    texts, labels = [*PROSE[:-20], *PROSE[:20]], [*LABELS[:-20], *LABELS[:20]]
+    assert found(texts=texts, labels=labels) == []
+    (only,) = found(["train"] * (N - 100) + ["test"] * 100, texts=texts, labels=labels)
+    assert only.startswith("20 rows of test (20 %)")
 
 
 def test_equal_texts_with_other_labels_are_pointed_out() -> None:
