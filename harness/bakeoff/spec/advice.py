@@ -6,6 +6,7 @@ A key may be another tool's (`other_names`), or one of ours in the wrong place: 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -84,6 +85,8 @@ class Unknown:
         """Where the key belongs, or what it is called here; None where neither is known."""
         if not self.place or any(plain(self.key) == plain(one) for one in self._valid):
             return None  # a mapping of a few keys of its own; or it is only spelt differently, which `did_you_mean` tells
+        if (joined := re.fullmatch(r"([\w.-]+):(\S.*)", self.key)) and self.beside.get(self.key) is None:
+            return f"put a blank after the colon: `{joined[1]}: {joined[2]}`"
         found = self._ours or self._of_another_tool
         if found is None:
             return None
@@ -203,6 +206,8 @@ def options_of(registry: Registry, kind: str, name: Any) -> list[str]:
 
 def unknown_component(kind: str, name: str, registry: Registry) -> str:
     """A sentence about a component that is not installed: the nearest name, or how a model of the hub or a file is written."""
+    if " - " in name:
+        return f"no {kind} {quoted(name)}; it is one text over several lines: begin each `-` in one column"
     written = by_path(kind, name, registry)
     if written:
         return f"no {kind} {quoted(name)}; write `{written}`"

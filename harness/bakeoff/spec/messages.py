@@ -110,6 +110,8 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
         if kind == "literal_error":
             valid = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             return f"{message}; got {_shown(given, context)}{unknown_value(str(detail['loc'][-1]), given, valid)}"
+        if kind == "list_type" and isinstance(given, str) and given.startswith("-"):
+            return f"{message}; got {_shown(given, context)}: put a blank after each `-`"
         if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
             return f"{message}; got {_shown(given, context)}; write `{detail['loc'][-1]}: {yaml_value([given])}`"
     else:

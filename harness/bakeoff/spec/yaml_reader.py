@@ -15,6 +15,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode
 from ruamel.yaml.reader import ReaderError
 
 from bakeoff.errors import Problem, SpecError
+from bakeoff.spec.yaml_errors import explained, no_mapping
 from bakeoff.text.words import escaped, is_shown, quoted, quoted_whole
 
 MAX_DEPTH = 32
@@ -34,9 +35,10 @@ def read_tree(text: str, file: str) -> Tree:
         top = yaml.compose(text)
         tree.root = top and tree.plain(top, (), yaml.constructor)
     except MarkedYAMLError as error:
-        place = _place(mark) if (mark := error.problem_mark or error.context_mark) else (0, 0)
-        what = str(error.problem or error.context)
-        raise stop(file, what if isinstance(error, _RefusedError) else f"not YAML: {escaped(what)}", *place) from None
+        if isinstance(error, _RefusedError):
+            raise stop(file, str(error.problem), *_place(error.problem_mark)) from None
+        place, told = explained(text, error)
+        raise stop(file, told, *place) from None
     except ReaderError as error:
         position: int = error.position
         line, column = text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
@@ -44,6 +46,8 @@ def read_tree(text: str, file: str) -> Tree:
     if tree.root is None:
         raise stop(file, "the file is empty; README.md shows an experiment file")
     if not isinstance(tree.root, dict):
+        if found := no_mapping(text):
+            raise stop(file, found[1], *found[0])
         raise stop(file, "an experiment file is a mapping of keys (name, tasks, models, strategies, ...)", 1, 1)
     return tree
 
@@ -163,6 +167,10 @@ class Tree:
         path = (*within, text)
         if not isinstance(self.plain(key, path, constructor), str):
             self.flaw(path, event, f"a key must be text: put quotes around it, {quoted_whole(text)}")
+        if text != text.strip():  # no-break spaces, from a page or a chat, are no indentation
+            self.flaw(
+                path, event, f"this key has white space around it, maybe a no-break space: write {quoted_whole(text.strip())}"
+            )
         if twice:
             self.flaw(path, event, f"this key is given twice, first in line {self.places[path][0]}", at_key=False)
         self.places.setdefault(path, _place(event.start_mark))
