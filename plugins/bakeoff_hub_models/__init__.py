@@ -40,14 +40,21 @@ def _stays_in_the_repository(revision: str) -> str:
     return revision
 
 
+Revision = Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$"), AfterValidator(_stays_in_the_repository)]
+
+
 class HubOptions(Options):
     """Options of the model `hub`."""
 
-    path: Annotated[str, Field(min_length=1, max_length=1000)]
-    """A hub id (google-bert/bert-base-uncased) or a folder (/models/bert; ./my-model is beside the experiment file)."""
-    revision: Annotated[str, Field(pattern=r"^[A-Za-z0-9._/-]{1,100}$"), AfterValidator(_stays_in_the_repository)] | None = None
-    """A commit, tag or branch of the hub repository; only a commit never changes. With a revision, `path` is always a hub
-    id."""
+    path: Annotated[str, Field(min_length=1, max_length=1000)] = Field(
+        description="A hub id (google-bert/bert-base-uncased) or a folder (/models/bert; ./my-model is beside the experiment "
+        "file)."
+    )
+    revision: Revision | None = Field(
+        None,
+        description="A commit, tag or branch of the hub repository; only a commit never changes. With a revision, `path` is "
+        "always a hub id.",
+    )
     adapter: Literal["ignore"] | None = Field(
         None,
         description="`ignore`: use the model without the peft adapter in the same folder.",

@@ -14,10 +14,10 @@ from bakeoff.plugin import Built, Encoding, Model, Options, TaskInfo, TextEncode
 class TinyOptions(Options):
     """Options of `tiny-bert`: its size."""
 
-    hidden_size: Annotated[int, Field(ge=4, le=512)] = 32
-    layers: Annotated[int, Field(ge=1, le=12)] = 2
-    heads: Annotated[int, Field(ge=1, le=16)] = 2
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    hidden_size: Annotated[int, Field(ge=4, le=512)] = Field(32, description="Width of its layers; a multiple of `heads`.")
+    layers: Annotated[int, Field(ge=1, le=12)] = Field(2, description="How many layers it has.")
+    heads: Annotated[int, Field(ge=1, le=16)] = Field(2, description="Attention heads of each layer.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="Of hidden states and of attention.")
 
     @model_validator(mode="after")
     def _whole_heads(self) -> Self:

@@ -107,12 +107,12 @@ Templates = Annotated[
 class FileOptions(Options):
     """A file that is written differently from the others; what is left out is as for the task."""
 
-    file: Name
-    format: Format | None = None
-    delimiter: Delimiter | None = None
-    quoting: Quoting | None = None
-    columns: Columns | None = None
-    encoding: Encoding | None = None
+    file: Name = Field(description="The file's name, as it would stand alone.")
+    format: Format | None = Field(None, description="How it is written. Default: by the ending of its name.")
+    delimiter: Delimiter | None = Field(None, description="The character between its columns.")
+    quoting: Quoting | None = Field(None, description="`none`: quotes are ordinary characters.")
+    columns: Columns | None = Field(None, description="The names of its columns, where it has no line with them.")
+    encoding: Encoding | None = Field(None, description="How its characters are stored, like latin-1.")
 
 
 def _by_name_alone(entry: str | FileOptions) -> str | FileOptions:

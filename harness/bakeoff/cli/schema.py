@@ -22,8 +22,8 @@ def schema(of: str) -> None:
     """Print the JSON Schema of experiment files, with the components that are installed here; or that of what `--json` of a
     command prints: `bakeoff schema table`.
 
-    Editors can complete and check experiment files with it: save it (bakeoff schema > bakeoff.spec.json_schema.json), and
-    begin the experiment file with the line `# yaml-language-server: $schema=bakeoff.spec.json_schema.json`.
+    Editors complete and check experiment files with it, and tell what each key means: save it (bakeoff schema >
+    bakeoff.schema.json), and begin the experiment file with the line `# yaml-language-server: $schema=bakeoff.schema.json`.
     """
     if of != "experiment":
         print_json(json.dumps(output_schema(of), indent=2))

@@ -35,7 +35,7 @@ LabelText = Annotated[
 class MetricChoice(Options):
     """A metric as an experiment file asks for it, where its name alone is not enough: `{name: f1, positive: spam}`."""
 
-    name: MetricName
+    name: MetricName = Field(description="A built-in metric, or one of the hub by its name there.")
     positive: LabelText | None = Field(
         None, description="Of f1, precision and recall: the class that they are about.", json_schema_extra=UNSAID
     )

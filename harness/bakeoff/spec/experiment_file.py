@@ -54,7 +54,7 @@ Part = Annotated[str, AfterValidator(_checked_part), WithJsonSchema({"enum": lis
 class ImportedRow(Options):
     """A published figure, shown in grey beside the rows and never tested."""
 
-    name: Title
+    name: Title = Field(description="What its row is called.")
     source: Title = Field(description="Where it was published.")
     split: Name = Field(description="The split that it was measured on.")
     scores: Annotated[dict[Name, Number], Field(min_length=1)] = Field(
@@ -127,12 +127,18 @@ class Spec(Options):
 
     model_config = ConfigDict(validate_default=True)
 
-    name: Name
-    question: Prose = ""
-    tasks: Annotated[list[Task], Field(min_length=1)]
-    models: Annotated[list[Model], Field(min_length=1)]
-    recipe: Recipe = DEFAULTS
-    strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)]
+    name: Name = Field(description="What the experiment is called in tables and records; no part of any run's id.")
+    question: Prose = Field("", description="What the experiment is to find out, in one line; it stands above its tables.")
+    tasks: Annotated[list[Task], Field(min_length=1)] = Field(
+        description="The datasets that each strategy is trained on: names, or mappings with a name and options."
+    )
+    models: Annotated[list[Model], Field(min_length=1)] = Field(
+        description="The models that are fine-tuned: names, or mappings with a name and options."
+    )
+    recipe: Recipe = Field(DEFAULTS, description="The hyper-parameters that all strategies share unless one has its own.")
+    strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)] = Field(
+        description="What is compared, by name: each is a trainer, a method and changes to the recipe; one row of the table."
+    )
     baseline: Name | None = Field(None, description="The strategy that the others are compared with; default: the first.")
     under_test: list[Part] | None = Field(
         None,

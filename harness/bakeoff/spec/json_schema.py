@@ -50,15 +50,18 @@ def _any_component(kind: str, members: list[Component], definitions: Schema) -> 
         definitions[own] = {
             "type": "object",
             "description": component.summary,
-            "properties": {"name": {"const": component.name}, **title, **options.get("properties", {})},
+            "properties": {
+                "name": {"const": component.name, "description": component.summary},
+                **title,
+                **options.get("properties", {}),
+            },
             "required": ["name", *options.get("required", [])],
             "additionalProperties": False,
         }
         objects.append({"$ref": f"#/$defs/{own}"})
         if "required" not in options:
-            bare.append(component.name)
-    by_name = [{"enum": bare}] if bare else []
-    return {"anyOf": [*by_name, *objects] or [False], "description": f"A {kind}: its name, or a mapping with name and options."}
+            bare.append({"const": component.name, "description": component.summary})
+    return {"anyOf": [*bare, *objects] or [False], "description": f"A {kind}: its name, or a mapping with name and options."}
 
 
 def _cleaned(schema: Any) -> Any:
@@ -68,7 +71,8 @@ def _cleaned(schema: Any) -> Any:
     if not isinstance(schema, Mapping):
         return schema
     if DEFINED in schema:
-        return {"$ref": f"#/$defs/{schema[DEFINED]}"}
+        told = {"description": schema["description"]} if "description" in schema else {}
+        return {"$ref": f"#/$defs/{schema[DEFINED]}", **told}
     cleaned: Schema = {}
     for key, value in schema.items():
         if key in ("properties", "$defs"):

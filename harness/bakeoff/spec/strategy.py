@@ -287,8 +287,10 @@ class Strategy(Options):
     )
 
     title: Title | None = Field(None, description="What tables and pages call this strategy, beside its name.")
-    trainer: Trainer | None = None
-    method: Method | None = None
+    trainer: Trainer | None = Field(None, description="The training loop: a name, or a mapping with a name and options.")
+    method: Method | None = Field(
+        None, description="Which parameters train: a name, or a mapping with a name and options; default: `full`, all of them."
+    )
     recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({DEFINED: "RecipeChanges"})] = Field(
         {}, validate_default=True, description="Hyper-parameters in which this strategy differs from the shared recipe."
     )

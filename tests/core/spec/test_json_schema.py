@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -204,3 +206,36 @@ def test_all_recipe_keys_and_components_are_told_to_editors() -> None:
         title = {"title"} if component.kind in TITLED else set()
         assert set(own["properties"]) == {"name", *title, *component.Options.model_fields}
         assert own["additionalProperties"] is False
+
+
+def keys_in(schema: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Each key of a mapping that the schema describes, with what it says of it; not those of conditions."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from keys_in(item, path)
+    elif isinstance(schema, dict):
+        yield from ((".".join([*path, name]), told) for name, told in schema.get("properties", {}).items())
+        for word, part in schema.items():
+            if word not in ("if", "then", "else", "not"):
+                yield from keys_in(part, (*path, word))
+
+
+def test_every_key_has_a_description() -> None:
+    """Which an editor shows: of the file, of strategies, and of every component that comes with Bakeoff."""
+    ours = [one.component for one in INSTALLED.all() if one.origin.distribution == "bakeoff"]
+    found = dict(keys_in(experiment_schema(ours)))
+    assert {"name", "$defs.Recipe.epochs", "$defs.Strategy.trainer", "$defs.method:lora.r"} <= found.keys()
+    assert [key for key, told in found.items() if not (isinstance(told, dict) and told.get("description"))] == []
+
+
+def test_every_component_is_offered_by_name_with_what_it_is() -> None:
+    for kind in ("task", "model", "method", "trainer"):
+        offered = {one["const"]: one["description"] for one in SCHEMA["$defs"][kind]["anyOf"] if "const" in one}
+        known = [registered.component for registered in INSTALLED.all() if registered.component.kind == kind]
+        bare = [one for one in known if not any(field.is_required() for field in one.Options.model_fields.values())]
+        assert offered == {component.name: component.summary for component in bare}
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("examples/*.yaml")), ids=lambda path: path.stem)
+def test_examples_are_valid(path: Path) -> None:
+    assert list(VALIDATOR.iter_errors(read_document(path).data)) == []
