@@ -69,7 +69,7 @@ def test_a_package_is_written_into_an_empty_folder_behind_the_link_that_was_name
 def test_a_new_package_keeps_its_contract_when_its_author_does_as_told(tmp_path: Path, call: Call) -> None:
     code, out, _ = call("new", "task", "morning/task-2", "--folder", tmp_path / "task")
     assert code == 0
-    assert tells(out, f"cd {tmp_path / 'task'} && ", "pip install -e . ")
+    assert tells(out.splitlines()[-1], f"next: cd {tmp_path / 'task'} && ", "pip install -e . ")
     install(tmp_path / "task")
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", env=environment(tmp_path / "task"), cwd=tmp_path / "task")
     assert done.returncode == 0, done.stdout
