@@ -73,9 +73,10 @@ def print_markdown(page: str) -> None:
 
 def print_brief(comparison: Comparison, *more: str) -> None:
     """Prints a comparison on one screen. more: lines at its end."""
-    from bakeoff.report.text.brief import write_brief
+    from bakeoff.report.text.brief import Strong, write_brief
 
-    print_result(*write_brief(comparison, terminal_width(), more=more))
+    for line in write_brief(comparison, terminal_width(), more=more):
+        print_result(line, style="bold" if isinstance(line, Strong) else "")
 
 
 def terminal_width() -> int:

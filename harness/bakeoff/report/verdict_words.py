@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-from bakeoff.analysis.findings import ComparisonGroup
+from bakeoff.analysis.findings import ComparisonGroup, CostAxis, Quantity
 from bakeoff.analysis.recommendation import Recommendation
 
 ORDER = ("better", "worse", "equivalent", "identical", "inconclusive", "futile", "open", "confounded", "withheld")
@@ -31,6 +32,24 @@ def _words(verdict: str, group: ComparisonGroup) -> str:
         "confounded": "not known why: something that is not under test differs too, so the difference has no clear cause",
         "withheld": "no claim: seeds or looks were changed when results were known",
     }[verdict]
+
+
+COSTS: Final[dict[Quantity, str]] = {
+    "train_seconds": "what the training of one run takes",
+    "flops": "how much the training of one run computes, in millions of millions of operations",
+    "peak_memory": "the most memory that a run needed",
+    "trainable": "how many parameters the training changes",
+}
+
+
+def figures_in_words(group: ComparisonGroup, cost: CostAxis | None) -> dict[str, str]:
+    """Title of a column of the results -> what it shows."""
+    found = {}
+    if any(score.low is not None for row in group.rows if (score := group.score(row))):
+        found["95 % interval"] = "the scores to expect with other seeds and other test examples like these"
+    if cost and cost.quantity in COSTS:
+        found[cost.title] = f"{COSTS[cost.quantity]}; (× 2.00) is twice what {group.baseline} takes"
+    return found
 
 
 def why_stricter(group: ComparisonGroup, recommended: Recommendation | None) -> str:

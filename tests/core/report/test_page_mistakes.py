@@ -60,29 +60,25 @@ def sections(source: str) -> set[str]:
     return {name for name in SECTIONS if f'id="group-1-{name}"' in source}
 
 
-@pytest.mark.parametrize(
-    ("changes", "there"),
-    [
-        ({}, set()),
-        ({"by_label": by_label("bug", "praise")}, {"labels"}),
-        ({"hard_examples": HARD}, {"hard"}),
-        ({"hard_examples": HARD.model_copy(update={"number": 0, "examples": [], "only": []})}, set()),
-        ({"epochs": True}, {"epochs"}),
-        ({"kept": True}, {"kept"}),
-    ],
-    ids=["none", "labels", "hard", "no hard ones", "epochs", "kept"],
-)
-def test_a_section_is_there_only_where_it_has_figures(changes: dict[str, Any], there: set[str]) -> None:
-    source = made(**changes).html()
-    assert sections(source) == there
-    assert "<i>" not in source
-    for table in re.findall(r"<tbody>(.*?)</tbody>", source, re.DOTALL):
+@pytest.fixture(scope="module")
+def everything() -> str:
+    return made(by_label=by_label(ODD, "praise", confused=True), hard_examples=HARD, epochs=True, kept=True).html()
+
+
+def test_a_section_is_there_only_where_it_has_figures(everything: str) -> None:
+    nobody = HARD.model_copy(update={"number": 0, "examples": [], "only": []})
+    two = by_label("bug", "praise")
+    without = made(hard_examples=nobody, by_label=two).html()
+    assert sections(everything) == set(SECTIONS)
+    assert sections(without) == {"labels"}
+    assert "Most frequent mistakes" not in without, "two labels' matrix says it"
+    assert "<i>" not in everything
+    for table in re.findall(r"<tbody>(.*?)</tbody>", everything + without, re.DOTALL):
         assert "<tr" in table
 
 
-def test_a_matrix_shades_right_and_wrong_answers_and_ends_in_recall_and_precision() -> None:
-    source = made(by_label=by_label(ODD, "praise", confused=True)).html()
-    matrix = source.partition('aria-label="Confusion matrix of lora"')[2].partition("</table>")[0]
+def test_a_matrix_shades_right_and_wrong_answers_and_ends_in_recall_and_precision(everything: str) -> None:
+    matrix = everything.partition('aria-label="Confusion matrix of lora"')[2].partition("</table>")[0]
     shaded = [(*found.split(), *figures) for found, *figures in re.findall(CELL, matrix)]
     assert shaded == [
         ("right", "s8", "9.5", "95 %"),
@@ -91,25 +87,23 @@ def test_a_matrix_shades_right_and_wrong_answers_and_ends_in_recall_and_precisio
         ("right", "s8", "9.5", "95 %"),
     ]
     assert re.findall(r"<td>([\d.]+|–)</td>", matrix) == ["95.0", "–"]
-    assert "Most frequent mistakes" in source
-    assert "Most frequent mistakes" not in made(by_label=by_label("bug", "praise")).html()
+    assert "Most frequent mistakes" in everything
 
 
-def test_texts_stand_at_the_examples_only_where_they_are_given() -> None:
+def test_texts_stand_at_the_examples_only_where_they_are_given(everything: str) -> None:
     found = made(hard_examples=HARD)
     (group,) = found.comparison.groups
     texts = {group.task: {"test-12": {"sentence": "It is <b>broken</b>."}}}
     shown = write_html(found.comparison, found.records, found.steps, texts=texts)
     assert "sentence: It is &lt;b&gt;broken&lt;/b&gt;." in shown
     assert "--with-texts" not in shown
-    assert "broken" not in found.html()
-    assert "--with-texts" in found.html()
+    assert "broken" not in everything
+    assert "--with-texts" in everything
 
 
-def test_scores_by_epoch_are_drawn_and_stand_in_a_table() -> None:
-    source = made(epochs=True).html()
-    panel = source.partition('aria-label="Score by epoch of full')[2].partition("</svg>")[0]
+def test_scores_by_epoch_are_drawn_and_stand_in_a_table(everything: str) -> None:
+    panel = everything.partition('aria-label="Score by epoch of full')[2].partition("</svg>")[0]
     assert panel.count('class="curve"') == 1
     assert panel.count('class="run"') == 1
-    table = source.partition('aria-label="Score by epoch as a table"')[2].partition("</table>")[0]
+    table = everything.partition('aria-label="Score by epoch as a table"')[2].partition("</table>")[0]
     assert re.findall(r'<td class="n">([\d.]+)</td>', table)[:5] == ["0", "2", "70.00", "81.25", "75.00"]

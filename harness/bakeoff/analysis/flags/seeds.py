@@ -59,7 +59,8 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
         holm = f", {in_family} with Holm over the {comparisons} comparisons" if in_family > enough else ""
         yield Found(
             chain.from_iterable(few.values()),
-            f"The exact test over seeds cannot reach p < 0.05: {smallest}. {enough} seeds are the fewest that can{holm}.",
+            f"So few seeds hardly tell skill from luck: the exact test over them cannot reach p < 0.05, {smallest}. {enough} "
+            f"seeds are the fewest that can{holm}.",
             more,
         )
 

@@ -17,11 +17,13 @@ from markupsafe import Markup
 
 from bakeoff import __version__
 from bakeoff.analysis.findings import Comparison, ComparisonGroup
+from bakeoff.analysis.recipes import COMPONENTS
+from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
 from bakeoff.records.schema import Declared, Record
 from bakeoff.report import TEMPLATES, cells
-from bakeoff.report.caption import caption, tuning_cost
+from bakeoff.report.caption import SIZES, caption, tuning_cost
 from bakeoff.report.looks import TITLES as LOOK_TITLES
 from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import sentences
@@ -29,10 +31,10 @@ from bakeoff.report.page import differences, drawing, views
 from bakeoff.report.page import leaderboard as ranks
 from bakeoff.report.page.mistakes import labels_of
 from bakeoff.report.text.across import TITLES, across
-from bakeoff.report.verdict_words import verdict_words, why_stricter
+from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
 from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
-from bakeoff.text.values import grouped, seeds_spelt, spelt
+from bakeoff.text.values import grouped, seeds_spelt, shortened, spelt
 from bakeoff.text.words import one_line
 
 MOST_RECORDS = 1000
@@ -183,6 +185,8 @@ def _section(
         "epochs": views.epochs(group),
         "labels": labels_of(group),
         "words": verdict_words([group]),
+        "columns_mean": figures_in_words(group, cells.shown_cost(group, comparison.recommended(group))),
+        "described": {row.strategy: _described(row, group) for row in drawn},
         "stricter": why_stricter(group, comparison.recommended(group)),
         "cost": cells.shown_cost(group, comparison.recommended(group)),
         "slices": differences.slices(group),
@@ -195,6 +199,16 @@ def _section(
             *sentences(group, comparison.commands),
         ],
     }
+
+
+MOST_FACTS = 4
+
+
+def _described(row: Row, group: ComparisonGroup) -> str:
+    """What sets a strategy apart from others, in a few words: trainer and method, then keys of the recipe."""
+    apart = [subject for subject in group.differing if subject in row.recipe and subject not in SIZES]
+    told = [row.recipe[subject] if subject in COMPONENTS else f"{subject} {row.recipe[subject]}" for subject in apart]
+    return ", ".join(shortened(told, MOST_FACTS))
 
 
 def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:

@@ -10,6 +10,7 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from bakeoff.analysis.findings import ComparisonGroup
+from bakeoff.analysis.pareto import COST_MARGIN
 from bakeoff.analysis.results import Row, Score
 from bakeoff.records.schema import Record
 from bakeoff.report.page.charts import (
@@ -46,7 +47,8 @@ WIDE, NARROW = 700, 330
 
 
 def cost_drawings(group: ComparisonGroup) -> Drawings:
-    """Quality against the group's cost, of the rows of the baseline's ranking that have it; empty below two rows."""
+    """Quality against the group's cost, of the rows of the baseline's ranking that have it; empty below two rows, and where
+    all cost the same."""
     if (axis := group.cost_axis) is None:
         return []
     places = []
@@ -56,8 +58,10 @@ def cost_drawings(group: ComparisonGroup) -> Drawings:
             continue
         kind: Kind = "baseline" if row.baseline else "behind" if row.dominated_by else "front"
         places.append(Place(row.strategy, _range(*amount), _shown(score, group), kind))
+    costs = [place.x[1] for place in places]
+    differ = len(places) > 1 and max(costs) > min(costs) * (1 + COST_MARGIN)
     titles = (axis.title, group.axis_title)
-    sizes = (("wide", WIDE, 340), ("narrow", NARROW, 300)) if len(places) > 1 else ()
+    sizes = (("wide", WIDE, 340), ("narrow", NARROW, 300)) if differ else ()
     return [
         (kind, quality_against_cost(places, titles=titles, ends=group.score_ends, width=width, height=height))
         for kind, width, height in sizes

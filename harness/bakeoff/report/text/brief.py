@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Final
@@ -16,7 +16,7 @@ from bakeoff.analysis.results import Row
 from bakeoff.report.cells import BASELINE, MAJORITY, all_runs, amount_cell, shown_cost
 from bakeoff.report.notes import urgent
 from bakeoff.report.text.terminal import wrapped
-from bakeoff.report.verdict_words import verdict_words, why_stricter
+from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
 from bakeoff.text.markdown import Column, padded
 from bakeoff.text.numbers import count
 from bakeoff.text.values import grouped, listed
@@ -26,6 +26,12 @@ MOST_LINES: Final = 40
 """Lines for up to five strategies; each further strategy may have one more."""
 LONGEST_NAME: Final = 28
 """Longer names of strategies go on in the next line, in characters."""
+
+
+class Strong(str):
+    """A line that stands out on a terminal."""
+
+    __slots__ = ()
 
 
 @dataclass
@@ -53,7 +59,7 @@ class _Screen:
 
 
 def write_brief(comparison: Comparison, width: int, *, more: Sequence[str] = ()) -> list[str]:
-    """Lines of plain text, at most `width` columns wide unless a single word is wider.
+    """Lines of plain text, at most `width` columns wide unless a single word is wider; those that matter most are `Strong`.
 
     more: lines at the end: where the rest stands, what was written.
     """
@@ -66,12 +72,17 @@ def write_brief(comparison: Comparison, width: int, *, more: Sequence[str] = ())
     if comparison.damaged:
         screen.add(["", *screen.wrapped(f"{count(len(comparison.damaged), 'record')} can't be read, and left out.")])
     several = len(comparison.every_group) > 1
-    blocks = [[*_head(screen, comparison, group), *table_of(comparison, group, width)] for group in comparison.every_group]
+    tables = [table_of(comparison, group, width) for group in comparison.every_group]
+    blocks = [
+        [*_head(screen, comparison, group), *lines] for group, (lines, _) in zip(comparison.every_group, tables, strict=True)
+    ]
     words = _words(screen, comparison)
     if not several or sum(len(block) + 1 for block in blocks) + len(words) + len(closing) + 6 <= screen.room:
         for block in blocks:
             screen.add(["", *block])
         screen.add(words)
+        columns = _column_words(screen, comparison, {title for _, titles in tables for title in titles})
+        screen.fits(columns if words else ["", *columns], reserve=len(closing) + 7)
     else:
         _titles_only(screen, comparison, closing)
     if comparison.across:
@@ -91,7 +102,8 @@ def _head(screen: _Screen, comparison: Comparison, group: ComparisonGroup) -> li
     shown = f"{group.metric} on {group.split} ({group.examples:,} examples{unit}; {better} is better)"
     return [
         *title,
-        *screen.wrapped(recommended.sentence if recommended else group.answer),
+        *map(Strong, screen.wrapped(recommended.headline if recommended else group.answer)),
+        *(screen.wrapped(recommended.rest) if recommended and recommended.rest else []),
         *(["", *screen.wrapped(shown)] if group.compared else []),
     ]
 
@@ -109,12 +121,12 @@ def _titles_only(screen: _Screen, comparison: Comparison, closing: Sequence[str]
 # --- the table -----------------------------------------------------------------------------------------------------------
 
 
-def table_of(comparison: Comparison, group: ComparisonGroup, width: int) -> list[str]:
-    """The strategies, the best first: score, interval, difference to the baseline with its verdict, cost, runs. Columns that
-    do not fit are left out, as `DROPPED` has them."""
+def table_of(comparison: Comparison, group: ComparisonGroup, width: int) -> tuple[list[str], list[str]]:
+    """The strategies, the best first: score, interval, difference to the baseline with its verdict, cost, runs; as lines, and
+    the titles of the columns. Those that do not fit are left out, as `DROPPED` has them."""
     figures, pairs = group.figures, group.pairs
     if not (rows := group.ranked):
-        return []
+        return [], []
     found, scores = [pairs.get(row.strategy) for row in rows], [group.score(row) for row in rows]
     cost = shown_cost(group, comparison.recommended(group))
     columns = {
@@ -162,8 +174,8 @@ DROPPED = ("interval", "runs", "difference", "cost")
 """Columns that are left out where the terminal is too narrow, in this order."""
 
 
-def _fitted(columns: dict[str, Column], width: int) -> list[str]:
-    """The columns as aligned lines, two blanks apart; titles and long names in as many lines as they need."""
+def _fitted(columns: dict[str, Column], width: int) -> tuple[list[str], list[str]]:
+    """The columns as aligned lines, two blanks apart; titles and long names in as many lines as they need. And the titles."""
     left = dict(columns)
     for kind in DROPPED:
         if sum(_size(column) + 2 for column in left.values()) - 2 > width:
@@ -174,7 +186,7 @@ def _fitted(columns: dict[str, Column], width: int) -> list[str]:
     lines = _lines([[*[""] * (highest - len(head)), *head] for head in heads], shown, sizes)
     for cells in zip(*(column.cells for column in shown), strict=True):
         lines += _lines([_broken(cell, size) for cell, size in zip(cells, sizes, strict=True)], shown, sizes)
-    return lines
+    return lines, [column.title for column in shown]
 
 
 def _size(column: Column) -> int:
@@ -203,6 +215,15 @@ def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column], sizes: Seq
 
 
 # --- what it means, and what to mind -------------------------------------------------------------------------------------
+
+
+def _column_words(screen: _Screen, comparison: Comparison, shown: Collection[str]) -> list[str]:
+    """What the columns with these titles show."""
+    found: dict[str, str] = {}
+    for group in comparison.groups:
+        found = figures_in_words(group, shown_cost(group, comparison.recommended(group))) | found
+    told = [f"{title}: {words}." for title, words in found.items() if title in shown]
+    return [line for text in told for line in screen.wrapped(text, "  ")]
 
 
 def _words(screen: _Screen, comparison: Comparison) -> list[str]:
