@@ -10,6 +10,8 @@ import base64
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,6 +23,7 @@ from bakeoff.analysis.recipes import COMPONENTS
 from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.compute import legend, work_cells
 from bakeoff.analysis.summary.searches import search_cells, search_titles
+from bakeoff.records.run_names import run_name
 from bakeoff.records.schema import Declared, Record
 from bakeoff.report import TEMPLATES, cells
 from bakeoff.report.caption import SIZES, caption, tuning_cost
@@ -34,7 +37,7 @@ from bakeoff.report.text.across import TITLES, across
 from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
 from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
-from bakeoff.text.values import grouped, seeds_spelt, shortened, spelt
+from bakeoff.text.values import command, grouped, seeds_spelt, shortened, spelt
 from bakeoff.text.words import one_line
 
 MOST_RECORDS = 1000
@@ -187,6 +190,7 @@ def _section(
         "words": verdict_words([group]),
         "columns_mean": figures_in_words(group, cells.shown_cost(group, comparison.recommended(group))),
         "described": {row.strategy: _described(row, group) for row in drawn},
+        "kept": _kept(comparison, group),
         "stricter": why_stricter(group, comparison.recommended(group)),
         "cost": cells.shown_cost(group, comparison.recommended(group)),
         "slices": differences.slices(group),
@@ -199,6 +203,31 @@ def _section(
             *sentences(group, comparison.commands),
         ],
     }
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The kept models of a comparison group."""
+
+    runs: list[tuple[str, str]]
+    """(run as commands take it, folder)."""
+    commands: list[str]
+    """What can be done with them."""
+
+
+def _kept(comparison: Comparison, group: ComparisonGroup) -> Kept | None:
+    """None where no model was kept."""
+    alone = len(comparison.every_group) == 1
+    runs = [
+        (run_name(row.strategy, one.seed) if alone else PurePosixPath(one.folder).parent.name, one.folder)
+        for row in group.ranked
+        for one in row.kept
+    ]
+    folders = comparison.facts.get("folders", [])
+    if not runs or len(folders) != 1:
+        return Kept(runs, []) if runs else None
+    folder = PurePath(folders[0])
+    return Kept(runs, [command("best", folder), command("predict", runs[0][0], "rows.csv", folder)])
 
 
 MOST_FACTS = 4
