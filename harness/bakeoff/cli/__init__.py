@@ -38,6 +38,8 @@ VERBS = {
     "log": "Show what a run printed, and why it failed.",
     "show": "Show a task's data: splits, labels, token lengths, majority baseline, examples.",
     "verify": "Check that an experiment's records are complete and undamaged.",
+    "disk": "Show what an experiment and the cache take on disk.",
+    "prune": "Remove records that no plan names, and the cache; says sizes first.",
     "migrate": "Convert records of an older Bakeoff to the current format.",
     "doctor": "Check this installation: hardware, versions, hub, data, plugins.",
     "new": "Create a plugin package with a task, model, method or trainer of your own.",

@@ -247,7 +247,7 @@ class Store(RecordFolders):
 
     def drop(self, folder: Path) -> None:
         """Removes a folder that `begin` made, if it still exists. A complete good record in it stays, for `recover` to find."""
-        if not self._is_good(folder):
+        if not self.is_good(folder):
             self.tree.remove_folder(folder)
 
     def recover(self) -> list[str]:
@@ -258,7 +258,7 @@ class Store(RecordFolders):
         found = []
         for path in sorted(self.records.glob(".tmp-*")):
             maker = maker_of(path.name)
-            if maker is None or (maker.alive if maker.here else self.claims.is_held(maker.stem)) or not self._is_good(path):
+            if maker is None or (maker.alive if maker.here else self.claims.is_held(maker.stem)) or not self.is_good(path):
                 continue
             record, run_id = self.read_in(path), maker.stem
             if record.id == run_id:
@@ -275,7 +275,7 @@ class Store(RecordFolders):
         for path, _ in [*left_by_the_dead(self.records), *left_by_the_dead(self.folder)]:
             self.drop(path)
 
-    def _is_good(self, folder: Path) -> bool:
+    def is_good(self, folder: Path) -> bool:
         """Whether the folder has a complete record of a successful run."""
         return (folder / RECORD_FILE).is_file() and self.rank(folder) is Rank.GOOD
 

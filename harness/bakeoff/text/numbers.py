@@ -83,6 +83,14 @@ def gibibytes(size: float) -> str:
     return f"{with_decimals(size / 2**30, 1)} GiB"
 
 
+def size_in_words(size: int) -> str:
+    """Bytes as `800 bytes`, `12 KiB`, `3.2 MiB`, `1.5 GiB`."""
+    for unit, name, decimals in ((2**30, "GiB", 1), (2**20, "MiB", 1), (2**10, "KiB", 0)):
+        if size >= unit:
+            return f"{with_decimals(size / unit, decimals)} {name}"
+    return count(size, "byte")
+
+
 def count(number: int, what: str) -> str:
     """`1 seed`, `1,200 seeds`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"

@@ -37,7 +37,8 @@ PHASES = ("import", "load", "encode", "build", "warm-up", "train", "evaluate", "
 Reason = Literal["diverged", "out of memory", "timed out", "crashed", "interrupted", "error"]
 
 
-RunId = Annotated[str, Field(pattern=r"^r[0-9]+-[0-9a-z]+$", max_length=100)]
+RUN_ID: Final = re.compile(r"r[0-9]+-[0-9a-z]+")
+RunId = Annotated[str, Field(pattern=f"^{RUN_ID.pattern}$", max_length=100)]
 """A run's id; also the name of its folder, so it must not contain a path: records may come from strangers."""
 
 FILE_NAME: Final = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.-]*(/[A-Za-z0-9_][A-Za-z0-9_.-]*){0,2}$")

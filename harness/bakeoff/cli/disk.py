@@ -1,0 +1,65 @@
+"""`bakeoff disk`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bakeoff.cli.inputs import find_paths
+from bakeoff.cli.options import folder_argument, json_option
+from bakeoff.cli.output import aligned, print_json, print_result
+from bakeoff.records.disk_usage import DiskItem, cached, held_by
+from bakeoff.records.store import Store
+from bakeoff.text.numbers import size_in_words
+from bakeoff.text.values import command, grouped
+from bakeoff.text.words import escaped, shown_path
+
+SCHEMA: Final = 1
+"""Version of the JSON; a key that is added does not raise it."""
+
+
+@click.command()
+@folder_argument
+@json_option
+def disk(folder: Path, as_json: bool) -> None:
+    """Show what the experiment in DIR and Bakeoff's cache take on disk, and what `bakeoff prune` would remove. Without DIR, of
+    the only experiment in this folder.
+    """
+    store, cache = Store(folder), find_paths(None).cache
+    places = {folder: held_by(store), cache: cached(cache)}
+    if as_json:
+        found = [{"folder": str(place), "held": as_data(items)} for place, items in places.items()]
+        print_json(json.dumps({"schema_version": SCHEMA, "places": found}, indent=1))
+        return
+    for place, items in places.items():
+        print_result(f"{shown_path(place)}: {size_in_words(sum(item.size for item in items))}", style="bold")
+        if items:
+            print_result(*aligned(rows(items), "lrrl"))
+    free = sum(item.size for items in places.values() for item in items if item.prunable)
+    if free:
+        print_result("", f"`{command('prune', folder)}` would free {size_in_words(free)}")
+
+
+def rows(items: Sequence[DiskItem]) -> list[list[str]]:
+    """What, how many, how large, and whether it may go."""
+    kinds = grouped((item.what, item) for item in items)
+    return [
+        [
+            f"  {escaped(what)}",
+            f"{len(own):,}",
+            size_in_words(sum(one.size for one in own)),
+            "may go" if own[0].prunable else "",
+        ]
+        for what, own in kinds.items()
+    ]
+
+
+def as_data(items: Sequence[DiskItem]) -> list[dict[str, object]]:
+    return [
+        {"what": what, "number": len(own), "bytes": sum(one.size for one in own), "prunable": own[0].prunable}
+        for what, own in grouped((item.what, item) for item in items).items()
+    ]
