@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import click
 
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.median_run import MedianRun, median_run
+from bakeoff.cli.formats import BestModelOutput, BestOutput
 from bakeoff.cli.inputs import note_troubles
 from bakeoff.cli.options import folder_argument, json_option
 from bakeoff.cli.output import print_json, print_result, terminal_width
@@ -25,8 +25,6 @@ from bakeoff.text.words import escaped, shown_path
 
 CARD: Final = "README.md"
 """The model card in the folder of a kept model."""
-SCHEMA: Final = 1
-"""Version of the JSON; a key that is added does not raise it."""
 
 
 @click.command()
@@ -46,49 +44,54 @@ def best(folder: Path, as_json: bool) -> int:
     reading = read([store])
     note_troubles(reading.experiment)
     found = [describe(store, reading, group) for group in reading.comparison.every_group]
+    answer = BestOutput(ok=bool(found) and all(one.model_folder for one in found), best=found)
     if as_json:
-        print_json(json.dumps({"schema_version": SCHEMA, "best": found}, indent=1, allow_nan=False))
+        print_json(answer.model_dump_json(indent=1))
     else:
         for number, one in enumerate(found):
-            print_result(*[""] * bool(number), *lines(one))
-            if one["model_folder"]:
-                card = read_inside(Path(one["model_folder"]), CARD, at_most=MOST_OF_A_TEXT).decode("utf-8", "replace")
+            print_result(*[""] * bool(number), *lines(one, alone=len(found) == 1))
+            if one.model_folder:
+                card = read_inside(Path(one.model_folder), CARD, at_most=MOST_OF_A_TEXT).decode("utf-8", "replace")
                 print_result("", *card.rstrip("\n").split("\n"))
-    return 0 if found and all(one["model_folder"] for one in found) else 1
+    return 0 if answer.ok else 1
 
 
-def describe(store: Store, reading: Reading, group: ComparisonGroup) -> dict[str, Any]:
+def describe(store: Store, reading: Reading, group: ComparisonGroup) -> BestModelOutput:
     """The recommended strategy of one comparison group, its median run, and where that run's model is."""
     recommended = reading.comparison.recommended(group)
     take = recommended.take if recommended else None
-    found = {
-        "task": group.task,
-        "model": group.model,
-        "recommendation": recommended.sentence if recommended else group.answer,
-        "strategy": take,
-    } | dict.fromkeys(("run", "id", "seed", "split", "score", "shown", "metric", "of_runs", "model_folder", "what_to_do"))
+    found = BestModelOutput(
+        task=group.task,
+        model=group.model,
+        title=group.title,
+        recommendation=recommended.sentence if recommended else group.answer,
+        take=take,
+    )
     if take is None:
         return found
     run = median_run(reading.experiment, group, take)
     if run is None:
-        return found | {"what_to_do": f"no run of {take} has a score on dev, by which the median would be chosen"}
+        return found.model_copy(update={"what_to_do": f"no run of {take} has a score on dev, by which the median is chosen"})
     record = run.record
-    name = RunNames.declared(store.declared()).name_of(record.id)
     assert record.data is not None
-    found |= {
-        "run": name,
-        "id": record.id,
-        "seed": record.requested.seed,
-        "split": run.split,
-        "score": run.score,
-        "shown": unit_of(record.data.primary).written(run.score),
-        "metric": record.data.primary_metric,
-        "of_runs": run.among,
-    }
-    if f"{MODEL_FOLDER}/{CARD}" in record.files:
+    name = RunNames.declared(store.declared()).name_of(record.id)
+    kept = f"{MODEL_FOLDER}/{CARD}" in record.files
+    if kept:
         store.check(record.id)
-        return found | {"model_folder": str(store.records / record.id / MODEL_FOLDER)}
-    return found | {"what_to_do": how_to_keep(store, run, name)}
+    return found.model_copy(
+        update={
+            "run": name,
+            "id": record.id,
+            "seed": record.requested.seed,
+            "split": run.split,
+            "metric": record.data.primary_metric,
+            "score": run.score,
+            "shown": unit_of(record.data.primary).written(run.score),
+            "of_runs": run.among,
+            "model_folder": str(store.records / record.id / MODEL_FOLDER) if kept else None,
+            "what_to_do": None if kept else how_to_keep(store, run, name),
+        }
+    )
 
 
 def how_to_keep(store: Store, run: MedianRun, name: str) -> str:
@@ -100,10 +103,11 @@ def how_to_keep(store: Store, run: MedianRun, name: str) -> str:
     return f"it was not kept: write `keep: final` into {shown_path(spec)}, then {again}; its id and its seed stay"
 
 
-def lines(found: dict[str, Any]) -> list[str]:
-    told = wrapped(escaped(f"{found['task']} · {found['model']}: {found['recommendation']}"), terminal_width())
-    if found["run"] is None:
-        return [*told, *([escaped(found["what_to_do"])] if found["what_to_do"] else [])]
-    which = f"{found['run']} is the median of {found['of_runs']} by {found['split']} ({found['metric']} {found['shown']})"
-    where = f"model: {shown_path(found['model_folder'])}" if found["model_folder"] else escaped(found["what_to_do"])
+def lines(found: BestModelOutput, *, alone: bool) -> list[str]:
+    """For a person. alone: there is one comparison group, which needs no heading."""
+    told = wrapped(escaped(found.recommendation if alone else f"{found.title}: {found.recommendation}"), terminal_width())
+    if found.run is None:
+        return [*told, *([escaped(found.what_to_do)] if found.what_to_do else [])]
+    which = f"{found.run} is the median of {found.of_runs} by {found.split} ({found.metric} {found.shown})"
+    where = f"model: {shown_path(found.model_folder)}" if found.model_folder else escaped(found.what_to_do)
     return [*told, escaped(which), where]

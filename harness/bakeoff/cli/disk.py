@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 
+from bakeoff.cli.formats import DiskOutput, HeldOutput, PlaceOutput
 from bakeoff.cli.inputs import find_paths
 from bakeoff.cli.options import folder_argument, json_option
 from bakeoff.cli.output import aligned, print_json, print_result
@@ -17,9 +16,6 @@ from bakeoff.records.store import Store
 from bakeoff.text.numbers import size_in_words
 from bakeoff.text.values import command, grouped
 from bakeoff.text.words import escaped, shown_path
-
-SCHEMA: Final = 1
-"""Version of the JSON; a key that is added does not raise it."""
 
 
 @click.command()
@@ -32,8 +28,7 @@ def disk(folder: Path, as_json: bool) -> None:
     store, cache = Store(folder), find_paths(None).cache
     places = {folder: held_by(store), cache: cached(cache)}
     if as_json:
-        found = [{"folder": str(place), "held": as_data(items)} for place, items in places.items()]
-        print_json(json.dumps({"schema_version": SCHEMA, "places": found}, indent=1))
+        print_json(DiskOutput(places=[place_output(*item) for item in places.items()]).model_dump_json(indent=1))
         return
     for place, items in places.items():
         print_result(f"{shown_path(place)}: {size_in_words(sum(item.size for item in items))}", style="bold")
@@ -58,8 +53,10 @@ def rows(items: Sequence[DiskItem]) -> list[list[str]]:
     ]
 
 
-def as_data(items: Sequence[DiskItem]) -> list[dict[str, object]]:
-    return [
-        {"what": what, "number": len(own), "bytes": sum(one.size for one in own), "prunable": own[0].prunable}
-        for what, own in grouped((item.what, item) for item in items).items()
+def place_output(folder: Path, items: Sequence[DiskItem]) -> PlaceOutput:
+    kinds = grouped((item.what, item) for item in items)
+    held = [
+        HeldOutput(what=what, number=len(own), bytes=sum(one.size for one in own), prunable=own[0].prunable)
+        for what, own in kinds.items()
     ]
+    return PlaceOutput(folder=str(folder), held=held)

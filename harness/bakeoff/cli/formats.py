@@ -1,4 +1,5 @@
-"""What `--json` of `check`, `plan` and `run` prints, as frozen models from which `bakeoff schema` writes JSON Schemas.
+"""What `--json` of `check`, `plan`, `run`, `best` and `disk` prints, as frozen models from which `bakeoff schema` writes JSON
+Schemas.
 
 Each output has a `format` number. It goes up when a field vanishes or comes to mean something else, never when one is added:
 `tests/house/test_formats.py` holds the fields of each format. Those of `table`, `report` and `gate` are in `report/formats.py`.
@@ -193,3 +194,63 @@ def plan_output(
         notes=list(notes),
         trainer_notes=[TrainerNoteOutput(strategies=names, note=note) for note, names in plan.notes.items()],
     )
+
+
+class BestModelOutput(Part):
+    """The model to use of one comparison group; what is not known is None."""
+
+    task: str
+    model: str
+    title: str
+    """Of the comparison group, as headings have it."""
+    recommendation: str
+    """In words; `take` is what it comes to."""
+    take: str | None
+    """The recommended strategy."""
+    run: str | None = None
+    """The name of its median run: `full:2`."""
+    id: str | None = None
+    seed: int | None = None
+    split: str | None = None
+    """On which the runs were ranked: never the reported one, where there is another."""
+    metric: str | None = None
+    score: float | None = None
+    """In the metric's own unit."""
+    shown: str | None = None
+    """The score as tables show it."""
+    of_runs: int | None = None
+    """How many runs the median is of."""
+    model_folder: str | None = None
+    """Of the kept model, with its card; None where the run kept none."""
+    what_to_do: str | None = None
+    """What makes the run again with its model; None where there is one."""
+
+
+class BestOutput(Part):
+    """`bakeoff best --json`."""
+
+    format: Literal[1] = 1
+    ok: bool
+    """Whether there is a kept model for every task and model: exit code 0, else 1."""
+    best: list[BestModelOutput]
+
+
+class HeldOutput(Part):
+    what: str
+    number: int
+    bytes: int
+    prunable: bool
+    """Whether `bakeoff prune` removes it."""
+
+
+class PlaceOutput(Part):
+    folder: str
+    held: list[HeldOutput]
+
+
+class DiskOutput(Part):
+    """`bakeoff disk --json`."""
+
+    format: Literal[1] = 1
+    places: list[PlaceOutput]
+    """The experiment's folder, then the cache."""

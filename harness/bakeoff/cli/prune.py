@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
@@ -11,6 +10,7 @@ from bakeoff.cli.disk import rows
 from bakeoff.cli.inputs import find_paths
 from bakeoff.cli.options import folder_argument
 from bakeoff.cli.output import aligned, print_note, print_result
+from bakeoff.cli.questions import ask, can_ask
 from bakeoff.errors import BakeoffError
 from bakeoff.records.disk_usage import cached, held_by, prune_cache, prune_records
 from bakeoff.records.store import Store
@@ -49,9 +49,9 @@ def prune(folder: Path, yes: bool, cache: bool) -> int:
     print_result(*aligned([row[:3] for row in rows([*of_records, *of_cache])], "lrr"), *shortened(paths, MOST_NAMED))
     total = size_in_words(sum(item.size for item in (*of_records, *of_cache)))
     if not yes:
-        if not sys.stdin.isatty():
+        if not can_ask():
             raise BakeoffError(f"to remove {total}, give --yes; nothing was removed")
-        if not click.confirm(f"remove {total}?", err=True):
+        if ask(f"remove {total}?", ("no", "yes")) == "no":
             print_note("nothing was removed")
             return 1
     removed, left = prune_records(store, of_records)

@@ -12,7 +12,7 @@ from bakeoff.cli.output import print_json
 from bakeoff.contracts.registry import load_registry
 from bakeoff.spec.json_schema import DRAFT, experiment_schema
 
-OUTPUTS = ("check", "plan", "run", "table", "gate")
+OUTPUTS = ("check", "plan", "run", "table", "gate", "best", "disk")
 """The commands of whose `--json` there is a schema."""
 
 
@@ -34,7 +34,8 @@ def schema(of: str) -> None:
 
 def output_schema(verb: str) -> dict[str, Any]:
     """The JSON Schema of what `--json` of a command prints."""
-    from bakeoff.cli.formats import CheckOutput, PlanOutput, RunOutput  # not for experiment files, whose schema is quick
+    # not for experiment files, whose schema is quick
+    from bakeoff.cli.formats import BestOutput, CheckOutput, DiskOutput, PlanOutput, RunOutput
     from bakeoff.report.formats import GateOutput, TableOutput
 
     models: dict[str, type[BaseModel]] = {
@@ -43,6 +44,8 @@ def output_schema(verb: str) -> dict[str, Any]:
         "run": RunOutput,
         "table": TableOutput,
         "gate": GateOutput,
+        "best": BestOutput,
+        "disk": DiskOutput,
     }
     found = models[verb].model_json_schema(mode="serialization")
     declared = found.get("$defs", {}).get("Declared")

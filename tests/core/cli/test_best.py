@@ -36,7 +36,7 @@ def asked(call: Call, folder: Path) -> tuple[int, dict[str, Any]]:
     code, out, _ = call("best", folder, "--json")
     answer = json.loads(out)
     (found,) = answer["best"]
-    assert answer["schema_version"] == 1
+    assert (answer["format"], answer["ok"]) == (1, code == 0)
     return code, found
 
 
@@ -63,7 +63,7 @@ def test_the_median_by_dev_of_the_runs_that_learned_is_chosen_of_two_the_worse(
         if one.requested.strategy == "good"
     }
     learned = sorted((score, seed) for seed, score in scores.items() if seed != COLLAPSED)
-    assert (code, found["strategy"], found["of_runs"], found["split"]) == (1, "good", 5, "dev")
+    assert (code, found["take"], found["of_runs"], found["split"]) == (1, "good", 5, "dev")
     assert (found["score"], found["seed"], found["run"]) == (*learned[2], f"good:{learned[2][1]}")
     even = made(tmp_path / "even", failing={"good": [learned[4][1]]})
     assert asked(call, even)[1]["seed"] == learned[1][1], "of four the second"
@@ -98,12 +98,12 @@ def test_a_kept_model_is_shown_with_its_card(call: Call, folder: Path) -> None:
 def test_where_nothing_is_recommended_nothing_is_chosen(call: Call, tmp_path: Path) -> None:
     few = make_folder(tmp_path / "few", {"a": clean_answers(seeds=2, seed=1), "b": clean_answers(seeds=2)}, LABELS)
     code, found = asked(call, few)
-    assert (code, found["strategy"], found["run"], found["model_folder"]) == (1, None, None, None)
+    assert (code, found["take"], found["run"], found["model_folder"]) == (1, None, None, None)
     assert call("best", few)[1].strip() != ""
 
 
 def test_without_a_score_on_dev_no_median_is_chosen(call: Call, tmp_path: Path) -> None:
     answers = {"poor": clean_answers(accuracy=0.6, seed=1), "good": clean_answers()}
     code, found = asked(call, make_folder(tmp_path / "e", answers, LABELS))
-    assert (code, found["strategy"], found["run"]) == (1, "good", None)
-    assert found["what_to_do"] == "no run of good has a score on dev, by which the median would be chosen"
+    assert (code, found["take"], found["run"]) == (1, "good", None)
+    assert found["what_to_do"] == "no run of good has a score on dev, by which the median is chosen"

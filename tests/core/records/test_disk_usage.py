@@ -162,7 +162,7 @@ def test_disk_tells_what_prune_would_free(call: Call, folder: Path) -> None:
     assert code == 0
     assert f"`bakeoff prune {folder}` would free " in out
     found = json.loads(call("disk", folder, "--json")[1])
-    assert found["schema_version"] == 1
+    assert found["format"] == 1
     ours = {one["what"]: one for place in found["places"] for one in place["held"]}
     assert ours["records of the plan"]["number"] == 4
     assert (ours["cached tokens"]["bytes"], ours["cached tokens"]["prunable"]) == (5000, True)
