@@ -112,6 +112,11 @@ def hold(folder: Path, fails: dict[str, tuple[str, str]], well: Sequence[str], r
     for fault in (*well, *remarked):
         assert found[fault]["status"] == "ok", found[fault]["failure"]
         assert found[fault]["weights"]["final_sha256"] == found["good"]["weights"]["final_sha256"], fault
+        printed = folder / "records" / found[fault]["id"] / "output.txt"
+        assert not printed.exists() or 0 < printed.stat().st_size < 2**16 + 100, fault
+        if fault == "floods":
+            text = printed.read_text()
+            assert (text[:11], text[-14:]) == ("line 000000", "the last line\n")
     assert {fault: found[fault]["process_notes"] for fault in well} == {fault: [] for fault in well}
     for fault, how in remarked.items():
         (remark,) = found[fault]["process_notes"]
