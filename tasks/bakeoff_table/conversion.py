@@ -34,9 +34,18 @@ READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missin
 """Options that the Arrow rows depend on, besides those on how the file is written."""
 
 
+FILLED = ("none", "empty")
+"""Values of `gaps` that fill a gap while a file is read."""
+
+
 def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
     """Everything that a file's Arrow rows depend on, besides its contents and its position in its split."""
-    return [*file.written, *(getattr(options, key) for key in READING), options.gaps == "none", split in options.unlabelled]
+    return [
+        *file.written,
+        *(getattr(options, key) for key in READING),
+        options.gaps in FILLED and options.gaps,
+        split in options.unlabelled,
+    ]
 
 
 def columns_of(options: TableOptions, *, labelled: bool = True) -> list[str]:
@@ -132,6 +141,8 @@ class Conversion:
             place["odd"] |= oddity
         label = self.label(line, cells) if self.labelled else None
         read = self.joined(texts) if self.templates else texts
+        if options.gaps == "empty":
+            read = {column: text or "" for column, text in read.items()}
         if None in read.values() or (label is None and self.labelled):
             place["gap"] = self.gap(cells, texts)
         name = f"{self.split}-{self.row_name(count, line, cells)}"
@@ -156,8 +167,8 @@ class Conversion:
         return value, Odd.MISSING_WORD if value.strip().lower() in MISSING_WORDS else 0
 
     def joined(self, texts: Mapping[str, str | None]) -> dict[str, str | None]:
-        """The texts that the templates make from columns; None if a column is missing, with `gaps: none` only if all are."""
-        enough = any if self.options.gaps == "none" else all
+        """What the templates make of columns; None if a column is missing, or, where gaps are filled, if all are."""
+        enough = any if self.options.gaps in FILLED else all
         found: dict[str, str | None] = {}
         for name, template in zip(self.options.text_columns, self.templates, strict=True):
             there = enough(texts[column] is not None for _, column in template if column)
@@ -168,7 +179,8 @@ class Conversion:
 
     def gap(self, cells: Mapping[str, Any], texts: Mapping[str, str | None]) -> str:
         """The first column whose text or label the row lacks; empty if it has all."""
-        if (None in texts.values() and self.options.gaps != "none") or not any(texts.values()):
+        lacks_text = not any(texts.values()) or (None in texts.values() and self.options.gaps != "none")
+        if lacks_text and self.options.gaps != "empty":
             return next(column for column, text in texts.items() if text is None)
         return next((column for column in self.options.label if self.is_missing(cells.get(column))), self.options.label[0])
 

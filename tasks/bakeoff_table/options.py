@@ -194,10 +194,11 @@ class TableOptions(Options):
     missing: Annotated[list[Name], AfterValidator(no_duplicates)] = Field(
         [], description="What cells contain for a missing value, such as NA or null; an empty cell is always missing."
     )
-    gaps: Literal["refuse", "drop", "none"] = Field(
+    gaps: Literal["refuse", "drop", "none", "empty"] = Field(
         "refuse",
-        description="What becomes of rows whose text or label is missing: `drop` leaves them out, and says how many. `none`: "
-        "in multi-label data no label means a set without labels, and of texts that are joined a missing one is empty.",
+        description="What becomes of rows whose text or label is missing: `drop` leaves them out, and says how many. `empty`: "
+        "a missing text is an empty one; labels must be there. `none`: in multi-label data no label means a set without "
+        "labels, and of texts that are joined a missing one is empty.",
     )
 
     @property
@@ -240,7 +241,8 @@ class TableOptions(Options):
             raise ValueError(f"labels: a {kind} has {bound}; here are {len(stated)}")
         if self.gaps == "none" and not kind.several_labels and self.join is None:
             raise ValueError(
-                "`gaps: none` is for `kind: multilabel` or `join` only; otherwise leave `gaps` out, or write `gaps: drop`"
+                "`gaps: none` is for `kind: multilabel` or `join` only; otherwise leave `gaps` out, or write `gaps: drop` or "
+                "`gaps: empty`"
             )
         return self
 

@@ -84,6 +84,8 @@ def read_split(
         refuse_gaps(table, whole, dropped, files, options, split)
         table = table.filter(whole)
         checks.append(f"{dropped:,} row{'s' if dropped > 1 else ''} without text or label left out")
+    if options.gaps == "empty" and (empty := rows_without_a_text(table, options)):
+        checks.append(f"{empty:,} row{'s' if empty > 1 else ''} with a missing text, read as an empty one")
     if not len(table):
         why = "each lacks its text or its label" if dropped else "it has only a header"
         raise DataError(f"{files[0].shown}: no rows are left: {why}")
@@ -120,12 +122,23 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
         (options.task_kind.several_labels and column in options.label) or (options.join is not None and column in options.text)
     )
     none = ", or `gaps: none` where that means that there is none" if may_be_none else ""
+    if options.gaps != "empty" and column in options.text:
+        none += ", or `gaps: empty` to read it as an empty text"
     if gaps == len(table) and column in options.label and split != "train":
         none += f", or `unlabelled: {options.unlabelled_too(split)}` where no row of {split} has a label"
     raise DataError(
         f"{place_of(place, files)}: column {quoted(column)} is empty{more}; fill it in, or write `gaps: drop` to leave such "
         f"rows out{none}"
     )
+
+
+def rows_without_a_text(table: pa.Table, options: TableOptions) -> int:
+    """How many rows have an empty text; of those that are joined, none at all."""
+    import pyarrow.compute as pc
+
+    lengths = [pc.equal(pc.utf8_length(table[column]), 0) for column in options.text_columns]
+    lacking = lengths[0] if len(lengths) == 1 else pc.or_(*lengths)
+    return int(pc.sum(lacking).as_py() or 0)
 
 
 def refuse_duplicate_ids(table: pa.Table, files: Sequence[File], column: str) -> None:

@@ -267,6 +267,25 @@ def test_rows_with_gaps_are_left_out_where_that_is_asked_for_and_counted(tmp_pat
     assert tells(line, "train: 2 rows ", "left out")
 
 
+def test_a_missing_text_is_an_empty_one_where_that_is_asked_for(
+    tmp_path: Path, load: Load, refusal: Callable[..., str]
+) -> None:
+    (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\n,d,yes\ne,NA,yes\n , ,no\n")
+    assert tells(refusal(), "a.csv:3: column 'q1' ", "`gaps: drop`", "`gaps: empty`")
+    info, splits = load(gaps="empty", missing=["NA"])
+    assert texts(splits["train"]) == [("a", "b", 0), ("", "d", 1), ("e", "", 1), ("", "", 0)]
+    assert list(splits["train"]["id"]) == [f"train-{row}" for row in range(4)]
+    assert any(tells(line, "train: 3 rows ", "empty") for line in data_checks(info, splits))
+    _, joined = load(gaps="empty", missing=["NA"], join="{q1}: {q2}")
+    assert list(joined["train"]["joined"]) == ["a: b", ": d", "e: ", ""]
+    (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\nc,d,\n,,yes\ne,f,yes\n")
+    assert tells(told := refusal(gaps="empty"), "a.csv:3: column 'same' ", "`gaps: drop`"), told
+    assert "gaps: empty" not in told
+    assert texts(load(gaps="drop")[1]["train"]) == [("a", "b", 0), ("e", "f", 1)], (
+        "what was read as empty is not cached for others"
+    )
+
+
 def test_what_is_odd_is_said_with_counts(tmp_path: Path, load: Load) -> None:
     (tmp_path / "a.csv").write_text("q1,q2,same\na,b,no\nA, b,no\na,b,yes\nc,d,yes\n")
     (tmp_path / "b.csv").write_text("q1,q2,same\nx,y,no\nC,D ,no\n")
