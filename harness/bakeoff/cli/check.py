@@ -11,7 +11,7 @@ from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_e
 from bakeoff.cli.options import data_option, into_option, json_option, spec_argument
 from bakeoff.cli.output import print_json, print_result
 from bakeoff.cli.plan import note_lines
-from bakeoff.errors import SpecError
+from bakeoff.errors import BakeoffError, Problem, SpecError
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
@@ -41,10 +41,12 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None, as_json
     """
     try:
         document, plan, notes = look(spec, build, data, into)
-    except SpecError as error:
+    except BakeoffError as error:
         if not as_json:
             raise
-        found = CheckOutput(ok=False, file=escaped(str(spec)), problems=found_problems(error.problems))
+        file = escaped(str(spec))
+        problems = error.problems if isinstance(error, SpecError) else [Problem(file, 0, 0, "", str(error))]
+        found = CheckOutput(ok=False, file=file, problems=found_problems(problems))
         print_json(found.model_dump_json(indent=1, ensure_ascii=True))
         return error.exit_code
     if not as_json:

@@ -79,7 +79,9 @@ class Prepared(ABC):
 
         Raises PluginError if this model cannot be saved.
         """
-        raise PluginError("this model cannot be saved (no `save`): leave out `keep: final`")
+        raise PluginError(
+            "this model cannot be saved, since its `Prepared` has no `save`: write one, or leave out `keep: final`"
+        )
 
     def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
         """Loads what `save` wrote, without Bakeoff's code, and returns its logits for the text columns: float32, (n,
@@ -87,7 +89,10 @@ class Prepared(ABC):
 
         The harness compares them with the recorded predictions. Raises PluginError if this model cannot be loaded.
         """
-        raise PluginError("a saved model of this kind cannot be loaded (no `answers_of_saved`): leave out `keep: final`")
+        raise PluginError(
+            "this model, once saved, cannot be loaded, since its `Prepared` has no `answers_of_saved`: write one, or leave out "
+            "`keep: final`"
+        )
 
     def load_saved(self, folder: Path, device: Any) -> Any:
         """The model that `save` wrote, on the device and ready to be asked by `predict`; for `bakeoff predict`.

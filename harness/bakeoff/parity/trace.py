@@ -167,7 +167,10 @@ class TracedJob(Job):
 
     def begin_step(self, step: int) -> None:
         if self._is_cut():
-            self.raised = self.raised or PluginError(f"{self.trainer} continued after the signal to stop")
+            self.raised = self.raised or PluginError(
+                f"{self.trainer} continued after the signal to stop: return from `fit` when `end_step` or `end_epoch` returns "
+                "Signal.STOP"
+            )
             raise self.raised
         super().begin_step(step)
         self.open = OpenStep(random_given=self._random())

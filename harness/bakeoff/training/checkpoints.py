@@ -208,7 +208,10 @@ class Checkpointing:
 
         assert self.checkpoints is not None
         if self.connected is None:
-            raise PluginError(f"{trainer} did not pass its optimizer to `job.resume`, which `checkpoint_every` requires")
+            raise PluginError(
+                f"{trainer} did not pass its optimizer to `job.resume`, which `checkpoint_every` requires: "
+                "call `job.resume(optimizer, scheduler)` once, before the first step"
+            )
         optimizer, scheduler, before_saving = self.connected
         before_saving()
         tensors = {f"model/{name}": tensor for name, tensor in trained_state(self.model).items()}

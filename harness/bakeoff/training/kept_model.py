@@ -103,10 +103,16 @@ def require_plain_files(folder: Path) -> None:
 def require_recorded_answers(answered: Any, recorded: Any) -> float:
     """The largest difference of the logits. Raises PluginError if it is more than rounding explains (`same_logits`)."""
     if answered.shape != recorded.shape:
-        raise PluginError(f"loaded again, its logits have shape {answered.shape}, and the recorded ones {recorded.shape}")
+        raise PluginError(
+            f"loaded again, its logits have shape {answered.shape}, and the recorded ones {recorded.shape}: "
+            "`save` must write the trained model as it is"
+        )
     difference = float(np.abs(answered - recorded).max())
     if not same_logits(difference, float(np.abs(recorded).max())):
-        raise PluginError(f"loaded again, it gives other predictions: logits differ by up to {significant(difference, 3)}")
+        raise PluginError(
+            f"loaded again, it gives other predictions: logits differ by up to {significant(difference, 3)}. "
+            "`save` must write all that was trained, and `answers_of_saved` encode texts as `encode` does"
+        )
     return difference
 
 

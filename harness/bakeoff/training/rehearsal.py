@@ -110,11 +110,6 @@ def trained(request: Request, parts: Mapping[str, Configured], task: LoadedTask,
     if frozen_in(run) != frozen:
         method = parts["method"].name
         raise PluginError(f"{run.title} changed weights that method '{method}' froze: leave `requires_grad` as it is")
-    if saved is not None and "steps" not in run.owns and not job.checkpointing.connected:
-        raise PluginError(
-            f"{run.title} never called `job.resume(optimizer, scheduler)`, which `checkpoint_every` requires: call it once, "
-            "before the first step"
-        )
     return run
 
 

@@ -130,7 +130,8 @@ class RunInTurns:
     def untimely_end(self) -> BakeoffError:
         if self.job.diverged_at is not None:
             return RunError("diverged", f"the loss was not finite at step {self.job.diverged_at + 1} of {self.job.total_steps}")
-        return PluginError(f"{self.run.title} ended after {len(self.job.losses)} of {self.job.total_steps} steps")
+        taken = f"{len(self.job.losses)} of {self.job.total_steps} steps"
+        return PluginError(f"{self.run.title} ended after {taken}: take all, or go on until `end_step` returns Signal.STOP")
 
     def pause(self, step: int) -> None:
         """Before each step of a run by steps: starts and ends the timing, and waits for the next turn where one has ended."""

@@ -207,7 +207,10 @@ def require_equal_weights(world: World, network: Any, trainer: str) -> None:
     first, *others = world.gather(weights_sha256(network.state_dict().items()))
     for rank, theirs in enumerate(others, start=1):
         if theirs != first:
-            raise PluginError(f"{trainer} left different weights on rank {rank} than on rank 0")
+            raise PluginError(
+                f"{trainer} left different weights on rank {rank} than on rank 0: add the gradients of all processes "
+                "before each optimizer's step"
+            )
 
 
 def total_memory(world: World, device: Any) -> tuple[int, int]:

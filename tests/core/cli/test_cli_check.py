@@ -183,6 +183,9 @@ def test_json_has_every_problem_with_its_place(call: Call, spec: Path) -> None:
     assert [(one["file"], one["line"], one["column"], one["key"]) for one in found["problems"]] == [
         (str(spec), 2, 9, "tasks[0]")
     ]
+    code, out, err = call("check", spec, "--json", "--data", spec.parent / "nowhere")
+    (problem,) = json.loads(out)["problems"]
+    assert (code, err, problem["line"], problem["key"]) == (2, "", 0, "")
     spec.write_text(SPEC)
     code, out, err = call("check", spec, "--json")
     found = json.loads(out)
