@@ -33,11 +33,12 @@ def changed(kind: type, **methods: Any) -> Any:
 def tried(cache: Path, *components: Any, recipe: dict[str, Any] | None = None, **more: Any) -> list[tuple[str, str]]:
     """(what a problem belongs to, message) of one run of these components: by default lines, tiny-bert, full, torch-loop.
 
-    more: `select` of the run, and `keep` and `checkpoint_every` of its request.
+    more: `select` of the run, `package` of the plugin, and `keep` and `checkpoint_every` of the request.
     """
+    package = more.pop("package", "")
     mine = {"task": right.Greetings(), **{component.kind: component for component in components}}
     known = {(one.component.kind, one.component.name): one for one in load_registry().all()}
-    known |= {(kind, one.name): Registered(one, Origin("mine", "mine", "1.0"), "core") for kind, one in mine.items()}
+    known |= {(kind, one.name): Registered(one, Origin("mine", "mine", "1.0"), package) for kind, one in mine.items()}
     registry = Registry(known)
     defaults = {"task": "", "model": "tiny-bert", "method": "full", "trainer": "torch-loop"}
     found = {kind: registry.get(kind, mine[kind].name if kind in mine else name) for kind, name in defaults.items()}

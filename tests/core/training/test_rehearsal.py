@@ -120,7 +120,7 @@ def test_what_a_run_asks_for_besides_is_tried_too(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_other_errors_name_the_trainer_and_its_line(tmp_path: Path) -> None:
     for fit in (lambda self, job, options: job.model.nothing(), lambda self, job, options: exit(3)):
-        ((kind, message),) = tried(tmp_path, changed(right.Loop, fit=fit))
+        ((kind, message),) = tried(tmp_path, changed(right.Loop, fit=fit), package=__name__.partition(".")[0])
         assert kind == "strategy"
         assert tells(message, f"two steps with {MINE}failed: ", ", called at test_rehearsal.py:")
 
