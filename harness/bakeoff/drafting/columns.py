@@ -28,6 +28,7 @@ MANY_NUMBERS: Final = 20
 MOST_LABELS: Final = 2000
 """A column with more distinct values is no column of labels."""
 DATES: Final = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y")
+DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+")
 SAMPLE: Final = 2_000
 """Rows by which lengths and dates are judged."""
 SPLIT_NAMES: Final = re.compile("split|set|fold|partition|subset")
@@ -51,6 +52,8 @@ class Column:
     dates: bool
     lists: bool
     """Whether its values are lists."""
+    decimal_commas: bool = False
+    """Whether its values are numbers as they are written in German."""
 
     @property
     def filled(self) -> int:
@@ -73,7 +76,9 @@ class Column:
             return True
         if self.numbers:
             return self.distinct < 0.98 * self.filled or not self.whole
-        return self.distinct <= min(MOST_LABELS, max(2.0, self.filled / 2)) and self.words <= 6
+        if self.distinct > min(MOST_LABELS, max(2.0, self.filled / 2)):
+            return False
+        return self.words <= 6 or self.distinct <= min(MANY_NUMBERS, self.filled / 5)
 
     @property
     def quantity(self) -> bool:
@@ -102,13 +107,20 @@ def _column(name: str, values: Sequence[Value]) -> Column:
         rows=len(values),
         missing=len(values) - len(there),
         distinct=len(set(texts)),
-        words=statistics.fmean(len(text.split()) for text in sample) if sample else 0.0,
+        words=statistics.fmean(map(words_of, sample)) if sample else 0.0,
         characters=statistics.fmean(map(len, sample)) if sample else 0.0,
         numbers=numbers,
         whole=numbers and all(float(text).is_integer() for text in set(texts)),
         dates=bool(sample) and not numbers and sum(as_date(text) is not None for text in sample) > 0.95 * len(sample),
         lists=lists,
+        decimal_commas=bool(sample) and all(DECIMAL_COMMA.fullmatch(text.strip()) for text in sample),
     )
+
+
+def words_of(text: str) -> float:
+    """The number of words; of scripts without blanks between them two characters count as one."""
+    dense = 0 if text.isascii() else sum(ord(one) >= 0x2E80 for one in text)
+    return dense / 2 if dense > len(text) / 3 else len(text.split())
 
 
 def as_date(text: str) -> datetime | None:

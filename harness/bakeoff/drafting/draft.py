@@ -25,7 +25,7 @@ from bakeoff.drafting.proposal import (
 from bakeoff.drafting.roles import Choice, find_labels, find_texts, require_columns
 from bakeoff.drafting.sources import Rows
 from bakeoff.drafting.spoilers import Data, spoilers
-from bakeoff.drafting.tables import Table, Written
+from bakeoff.drafting.tables import Table, format_of
 from bakeoff.errors import DataError
 from bakeoff.kinds import Kind
 from bakeoff.text.numbers import count, per_cent
@@ -180,10 +180,10 @@ def _usable(table: Table, text: Sequence[str], label: Sequence[str], missing: Se
 def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
     """The task as an experiment file has it. names: of the files, as the file names them."""
     rows, labels = meaning.rows, meaning.labels
-    style = rows.tables[rows.files["train"][0]].written
+    style = rows.tables[rows.files["train"][0]]
     entries: list[Entry] = [("name", "table", "rows of your own")]
     for split, paths in rows.files.items():
-        files = [_file(names[path], rows.tables[path].written, style) for path in paths]
+        files = [_file(names[path], rows.tables[path], style) for path in paths]
         beside = "beside this file, or in the folder that --data names" if split == "train" else ""
         entries.append((split, files[0] if len(files) == 1 else files, beside))
     if meaning.sizes.shares:
@@ -195,8 +195,11 @@ def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
     entries.append(("text", text, "what the model reads"))
     label = meaning.label[0] if len(meaning.label) == 1 else list(meaning.label)
     entries.append(("label", label, f"what it answers: {labels_in_words(labels)}"))
+    numbers = [meaning.columns[name] for name in meaning.label if meaning.columns[name].numbers]
     if not labels.single:
         entries.append(("kind", str(labels.kind), ""))
+    elif any(not column.whole for column in numbers):
+        entries.append(("kind", str(labels.kind), "each number is a label of its own"))
     if labels.kind.several_labels and labels.separator not in ("", "|"):
         entries.append(("separator", labels.separator, "between the labels in one cell"))
     if unseen := _unseen(meaning):
@@ -211,14 +214,17 @@ def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
     return entries
 
 
-def _file(name: str, written: Written, usual: Written) -> Any:
-    own = {key: value for key, value, _ in _style_entries(written, [])}
+def _file(name: str, table: Table, usual: Table) -> Any:
+    own = {key: value for key, value, _ in _style_entries(table, [])}
     shared = {key: value for key, value, _ in _style_entries(usual, [])}
     return name if own == shared else {"file": name, **{key: value for key, value in own.items() if shared.get(key) != value}}
 
 
-def _style_entries(written: Written, columns: Sequence[str]) -> Iterator[Entry]:
+def _style_entries(table: Table, columns: Sequence[str]) -> Iterator[Entry]:
     """How the files are written, where that is not usual for their ending."""
+    written = table.written
+    if format_of(table.path) != written.format:
+        yield "format", written.format, "which the file's name does not show"
     if written.format in ("csv", "tsv"):
         usual = "\t" if written.format == "tsv" else ","
         if written.delimiter != usual:
@@ -261,7 +267,7 @@ def labels_in_words(labels: Labels) -> str:
 
 def _why_macro(labels: Labels) -> str:
     most = labels.counts.most_common(1)[0][0]
-    return f"always {quoted(most)} would be {per_cent(labels.largest)} right"
+    return f"always {quoted(most)} would be {per_cent(labels.largest, 1)} right"
 
 
 # --- what can be concluded, and what spoils it ---------------------------------------------------------------------------

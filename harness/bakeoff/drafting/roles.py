@@ -125,6 +125,8 @@ def _why_no_label(columns: Sequence[Column]) -> str:
             why = "has one value, so there is nothing to learn"
         elif one.dates:
             why = "has dates"
+        elif one.decimal_commas:
+            why = "has numbers with a decimal comma: write a point in its place"
         elif one.distinct > one.filled / 2:
             why = f"has {one.distinct:,} different values in {count(one.filled, 'row')}"
         else:

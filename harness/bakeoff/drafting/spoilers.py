@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bakeoff.drafting.columns import GROUP_NAMES, Column, as_date
+from bakeoff.drafting.columns import GROUP_NAMES, SPLIT_NAMES, Column, as_date
 from bakeoff.drafting.copies import across, find_copies, normalised
 from bakeoff.drafting.labels import Labels, label_word
+from bakeoff.drafting.sources import CALLED
 from bakeoff.drafting.tables import Table
 from bakeoff.text.numbers import count, per_cent
 from bakeoff.text.values import listed
@@ -73,6 +74,7 @@ def spoilers(data: Data) -> Iterator[str]:
     yield from near_copies(data, read)
     yield from telling_words(data, read)
     yield from telling_columns(data)
+    yield from unused_splits(data)
     yield from groups(data)
     yield from dates(data)
 
@@ -193,6 +195,17 @@ def groups(data: Data) -> Iterator[str]:
             if split == data.reported and share > SHARED:
                 new = "" if data.given else f"; for new ones, {BY_HAND.format('by it')}"
                 yield f"{what}: {per_cent(share)} of those in {split} are in train too, so that scores hold for known ones{new}"
+
+
+def unused_splits(data: Data) -> Iterator[str]:
+    """A column that tells a split, which is not used."""
+    for name, column in data.columns.items():
+        told = (
+            {str(value) for value in data.table.columns[name] if value is not None} if column.distinct <= len(CALLED) else set()
+        )
+        if column.is_named(SPLIT_NAMES) and told and all(value.lower() in CALLED for value in told):
+            which = listed(sorted(map(quoted, told)))
+            yield f"column {quoted(name)} tells a split ({which}), which is not used: {BY_HAND.format('by it')}"
 
 
 def dates(data: Data) -> Iterator[str]:

@@ -98,7 +98,7 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None
         raise DataError(f"{shown_path(path)}: it is empty{' (NUL bytes alone)' if content.strip() else ''}")
     if why := next((why for begins, why in UNREADABLE.items() if content.startswith(begins)), None):
         raise DataError(f"{shown_path(path)}: {why}")
-    ending = BY_ENDING.get(Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower())
+    ending = format_of(path)
     if content.startswith(PARQUET) or ending == "parquet":
         return _checked(_parquet(path))
     encoding = encoding or _encoding(content)
@@ -117,6 +117,11 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None
     else:
         table = _cells(path, text, ending or "csv", encoding, delimiter, header)
     return _checked(replace(table, whole=table.whole and not cut))
+
+
+def format_of(path: Path) -> Format | None:
+    """The format that a file's name shows."""
+    return BY_ENDING.get(Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower())
 
 
 def _content(path: Path) -> bytes:
@@ -217,6 +222,8 @@ def _cells(path: Path, text: str, form: Format, encoding: str, delimiter: str | 
         ) from None
     if not rows:
         return Table(path=path, written=written, columns={})
+    if rows[0][0].startswith("sep=") and not any(rows[0][1:]):
+        raise DataError(f"{shown_path(path)}:1: this line tells Excel the delimiter: remove it")
     header = _has_header(rows[: TRIED_ROWS + 1]) if header is None else header
     names = [name.strip() for name in rows[0]] if header else [f"column{number}" for number in range(1, len(rows[0]) + 1)]
     if twice := [name for name, times in Counter(filter(None, names)).items() if times > 1]:
@@ -324,6 +331,9 @@ def _decoded(path: Path, line: int, text: str) -> Any:
 def _objects(path: Path, line: int, values: Any) -> list[dict[str, Any]]:
     if wrong := next((value for value in values if not isinstance(value, dict)), None):
         raise DataError(f"{shown_path(path)}:{line}: found {quoted(wrong)}; the file must have one object per row")
+    within = [name for one in values[:1] for name, value in one.items() if isinstance(value, list) and value[:1] != value[1:2]]
+    if within and isinstance(values[0][within[0]][0], dict):
+        raise DataError(f"{shown_path(path)}:{line}: under {quoted(within[0])} is an array of objects: save that array alone")
     return list(values)
 
 

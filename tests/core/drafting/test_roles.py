@@ -48,6 +48,15 @@ def test_prose_is_the_text_and_not_dates_ids_or_numbers() -> None:
     assert texts(message=PROSE, guid=ids)[0] == ("message",)
 
 
+def test_scripts_without_blanks_are_prose_too() -> None:
+    assert texts(a=[f"这个包裹来得很晚没有人知道它在哪里{number}" for number in range(N)], b=cycled("x", "y")) == (("a",), True)
+
+
+def test_a_decimal_comma_is_named_where_no_label_is_found() -> None:
+    with pytest.raises(DataError, match="decimal comma"):
+        labels(score=[f"{number},5" for number in range(N)])
+
+
 @pytest.mark.parametrize(
     "names", [("premise", "hypothesis"), ("question1", "question2"), ("Text_A", "Text_B"), ("title", "body")]
 )

@@ -76,6 +76,12 @@ def test_a_column_that_tells_the_label_is_named() -> None:
     )
 
 
+def test_a_column_that_tells_a_split_is_named() -> None:
+    (only,) = found(split=["train" if number % 3 else "Test" for number in range(N)])
+    assert "('Test' and 'train')" in only
+    assert found(subset=["a" if number % 3 else "b" for number in range(N)]) == []
+
+
 def test_groups_are_named_where_a_split_tears_them_apart() -> None:
     customers = [str(number % 60) for number in range(N)]
     (only,) = found(customer=customers)

@@ -99,6 +99,8 @@ def test_parquet_is_read_whatever_its_name(tmp_path: Path) -> None:
         ("a.xlsx", b"PK\x03\x04rest", "a workbook"),
         ("a.jsonl", b'{"text": 1}\n{"text": \n', "a.jsonl:2:10: not valid JSON"),
         ("a.jsonl", b"[1, 2]", "found '1'"),
+        ("a.json", b'[{"data": [{"text": "a"}, {"text": "b"}]}]', "under 'data'"),
+        ("a.csv", b"sep=;\ntext;label\na b;x\n", "a.csv:1: "),
         ("a.parquet", b"PAR1 broken", "not a readable Parquet file"),
         ("a.csv.gz", b"\x1f\x8bbroken", "can't be unpacked"),
     ],
