@@ -17,6 +17,8 @@ from bakeoff.text.values import grouped
 
 MOST_IN_MATRIX: Final = 20
 """With more labels there is no matrix, only the most frequent mistakes."""
+MOST_FIGURES: Final = 2000
+"""Labels times strategies: of more, the first strategies are told."""
 MOST_CONFUSED: Final = 5
 """So many mistakes of a strategy are listed."""
 MOST_EXAMPLES: Final = 10
@@ -26,7 +28,7 @@ MOST_EXAMPLES: Final = 10
 def by_label(outputs: SplitOutputs, strategies: Sequence[str], names: Sequence[str]) -> ByLabel | None:
     """None where answers are no labels, or cannot be wrong. names: of all labels, in their order."""
     kind, labels = outputs.kind, outputs.labels
-    present = [name for name in strategies if name in outputs.answers]
+    present = [name for name in strategies if name in outputs.answers][: max(1, MOST_FIGURES // max(1, len(names)))]
     if not (kind.has_labels and outputs.labelled and present):
         return None
     actual = [int(kind.has_label(labels, number).sum()) for number in range(len(names))]

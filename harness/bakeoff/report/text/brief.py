@@ -130,7 +130,7 @@ def table_of(comparison: Comparison, group: ComparisonGroup, width: int) -> tupl
     found, scores = [pairs.get(row.strategy) for row in rows], [group.score(row) for row in rows]
     cost = shown_cost(group, comparison.recommended(group))
     columns = {
-        "name": Column("strategy", [_name(row) for row in rows], "left"),
+        "name": Column("strategy", [f"{one_line(row.title)}{f' {BASELINE}' * row.baseline}" for row in rows], "left"),
         "score": Column(one_line(group.metric) or "score", [figures.number(score.mean if score else None) for score in scores]),
         "interval": Column("95 % interval", [figures.range(score.low, score.high) if score else "" for score in scores]),
         "difference": Column("difference", [figures.signed(pair.difference) if pair else "" for pair in found]),
@@ -145,12 +145,6 @@ def table_of(comparison: Comparison, group: ComparisonGroup, width: int) -> tupl
         for kind, column in columns.items():
             column.cells.append({"name": name, "score": score, "verdict": word}.get(kind, ""))
     return _fitted(columns, width)
-
-
-def _name(row: Row) -> str:
-    """The title, with the name by which sentences and commands call the strategy where that is another."""
-    name, title = one_line(row.strategy), one_line(row.title)
-    return f"{title if title == name else f'{title} ({name})'}{f' {BASELINE}' * row.baseline}"
 
 
 def _unranked(group: ComparisonGroup) -> Iterator[tuple[str, str, str]]:
