@@ -7,6 +7,7 @@ from typing import Final
 
 from bakeoff.analysis.findings import ComparisonGroup, CostAxis, Quantity
 from bakeoff.analysis.recommendation import Recommendation
+from bakeoff.report.cells import all_runs
 
 ORDER = ("better", "worse", "equivalent", "identical", "inconclusive", "futile", "open", "confounded", "withheld")
 
@@ -15,7 +16,12 @@ NOT_LUCK = "shown: luck with seeds and test examples would seldom make such a di
 
 def verdict_words(groups: Iterable[ComparisonGroup]) -> dict[str, str]:
     """Verdict on a difference to a baseline, of those that these groups have -> what it means."""
-    found = {pair.verdict: group for group in groups for pair in group.to_baseline}
+    found = {
+        verdict: group
+        for group in groups
+        for pair in group.to_baseline
+        for verdict in {pair.verdict if pair.tested else all_runs(pair), all_runs(pair)}
+    }
     return {verdict: _words(verdict, found[verdict]) for verdict in ORDER if verdict in found}
 
 

@@ -46,7 +46,16 @@ MOST_RECORDS = 1000
 
 WRITERS: tuple[Callable[..., Any], ...] = (
     *(numbers.mebibytes, numbers.p_value, numbers.per_cent, numbers.significant, numbers.with_decimals),
-    *(cells.amount_cell, cells.rank, cells.ratio_cell, cells.seconds, cells.time_cell, cells.timed_cells, cells.cost_titles),
+    *(
+        cells.all_runs,
+        cells.amount_cell,
+        cells.rank,
+        cells.ratio_cell,
+        cells.seconds,
+        cells.time_cell,
+        cells.timed_cells,
+        cells.cost_titles,
+    ),
     *(drawing.interval, drawing.scale_line, level_cell, look_cell),
     *(differences.detectable, differences.other_tests, ranks.unlearned_note, ranks.warning_of, views.best_of),
     *(search_cells, search_titles, tuning_cost),

@@ -161,6 +161,8 @@ def _verdict(group: ComparisonGroup, row: Row) -> str:
     if pair is None:
         return "the baseline" if row.baseline else "not compared" if group.score(row) else ""
     every = all_runs(pair)
+    if not pair.tested:
+        return f"{every}: no run learned"
     return pair.marked_verdict if every == pair.verdict else f"{pair.marked_verdict}; all runs: {every}"
 
 
