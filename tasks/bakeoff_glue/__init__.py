@@ -16,6 +16,9 @@ from bakeoff_glue.hub import cached_files, find_on_hub, read_hub_split
 if TYPE_CHECKING:
     from datasets import Dataset
 
+FAMILY = "glue"
+"""The name of a data folder that is read in place of the one without a name."""
+
 
 class GlueOptions(Options):
     """The options of a GLUE task."""
@@ -57,15 +60,15 @@ class GlueTask(Task):
         )
 
     def check_available(self, options: GlueOptions, places: Paths) -> None:
-        if places.data is not None:
-            find_folder(self.facts, places.data)
+        if (data := places.data_named(FAMILY)) is not None:
+            find_folder(self.facts, data)
         else:
             find_on_hub(self.facts)
 
     def files(self, options: GlueOptions, places: Paths) -> dict[str, list[Path]]:
-        if places.data is None:
+        if (data := places.data_named(FAMILY)) is None:
             return cached_files(self.facts)
-        folder = find_folder(self.facts, places.data)
+        folder = find_folder(self.facts, data)
         return {name: [folder / split.file] for name, split in self.facts.splits.items()}
 
     def load(self, options: GlueOptions, places: Paths) -> dict[str, Dataset]:
@@ -83,9 +86,9 @@ class GlueTask(Task):
         return loaded
 
     def _read(self, places: Paths) -> dict[str, tuple[Columns, str]]:
-        if places.data is None:
+        if (data := places.data_named(FAMILY)) is None:
             return {name: (read_hub_split(self.facts, split), "") for name, split in self.facts.splits.items()}
-        folder = find_folder(self.facts, places.data)
+        folder = find_folder(self.facts, data)
         return {name: read_split(self.facts, split, folder) for name, split in self.facts.splits.items()}
 
 

@@ -91,19 +91,23 @@ def format_of(name: str) -> str:
 
 
 def found_in(places: Paths, entry: str | FileOptions, options: TableOptions) -> File:
-    """The file in the data folder, else beside the experiment file, else among rows that a program gave. Raises DataError if it
-    is nowhere.
+    """The file: in a named data folder where its path begins with the name (`--data NAME=DIR` for `NAME/rows.csv`), else in the
+    data folder without a name, beside the experiment file, or among rows that a program gave. Raises DataError if missing.
 
     In the data folder, which the user named, links are followed anywhere: snapshots of the hub and folders of DVC consist of
     them. The experiment file, and what is beside it, may be a stranger's: links out of that folder are refused.
     """
     name = name_of(entry)
     require_inside(name)
-    given = [] if places.given is None else [(places.given, False)]
-    folders = [*([] if places.data is None else [(places.data, True)]), (places.beside, False), *given]
+    first, _, rest = name.partition("/")
+    if rest and first in places.named:
+        folders, within = [(places.named[first], True)], rest
+    else:
+        given = [] if places.given is None else [(places.given, False)]
+        folders, within = [*([] if places.data is None else [(places.data, True)]), (places.beside, False), *given], name
     odd: list[str] = []
     for folder, follows in folders:
-        for path, member in candidates(folder, name):
+        for path, member in candidates(folder, within):
             if not path.is_file():
                 if path.is_symlink() and not path.is_dir():
                     raise DataError(
@@ -121,10 +125,10 @@ def found_in(places: Paths, entry: str | FileOptions, options: TableOptions) -> 
     if odd:
         raise DataError(f"{quoted(name)} cannot be read: {odd[0]}")
     looked = list(dict.fromkeys(folder for folder, _ in folders))
-    near = sorted({path.name for folder in looked for path in (folder / name).parent.glob("*") if path.is_file()})
+    near = sorted({path.name for folder in looked for path in (folder / within).parent.glob("*") if path.is_file()})
     told = did_you_mean("file", Path(name).name, near) if near else f"there is no file {quoted(name)}"
     where = " and ".join(map(shown_path, looked))
-    raise DataError(f"{told} (looked for {quoted(name)} in {where}; --data names another folder)")
+    raise DataError(f"{told} (looked for {quoted(within)} in {where}; --data names another folder)")
 
 
 def why_not_regular(path: Path) -> str:

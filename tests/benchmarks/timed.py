@@ -50,7 +50,7 @@ def measure(spec: str, *, minutes: float, within: float, say: Callable[[str], No
         path.write_text(spec, encoding="utf-8")
         document = read_document(path)
         plan = resolve(document, load_registry())
-        settings = Settings(paths=find_paths(None, path), device=device, threads=usable_threads())
+        settings = Settings(paths=find_paths(spec=path), device=device, threads=usable_threads())
         goal = TimingGoal(within=within, budget=60 * minutes)
         outcome = time_experiment(document, plan, path, Store(folder), settings=settings, goal=goal, progress=Told(say))
     assert not outcome.failed, outcome.failed

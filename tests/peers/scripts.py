@@ -254,7 +254,7 @@ def write_rows(folder: Path, rows: Rows) -> None:
     from bakeoff.contracts.registry import load_registry
 
     task = load_registry().get("task", "glue/mrpc").component
-    splits = task.load(task.Options(), find_paths(None))
+    splits = task.load(task.Options(), find_paths())
     folder.mkdir()
     for name, number in (("train", rows.train), ("dev", rows.dev)):
         with (folder / f"{name}.csv").open("w", encoding="utf-8", newline="") as stream:

@@ -535,7 +535,7 @@ def test_real_steps_from_torch_loops_weights_give_its_losses_and_gradients(steps
     mrpc = "BAKEOFF_DATA" in os.environ
     task = load_registry().get("task", "glue/mrpc" if mrpc else "docstrings").component
     options = task.Options() if mrpc else task.Options(size=400)
-    info, rows = task.info(options), task.load(options, find_paths(None))["train"].to_dict()
+    info, rows = task.info(options), task.load(options, find_paths())["train"].to_dict()
     minilm = MiniLM()
     prepared = minilm.prepare(info, minilm.Options(), Encoding(128, "longest"))
 

@@ -14,6 +14,7 @@ from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
 from bakeoff.api.rows import FOLDER, GivenRows, note_of_other_rows, other_rows, with_rows
 from bakeoff.cli import run as command
+from bakeoff.cli.data_folders import DataFolders
 from bakeoff.cli.inputs import find_paths, plan_of, require_text
 from bakeoff.cli.progress import make_progress
 from bakeoff.contracts.registry import load_registry
@@ -57,7 +58,7 @@ def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
     rows = with_rows(read, data, load_registry()) if data is not None and folder is None else None
     document = rows.document if rows else read
     plan = plan_of(document)
-    paths = find_paths(folder, None if is_given(read) else read.path)
+    paths = find_paths(DataFolders(folder), None if is_given(read) else read.path)
     results = Path(into) if into is not None else Path(plan.spec.name) if is_given(document) else read.path.parent
     require_text(results)
     command.require_own_name(document.path)

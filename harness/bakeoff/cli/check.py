@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import CheckOutput, found_problems
 from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
-from bakeoff.cli.options import data_option, into_option, json_option, spec_argument
+from bakeoff.cli.options import into_option, json_option, spec_argument
 from bakeoff.cli.output import print_json, print_result
 from bakeoff.cli.plan import note_lines
 from bakeoff.errors import BakeoffError, Problem, SpecError
@@ -32,7 +33,7 @@ from bakeoff.text.words import escaped
 @data_option
 @into_option
 @json_option
-def check(spec: Path, build: bool, data: Path | None, into: Path | None, as_json: bool) -> int:
+def check(spec: Path, build: bool, data: DataFolders, into: Path | None, as_json: bool) -> int:
     """Find all errors in the experiment file SPEC without training, and data and models that are not here.
 
     Each error names its place, FILE:LINE:COLUMN. If runs are recorded already, also tells which of their files have changed.
@@ -67,7 +68,7 @@ def check(spec: Path, build: bool, data: Path | None, into: Path | None, as_json
     return 0
 
 
-def look(spec: Path, build: bool, data: Path | None, into: Path | None) -> tuple[Document, Plan, list[str]]:
+def look(spec: Path, build: bool, data: DataFolders, into: Path | None) -> tuple[Document, Plan, list[str]]:
     """The plan, and notes on it. Raises SpecError for whatever would keep its runs from starting."""
     document, plan = open_experiment(spec)
     store = Store(into or spec.parent)

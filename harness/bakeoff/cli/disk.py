@@ -25,7 +25,7 @@ def disk(folder: Path, as_json: bool) -> None:
     """Show what the experiment in DIR and Bakeoff's cache take on disk, and what `bakeoff prune` would remove. Without DIR, of
     the only experiment in this folder.
     """
-    store, cache = Store(folder), find_paths(None).cache
+    store, cache = Store(folder), find_paths().cache
     places = {folder: held_by(store), cache: cached(cache)}
     if as_json:
         print_json(DiskOutput(places=[place_output(*item) for item in places.items()]).model_dump_json(indent=1))

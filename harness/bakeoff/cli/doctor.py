@@ -14,8 +14,8 @@ from pathlib import Path
 import click
 import psutil
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths, installed_twice
-from bakeoff.cli.options import data_option
 from bakeoff.cli.output import print_result
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths
@@ -27,6 +27,7 @@ from bakeoff.machine.hub import hub_cache, hub_endpoint, hub_is_reachable
 from bakeoff.machine.installing import install_command
 from bakeoff.runner.machine_check import measure_control
 from bakeoff.runner.settings import Settings
+from bakeoff.spec.user_configuration import configuration_path
 from bakeoff.text.numbers import gibibytes, per_cent, with_decimals
 
 NAME_WIDTH = 11
@@ -44,7 +45,7 @@ class Finding:
 @click.command()
 @data_option
 @click.option("--control/--no-control", default=True, help="Measure this machine's speed, and whether it is steady (10 s).")
-def doctor(data: Path | None, control: bool) -> None:
+def doctor(data: DataFolders, control: bool) -> None:
     """Check this installation: hardware, library versions, hub, data, plugins, write access.
 
     Where something is missing, the next line says what to do about it. The output can be pasted into a bug report: the home
@@ -65,7 +66,7 @@ def without_home(text: str) -> str:
     return text.replace(str(Path.home()), "~")
 
 
-def findings(data: Path | None, *, control: bool) -> Iterator[Finding]:
+def findings(data: DataFolders, *, control: bool) -> Iterator[Finding]:
     """Yields the findings, each as soon as it is known."""
     yield from versions()
     yield from machine()
@@ -143,7 +144,7 @@ def hub() -> Finding:
     )
 
 
-def datasets(data: Path | None) -> Iterator[Finding]:
+def datasets(data: DataFolders) -> Iterator[Finding]:
     """Whether each task's data is available, as far as its default options tell."""
     try:
         paths = find_paths(data)
@@ -151,6 +152,9 @@ def datasets(data: Path | None) -> Iterator[Finding]:
         yield Finding("data", str(error), "name an existing folder with --data or BAKEOFF_DATA")
         return
     yield Finding("data", str(paths.data) if paths.data else "no folder given (--data, BAKEOFF_DATA): tasks ask the hub")
+    for name, path in paths.named.items():
+        there = "" if path.is_dir() else "there is no such folder"
+        yield Finding("data", f"{name}: {path}{f': {there}' if there else ''}", there and f"mend {configuration_path()}")
     ready = []
     for task in [entry.component for entry in load_registry().all() if entry.component.kind == "task"]:
         try:
@@ -167,7 +171,7 @@ def write_access() -> Iterator[Finding]:
     """Whether the working directory and the cache are writable, and how much space they have."""
     folders = {"here": Path.cwd()}
     with contextlib.suppress(BakeoffError):  # about the data folder, reported already
-        folders["cache"] = find_paths(None).cache
+        folders["cache"] = find_paths().cache
     for name, folder in folders.items():
         nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
         free = f"{gibibytes(shutil.disk_usage(nearest).free)} free"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bakeoff.cli.data_folders import DataFolders
 from bakeoff.cli.inputs import find_paths
 from bakeoff.cli.output import print_note
 from bakeoff.contracts.registry import Registry
@@ -74,7 +75,7 @@ class Drafting:
     registry: Registry
     subject: Subject
     target: Path
-    data: Path | None
+    data: DataFolders
     """What `--data` names."""
     model: str | None
     made_from: str

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.drafted import Drafting, known_subject
 from bakeoff.cli.example import ROWS, write_example
 from bakeoff.cli.inputs import find_paths
-from bakeoff.cli.options import PATH, data_option
+from bakeoff.cli.options import PATH
 from bakeoff.cli.output import print_result
 from bakeoff.cli.questions import ask, can_ask
 from bakeoff.contracts.registry import load_registry
@@ -65,7 +66,7 @@ def init(
     minutes: float | None,
     output: Path | None,
     timing: bool,
-    data: Path | None,
+    data: DataFolders,
 ) -> None:
     """Write an experiment file for the rows in DATA: a CSV, TSV, JSON-lines or Parquet file, or a folder with train, dev and
     test.
@@ -111,23 +112,23 @@ class Place:
 
     base: Path | None
     """The folder that files are named from; None where no file is named."""
-    data: Path | None
-    """What `--data` has to name; None where it needs nothing."""
+    data: DataFolders
+    """What `--data` has to name."""
 
     def name(self, path: Path) -> str:
         """The file as an experiment file names it."""
         return path.resolve().relative_to(self.base).as_posix() if self.base else path.name
 
 
-def place_of(rows: Path, data: Path | None) -> Place:
+def place_of(rows: Path, data: DataFolders) -> Place:
     """By the folder that `--data` or BAKEOFF_DATA names, else by this folder, else by the rows' own."""
     folder = (rows if rows.is_dir() else rows.parent).resolve()
     named = find_paths(data).data
     if named is not None and folder.is_relative_to(named):
         return Place(named, data)
     if folder.is_relative_to(Path.cwd().resolve()):
-        return Place(Path.cwd().resolve(), None)
-    return Place(folder, folder)
+        return Place(Path.cwd().resolve(), DataFolders())
+    return Place(folder, DataFolders(folder))
 
 
 def free_file(output: Path | None, name: str) -> Path:
@@ -239,5 +240,5 @@ def next_command(target: Path, place: Place) -> str:
     from bakeoff.spec.location import experiment_files
 
     here = target.parent in (Path(), Path.cwd()) and len(experiment_files(Path())) == 1
-    words: Sequence[object] = [*([] if here else [target]), *(["--data", place.data] if place.data else [])]
+    words: Sequence[object] = [*([] if here else [target]), *place.data.words]
     return command("run", *words)

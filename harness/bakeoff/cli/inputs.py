@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from bakeoff.cli.data_folders import NOT_TOLD, DataFolders
 from bakeoff.cli.output import print_damage, print_note
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.contracts.task import Paths
@@ -23,6 +24,7 @@ from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, not_compared
 from bakeoff.spec.document import Document, read_document
+from bakeoff.spec.user_configuration import read_configuration
 from bakeoff.text.values import command
 from bakeoff.text.words import shown_path
 
@@ -54,13 +56,12 @@ def installed_twice(registry: Registry) -> list[str]:
     return several_builds(sorted({*SOFTWARE, *registry.distributions}))
 
 
-def same_experiment(verb: str, spec: Path, into: Path | None, data: Path | None, *options: str) -> str:
+def same_experiment(verb: str, spec: Path, into: Path | None, data: DataFolders, *options: str) -> str:
     """The command line of another command for the same experiment, with the same --into and --data."""
-    given = {"--into": into, "--data": data}
-    return command(verb, spec, *(word for key, path in given.items() if path is not None for word in (key, path)), *options)
+    return command(verb, spec, *([] if into is None else ["--into", into]), *data.words, *options)
 
 
-def as_called(text: str, spec_paths: Iterable[PurePath], spec: Path, into: Path | None, data: Path | None) -> str:
+def as_called(text: str, spec_paths: Iterable[PurePath], spec: Path, into: Path | None, data: DataFolders) -> str:
     """The text with each command on the experiment files at `spec_paths`, which tables find in folders of records, as one for
     `spec` with the same --into and --data: what lies beside `spec`, or in the data folder, is then found."""
     for path in spec_paths:
@@ -75,7 +76,7 @@ def as_called(text: str, spec_paths: Iterable[PurePath], spec: Path, into: Path 
 
 
 def find_changes(
-    plan: Plan, store: Store, spec: Path, data: Path | None, into: Path | None = None
+    plan: Plan, store: Store, spec: Path, data: DataFolders, into: Path | None = None
 ) -> tuple[Changes, list[str]]:
     """Which files changed since the plan's runs were recorded, as far as can be read within a second; and the same as
     sentences. Raises BakeoffError if the data folder does not exist."""
@@ -119,19 +120,28 @@ def note_changes(spec: Path, records: Mapping[str, Record]) -> None:
     read without it."""
     with suppress(BakeoffError, OSError):
         plan = resolve(read_document(spec), load_registry())
-        sources = look_at_files(plan, find_paths(None, spec), at_most=LARGE)
+        sources = look_at_files(plan, find_paths(spec=spec), at_most=LARGE)
         for sentence in changes(plan, records, sources).sentences(plan):
             print_note(f"{shown_path(spec)}: {sentence}")
 
 
-def find_paths(data: Path | None, spec: Path | None = None) -> Paths:
-    """Data: --data, else $BAKEOFF_DATA. Cache: $BAKEOFF_CACHE, else `bakeoff` in the user's cache. Beside: the folder of the
-    experiment file, else the working directory. Raises BakeoffError if the data folder does not exist."""
-    named = data or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
-    if named is not None and not named.is_dir():
-        raise BakeoffError(f"{'--data' if data else 'BAKEOFF_DATA'}: no folder {shown_path(named)}")
+def find_paths(data: DataFolders = NOT_TOLD, spec: Path | None = None) -> Paths:
+    """Data: --data, else $BAKEOFF_DATA; by name --data NAME=DIR, else the user's configuration. Cache: $BAKEOFF_CACHE, else
+    `bakeoff` in the user's cache. Beside: the folder of the experiment file, else the working directory. Raises BakeoffError if
+    a data folder that the command line or BAKEOFF_DATA names does not exist, SpecError for a wrong configuration."""
+    unnamed = data.unnamed or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
+    for path in filter(None, (unnamed, *data.named.values())):
+        if not path.is_dir():
+            whose = "BAKEOFF_DATA" if data.unnamed is None and path is unnamed else "--data"
+            raise BakeoffError(f"{whose}: no folder {shown_path(path)}")
+    named = {name: Path(path) for name, path in read_configuration().data.items()} | dict(data.named)
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff")
-    for path in filter(None, (named, cache, spec)):
+    for path in filter(None, (unnamed, *named.values(), cache, spec)):
         require_text(path)
-    return Paths(named.resolve() if named else None, cache.absolute(), (spec.parent if spec else Path()).absolute())
+    return Paths(
+        unnamed.resolve() if unnamed else None,
+        cache.absolute(),
+        (spec.parent if spec else Path()).absolute(),
+        named={name: path.resolve() for name, path in named.items()},
+    )

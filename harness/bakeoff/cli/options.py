@@ -31,13 +31,6 @@ EXPERIMENT_FILE, EXPERIMENT_FOLDER = Place(experiment_file), Place(experiment_fo
 spec_argument = click.argument("spec", type=EXPERIMENT_FILE, default=".", required=False)
 folder_argument = click.argument("folder", metavar="DIR", type=EXPERIMENT_FOLDER, default=".", required=False)
 into_option = click.option("--into", metavar="DIR", type=PATH, help="Folder of the records (default: the folder of SPEC).")
-data_option = click.option(
-    "--data",
-    metavar="DIR",
-    type=PATH,
-    help="Folder of datasets, for example the official GLUE files (default: $BAKEOFF_DATA; without either, tasks that need "
-    "files ask the Hugging Face hub).",
-)
 device_option = click.option(
     "--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Device to train on; auto prefers a GPU."
 )

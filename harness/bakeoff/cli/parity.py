@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths, open_experiment
-from bakeoff.cli.options import data_option, device_option, json_option, spec_argument, threads_option
+from bakeoff.cli.options import device_option, json_option, spec_argument, threads_option
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.errors import BakeoffError
@@ -42,7 +43,7 @@ def parity(
     strategies: str | None,
     steps: int,
     seed: int | None,
-    data: Path | None,
+    data: DataFolders,
     device: str,
     threads: int | None,
     as_json: bool,

@@ -10,9 +10,10 @@ from typing import Any
 
 import click
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import plan_output
 from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
-from bakeoff.cli.options import data_option, into_option, json_option, only_option, spec_argument
+from bakeoff.cli.options import into_option, json_option, only_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan
@@ -40,7 +41,7 @@ from bakeoff.text.words import escaped
 @only_option
 @json_option
 def plan(
-    spec: Path, into: Path | None, data: Path | None, difference: float | None, only: tuple[str, ...], as_json: bool
+    spec: Path, into: Path | None, data: DataFolders, difference: float | None, only: tuple[str, ...], as_json: bool
 ) -> None:
     """List every run of the experiment file SPEC: its name and id, its state, its expected time.
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths
-from bakeoff.cli.options import PATH, data_option, device_option, folder_argument, threads_option
+from bakeoff.cli.options import PATH, device_option, folder_argument, threads_option
 from bakeoff.cli.output import print_note, print_result, write_files
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError, StoreError
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 @device_option
 @threads_option
 def predict(
-    run: str, rows: Path, folder: Path, output: Path | None, logits: bool, data: Path | None, device: str, threads: int | None
+    run: str, rows: Path, folder: Path, output: Path | None, logits: bool, data: DataFolders, device: str, threads: int | None
 ) -> None:
     """Answer each row of the file ROWS by the model that RUN of the experiment in DIR kept (`keep: final`), as CSV: id, label,
     and the probability of each label where there are such. Without DIR, of the only experiment in this folder.
@@ -77,6 +78,7 @@ def predict(
         data=paths.data,
         cache=paths.cache,
         beside=paths.beside,
+        named=dict(paths.named),
         device=device,
         threads=found,
     )

@@ -39,7 +39,7 @@ def prune(folder: Path, yes: bool, cache: bool) -> int:
 
     Exit code 0: all removed, or nothing to remove; 1: something stays, or the answer was no; 2: an error.
     """
-    store, place = Store(folder), find_paths(None).cache
+    store, place = Store(folder), find_paths().cache
     of_records = [item for item in held_by(store) if item.prunable]
     of_cache = cached(place) if cache else []
     if not of_records and not of_cache:

@@ -10,8 +10,9 @@ import click
 
 from bakeoff.analysis.findings import Comparison
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths, note_troubles
-from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, data_option, json_option
+from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, json_option
 from bakeoff.cli.output import print_brief, print_json, print_note, write_files
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save
 from bakeoff.contracts.registry import load_registry
@@ -54,7 +55,7 @@ def report(
     strict: bool,
     allow: tuple[str, ...],
     with_texts: bool,
-    data: Path | None,
+    data: DataFolders,
     as_json: bool,
 ) -> int:
     """Compare the experiments in DIR... and write the leaderboard.
@@ -104,7 +105,7 @@ def written_into(comparison: Comparison, folders: Sequence[Path], into: Path) ->
     return comparison.model_copy(update={"facts": {**comparison.facts, "commands": [*others, again]}})
 
 
-def example_texts(reading: Reading, data: Path | None) -> Texts:
+def example_texts(reading: Reading, data: DataFolders) -> Texts:
     """The texts of the examples that the page lists. Raises DataError where the data are not here, or not the same."""
     from bakeoff.training.preview import chosen, texts_of
 

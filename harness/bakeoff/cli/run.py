@@ -10,10 +10,10 @@ from typing import Literal, get_args
 import click
 
 from bakeoff.cli.comparisons import confounded_lines
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput
 from bakeoff.cli.inputs import as_called, find_paths, open_experiment, require_text
 from bakeoff.cli.options import (
-    data_option,
     device_option,
     into_option,
     json_option,
@@ -75,7 +75,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 def run(
     spec: Path,
     into: Path | None,
-    data: Path | None,
+    data: DataFolders,
     device: str,
     jobs: int,
     threads: int | None,

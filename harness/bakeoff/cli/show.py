@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import click
 
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths
-from bakeoff.cli.options import data_option, json_option
+from bakeoff.cli.options import json_option
 from bakeoff.cli.output import aligned, print_json, print_result
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError, SpecError
@@ -44,7 +44,7 @@ def show() -> None:
 def task(
     name: str,
     options: tuple[str, ...],
-    data: Path | None,
+    data: DataFolders,
     model: str | None,
     model_options: tuple[str, ...],
     examples: int,

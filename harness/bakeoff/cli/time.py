@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.timings import Amount, baseline_of, paired, run_time
+from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths, open_experiment, require_text
-from bakeoff.cli.options import data_option, device_option, into_option, spec_argument, threads_option
+from bakeoff.cli.options import device_option, into_option, spec_argument, threads_option
 from bakeoff.cli.output import aligned, print_result
 from bakeoff.cli.progress import make_timing_progress
 from bakeoff.machine.hardware import usable_threads
@@ -49,7 +50,7 @@ from bakeoff.text.words import escaped, shown_path
 def time(
     spec: Path,
     into: Path | None,
-    data: Path | None,
+    data: DataFolders,
     device: str,
     threads: int | None,
     within: float,

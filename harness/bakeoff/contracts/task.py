@@ -131,12 +131,18 @@ class TaskInfo:
 class Paths:
     """Folders on this machine: `data` with the user's data (`--data`, else BAKEOFF_DATA; None where neither is given), `cache`
     for files that can be made again, `beside` with the experiment file, `given` with files of rows that a program gave (None
-    where none did)."""
+    where none did), `named` data folders by the names that experiment files know them by (`--data NAME=PATH`, else the user's
+    configuration)."""
 
     data: Path | None
     cache: Path
     beside: Path = Path()
     given: Path | None = None
+    named: Mapping[str, Path] = field(default_factory=dict)
+
+    def data_named(self, name: str) -> Path | None:
+        """The data folder with this name, else the one without a name."""
+        return self.named.get(name, self.data)
 
 
 class Task(Component):

@@ -62,6 +62,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
         cache=settings.paths.cache,
         beside=settings.paths.beside,
         given=settings.paths.given,
+        named=dict(settings.paths.named),
         device=settings.device,
         threads=settings.threads,
         jobs=settings.jobs,

@@ -55,6 +55,8 @@ class Request(BaseModel):
     beside: Place = Path()
     """The folder of the experiment file."""
     given: Place | None = None
+    named: dict[str, Place] = {}
+    """Data folders by name."""
     """The folder with files of rows that a program gave."""
     device: Name
     threads: Some
@@ -80,7 +82,7 @@ class Request(BaseModel):
 
     @property
     def places(self) -> Paths:
-        return Paths(self.data, self.cache, self.beside, self.given)
+        return Paths(self.data, self.cache, self.beside, self.given, self.named)
 
 
 def read_request(path: Path) -> Request:

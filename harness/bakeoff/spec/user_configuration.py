@@ -1,0 +1,64 @@
+"""The user's own configuration, `bakeoff/config.yaml` in the folder of configurations: where data lie on this machine.
+
+Experiment files and records name no place; this file does, and is nobody else's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
+
+from bakeoff.contracts.recipe import Options
+from bakeoff.errors import SpecError
+from bakeoff.spec.document import read_document
+
+FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def checked_folder_name(name: str) -> str:
+    """Raises ValueError unless experiment files can begin a file's path with the name."""
+    if not FOLDER_NAME.fullmatch(name):
+        raise ValueError(
+            "a data folder's name is up to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit"
+        )
+    return name
+
+
+def _folder(text: str) -> str:
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, or begin with ~")
+    return str(path)
+
+
+class UserConfiguration(Options):
+    """The keys of the file."""
+
+    data: dict[
+        Annotated[str, AfterValidator(checked_folder_name), WithJsonSchema({"type": "string"})],
+        Annotated[str, Field(min_length=1), AfterValidator(_folder)],
+    ] = Field(default_factory=dict, description="Name -> folder of datasets, as by `--data NAME=PATH`.")
+
+
+def configuration_path() -> Path:
+    """`bakeoff/config.yaml` in $XDG_CONFIG_HOME, else in ~/.config."""
+    home = os.environ.get("XDG_CONFIG_HOME")
+    return (Path(home) if home else Path.home() / ".config") / "bakeoff" / "config.yaml"
+
+
+def read_configuration() -> UserConfiguration:
+    """The user's configuration; an empty one if there is no file. Raises SpecError with file, line and key."""
+    path = configuration_path()
+    if not path.is_file() or not path.stat().st_size:
+        return UserConfiguration()
+    document = read_document(path)
+    if document.flaws:
+        raise SpecError(document.flaws.values())
+    try:
+        return UserConfiguration.model_validate(document.data)
+    except ValidationError as error:
+        raise SpecError(document.problems_of(error, model=UserConfiguration)) from None
