@@ -59,7 +59,7 @@ class StepSchedule:
         if self.recipe.max_steps is not None:
             return self.recipe.max_steps
         steps = (self.recipe.epochs or 0) * self.steps_per_epoch
-        return max(1, math.ceil(round(steps, 6)))  # 0.07 x 100 is 7.000000000000001
+        return max(1, math.ceil(steps - 1e-6))  # 0.07 x 100 is 7.000000000000001
 
     @property
     def warmup_steps(self) -> int:

@@ -100,13 +100,13 @@ def test_a_key_of_ours_leads_to_where_it_belongs(place: str, line: str, write: s
 
 def test_an_option_beside_its_method_is_put_into_it() -> None:
     (message,) = problems_of(strategies="{a: {trainer: torch-loop, method: lora, r: 8}}")
-    assert message.endswith("write `method: {name: lora, r: 8}`")
+    assert "{name: lora, r: 8}" in message
 
 
 def test_batch_size_and_accumulation_are_put_together() -> None:
     messages = problems_of(recipe="{per_device_train_batch_size: 8, gradient_accumulation_steps: 4}")
     assert len(messages) == 2
-    assert all("write `batch_size: 32, micro_batch_size: 8`" in message for message in messages)
+    assert all("`batch_size: 32, micro_batch_size: 8`" in message for message in messages)
 
 
 @pytest.mark.parametrize(

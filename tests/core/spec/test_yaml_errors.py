@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from messages import tells
 
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError
@@ -53,7 +54,8 @@ def test_the_line_to_mend_is_named_and_shown(text: str, place: str, told: str) -
 
 
 def test_an_equals_sign_is_no_colon() -> None:
-    assert only_problem("# a file\nname = toy\ntasks = [a]\n") == "s.yaml:2:1: write a colon in place of `=`: `name: toy`"
+    text = "# a file\nname = toy\ntasks = [a]\n"
+    assert tells(only_problem(text), "s.yaml:2:1: ", "`=`", "`name: toy`")
 
 
 def test_what_is_yaml_and_yet_a_slip_is_told_too() -> None:
@@ -62,7 +64,7 @@ def test_what_is_yaml_and_yet_a_slip_is_told_too() -> None:
     with pytest.raises(SpecError) as caught:
         resolve(parse_document(text, "s.yaml"), load_registry())
     found = {problem.key: problem.message for problem in caught.value.problems}
-    assert "put a blank after each `-`" in found["tasks"]
-    assert "begin each `-` in one column" in found["models[0]"]
+    assert "blank after each `-`" in found["tasks"]
+    assert "one column" in found["models[0]"]
     assert "`epochs: 3`" in found["recipe.epochs:3"]
     assert "no-break space" in found["'\\xa0\\xa0a'"]
