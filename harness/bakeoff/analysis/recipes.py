@@ -119,7 +119,18 @@ def _schedule(record: Run) -> str | None:
     share = observed.learning_rate_last / observed.learning_rate_peak
     if share > 0.98:
         return f"{requested or 'unknown'}, at its peak to the end"
-    return f"{requested or 'unknown'}, down to {'near 0' if share < 0.1 else f'{per_cent(share)} of its peak'}"
+    near = share < 0.1 or share <= _last_share(record, observed)
+    return f"{requested or 'unknown'}, down to {'near 0' if near else f'{per_cent(share)} of its peak'}"
+
+
+def _last_share(record: Run, observed: Observed) -> float:
+    """What a schedule that would reach 0 after the last step leaves of its peak in that step: much, where there are few steps.
+
+    A linear one 1 / steps after warm-up; a cosine less; a polynomial one that, to its power.
+    """
+    steps = observed.optimizer_steps - observed.warmup_steps
+    power = float(record.requested.recipe.get("power") or 1.0)
+    return float((1 / steps) ** power * 1.001) if steps > 0 else 0.0
 
 
 def _warmup(record: Run) -> str | None:

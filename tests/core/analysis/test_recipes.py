@@ -35,6 +35,18 @@ def test_the_observed_value_stands_where_it_contradicts_the_asked_one() -> None:
     assert recipe(drifted)["eps"] == "1e-6"
 
 
+@pytest.mark.parametrize("steps", [2, 5, 9, 1377])
+def test_a_schedule_that_ends_near_0_is_one_whatever_its_number_of_steps(steps: int) -> None:
+    """A linear one leaves 1 / steps of its peak in the last step, which is much where there are few."""
+    made = asking(clean_experiment(), scheduler="linear")
+    whole = altered(made, "observed", optimizer_steps=steps, learning_rate_last=5e-5 / steps)
+    assert recipe(whole)["schedule"] == "linear, down to near 0"
+    late = altered(made, "observed", optimizer_steps=steps, learning_rate_last=5e-5 * (0.5 + 0.3 / steps))
+    assert "of its peak" in recipe(late)["schedule"]
+    constant = altered(made, "observed", optimizer_steps=steps, learning_rate_last=5e-5)
+    assert "at its peak" in recipe(constant)["schedule"]
+
+
 def test_clipping_is_what_norms_show_else_what_was_asked() -> None:
     made = clean_experiment()
     assert recipe(asking(made, max_grad_norm=1.0))["gradient clipping"] == "norm 1"
