@@ -15,6 +15,7 @@ from bakeoff.errors import BakeoffError, Problem, SpecError
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
+from bakeoff.text.numbers import duration
 from bakeoff.text.words import escaped
 
 LOOK_SECONDS: Final = 0.5
@@ -60,7 +61,7 @@ def look_for_files(document: Document, plan: Plan, paths: Paths) -> Look:
         tuple(document.problem(place, why) for place in parts if (why := answered.get(place)) is not None),
         tuple(
             f"not looked for: {part.registered.component.kind} '{escaped(part.label)}' did not answer within "
-            f"{LOOK_SECONDS:g} s (--build waits for it)"
+            f"{duration(LOOK_SECONDS)} (--build waits for it)"
             for place, part in parts.items()
             if place not in answered
         ),

@@ -155,12 +155,13 @@ class FedBatches:
             for part, (rows, _, _) in zip(parts, fed, strict=True):
                 if part.rows != rows:
                     raise PluginError(
-                        f"{trainer} trained step {step} on the rows {_shown(rows)}, and `job.batches` gave "
-                        f"{_shown(part.rows)}: take the batches of `job.batches(epoch)` in their order, and all of their rows"
+                        f"{trainer} trained step {step} on the rows {_row_numbers(rows)}, and `job.batches` gave "
+                        f"{_row_numbers(part.rows)}: take the batches of `job.batches(epoch)` in their order, "
+                        "and all of their rows"
                     )
 
 
-def _shown(rows: Sequence[int]) -> str:
+def _row_numbers(rows: Sequence[int]) -> str:
     """Row numbers in a message."""
     return ", ".join(shortened(map(str, rows), 4)) or "(none)"
 

@@ -44,7 +44,7 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
     rows = OWN_STEPS_ROWS if "steps" in parts["trainer"].registered.component.owns else recipe.batch_size
     length = {"max_steps": STEPS} if recipe.max_steps is not None else {"epochs": STEPS}
     short = request.model_copy(update={"recipe": recipe.model_copy(update={**length, "train_examples": None})})
-    small = shortened(task, rows)
+    small = cut_short(task, rows)
     with temporary_folder(".rehearsal-", below=request.cache) as folder:
         try:
             run = trained(short, parts, small, folder / "checkpoints")
@@ -59,16 +59,16 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
                 raise
 
 
-def shortened(task: LoadedTask, rows: int) -> LoadedTask:
+def cut_short(task: LoadedTask, rows: int) -> LoadedTask:
     """The task with few rows: of train `rows`, as many labels as possible among them; of each other split PREDICTED."""
     splits = {
-        name: taken(columns, chosen(columns, rows) if name == "train" else range(min(PREDICTED, len(columns["id"]))))
+        name: taken(columns, rows_to_train(columns, rows) if name == "train" else range(min(PREDICTED, len(columns["id"]))))
         for name, columns in task.splits.items()
     }
     return replace(task, splits=splits)
 
 
-def chosen(train: Columns, rows: int) -> Sequence[int]:
+def rows_to_train(train: Columns, rows: int) -> Sequence[int]:
     """Numbers of rows, ascending: the first ones of each label, then the first of all."""
     labels = [repr(label) for label in train["label"]]
     seen: dict[str, int] = {}
