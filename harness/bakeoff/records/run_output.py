@@ -29,12 +29,13 @@ class RunAttempt:
 
 
 def attempts_at(store: Store, run_id: str) -> list[RunAttempt]:
-    """All attempts at a run, the latest first: the one that is running, the record, archived ones."""
+    """All attempts at a run, the latest first: one that is running or was killed, the record, archived ones."""
     found = []
     for path in store.records.glob(f".tmp-{run_id}-*"):
         maker = maker_of(path.name)
-        if maker is not None and maker.stem == run_id and maker.alive:
-            found.append(RunAttempt(path, "running", _texts(path)))
+        if maker is not None and maker.stem == run_id:
+            state = "running" if maker.alive else "unfinished: the command that made it was killed"
+            found.append(RunAttempt(path, state, _texts(path)))
     if store.occupied(run_id):
         found.append(_recorded(store, store.records / run_id, ""))
     archived = [folder for archived_id, folder in store.archived() if archived_id == run_id]

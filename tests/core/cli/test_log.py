@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_earlier_attempts_and_the_one_that_runs_are_shown(call: Call, folder: Pa
     running.mkdir()
     (running / "output.txt").write_text("going on\n")
     assert tells(call("log", "a:0", folder)[1], "a:0 (", "running", "going on")
+
+
+def test_what_a_killed_command_left_is_shown(call: Call, folder: Path) -> None:
+    store, own = Store(folder), place(folder, "a:0")
+    shutil.rmtree(own)
+    host = temporary_name("x").split("-")[2]
+    left = store.records / f".tmp-{own.name}-{host}-4194303-00000000"
+    left.mkdir()
+    (left / "output.txt").write_text("so far\n")
+    code, out, _ = call("log", "a:0", folder)
+    assert (code, "unfinished: the command that made it was killed" in out, "so far" in out) == (0, True, True)
 
 
 def test_a_link_in_the_place_of_the_output_is_not_followed(call: Call, folder: Path, tmp_path: Path) -> None:
