@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from bakeoff.api.comparisons import Comparisons
     from bakeoff.api.experiments import Finished
+    from bakeoff.api.outlooks import Checked, Planned
     from bakeoff.api.results import Results
     from bakeoff.spec.experiment_file import Spec
 
@@ -59,7 +60,7 @@ def run(
             DataFrame, a `datasets.Dataset`, a pyarrow Table, or a list of dicts; one alone is `train`. For several tasks, a
             dict from the title of each to its splits. The rows are stored in `into` by their content, so that the command line
             can go on from there. Rows that differ in any value are another task with runs of its own. Or the path of the
-            folder of datasets (default: $BAKEOFF_DATA).
+            folder of datasets (default: $BAKEOFF_DATA), or a dict from the names of several to their paths.
         into: The folder of records and tables. Default: that of the experiment file; without a file, or with rows, a folder
             with the experiment's name in the working directory.
         device: Device to train on; `auto` prefers a GPU.
@@ -97,6 +98,61 @@ def run(
         retry=retry,
         control=control,
     )
+
+
+def check(
+    spec: str | Path | Mapping[str, Any] | Spec,
+    *,
+    data: Any = None,
+    into: str | Path | None = None,
+    build: bool = False,
+) -> Checked:
+    """Finds all errors in an experiment without training, and data and models that are not here.
+
+    Args:
+        spec: As for `run`.
+        data: As for `run`.
+        into: As for `run`; what is recorded there is compared with the data and models of now. Nothing is written.
+        build: Also load every task and build every model once, as `run` does first, and let every trainer take two steps.
+
+    Returns:
+        That no error was found, what to mind, and what the comparisons can conclude.
+
+    Raises:
+        bakeoff.errors.SpecError: With all errors in its `problems`, each with its key.
+        bakeoff.errors.BakeoffError: For rows or folders that can't be used.
+    """
+    from bakeoff.api import outlooks
+
+    return outlooks.check(spec, data=data, into=into, build=build)
+
+
+def plan(
+    spec: str | Path | Mapping[str, Any] | Spec,
+    *,
+    data: Any = None,
+    into: str | Path | None = None,
+    only: str | Sequence[str] = (),
+) -> Planned:
+    """Lists every run of an experiment: its name and id, its state, its expected time.
+
+    Times are estimated from recorded runs that differ only in the seed, in the folder or beside it.
+
+    Args:
+        spec: As for `run`.
+        data: As for `run`.
+        into: As for `run`. Nothing is written.
+        only: As for `run`.
+
+    Returns:
+        The runs as a DataFrame, `runs`, and what is left to do; its method `resolve` says how many seeds a difference takes.
+
+    Raises:
+        bakeoff.errors.BakeoffError: As `run`.
+    """
+    from bakeoff.api import outlooks
+
+    return outlooks.plan(spec, data=data, into=into, only=only)
 
 
 def load(*folders: str | Path) -> Results:

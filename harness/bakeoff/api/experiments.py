@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,13 +14,13 @@ from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
 from bakeoff.api.rows import FOLDER, GivenRows, note_of_other_rows, other_rows, with_rows
 from bakeoff.cli import run as command
-from bakeoff.cli.data_folders import DataFolders
-from bakeoff.cli.inputs import find_paths, plan_of, require_text
+from bakeoff.cli.data_folders import NOT_TOLD, DataFolders
+from bakeoff.cli.inputs import Called, find_paths, plan_of, require_text
 from bakeoff.cli.progress import make_progress
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import StoreError
-from bakeoff.files import Tree
+from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.caller import as_a_guest
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.surroundings import prepare_surroundings
@@ -48,17 +48,29 @@ class Opened:
     paths: Paths
     rows: GivenRows | None
     """None where its tasks name files."""
+    called: Called
+    """The same for the command line, once the experiment is stored."""
+
+    @contextmanager
+    def readable(self) -> Iterator[Paths]:
+        """A context in which the rows lie in a folder for the time being."""
+        with temporary_folder() as folder:
+            if self.rows is None:
+                yield self.paths
+            else:
+                self.rows.store(folder)
+                yield replace(self.paths, given=folder)
 
 
 def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
     """Raises SpecError with all errors, DataError for rows that can't be stored."""
     prepare_surroundings()
     read = document_of(spec)
-    folder = Path(data) if isinstance(data, str | PurePath) else None
-    rows = with_rows(read, data, load_registry()) if data is not None and folder is None else None
+    folders = _folders(data)
+    rows = with_rows(read, data, load_registry()) if data is not None and folders == NOT_TOLD else None
     document = rows.document if rows else read
     plan = plan_of(document)
-    paths = find_paths(DataFolders(folder), None if is_given(read) else read.path)
+    paths = find_paths(folders, None if is_given(read) else read.path)
     results = Path(into) if into is not None else Path(plan.spec.name) if is_given(document) else read.path.parent
     require_text(results)
     command.require_own_name(document.path)
@@ -67,7 +79,18 @@ def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
             f"{shown_path(read.path)} names no file of the rows that were given, so it cannot lie beside their results; give "
             "another folder by into="
         )
-    return Opened(document, plan, Store(results), paths, rows)
+    stored = results / document.path.name if is_given(document) else read.path
+    called = Called(stored, None if stored.parent == results else results, folders)
+    return Opened(document, plan, Store(results), paths, rows, called)
+
+
+def _folders(data: object) -> DataFolders:
+    """The folders of datasets, where paths are given: one, or some by their names."""
+    if isinstance(data, str | PurePath):
+        return DataFolders(Path(data))
+    if isinstance(data, Mapping) and data and all(isinstance(path, str | PurePath) for path in data.values()):
+        return DataFolders(None, {str(name): Path(path) for name, path in data.items()})
+    return NOT_TOLD
 
 
 def run(
@@ -105,22 +128,18 @@ def stored(opened: Opened) -> Iterator[Paths]:
         yield opened.paths
         return
     store = opened.store
-    before = {name for name in opened.rows.tables if (store.folder / name).exists()}
+    before = {name for name in ("", *opened.rows.tables) if (store.folder / name).exists()}
     opened.rows.store(store.folder)
     try:
         yield replace(opened.paths, given=store.folder.absolute())
     finally:
         if not store.plan_file.is_file():
-            remove(store.folder, [name for name in opened.rows.tables if name not in before])
-
-
-def remove(folder: Path, names: Sequence[str]) -> None:
-    """Removes files of rows, and their folder if nothing else is in it."""
-    tree = Tree(folder)
-    for name in names:
-        tree.remove(folder / name)
-    if not tree.names(folder / FOLDER):
-        tree.remove_folder(folder / FOLDER)
+            tree = Tree(store.folder)
+            for name in opened.rows.tables.keys() - before:
+                tree.remove(store.folder / name)
+            tree.remove_empty(store.folder / FOLDER)
+            if "" not in before:
+                Tree(store.folder.parent).remove_empty(store.folder)
 
 
 @dataclass(frozen=True, repr=False)

@@ -8,10 +8,11 @@ import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import CheckOutput, found_problems
-from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
+from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
 from bakeoff.cli.options import into_option, json_option, spec_argument
 from bakeoff.cli.output import print_json, print_result
 from bakeoff.cli.plan import note_lines
+from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError, Problem, SpecError
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
@@ -40,8 +41,10 @@ def check(spec: Path, build: bool, data: DataFolders, into: Path | None, as_json
 
     Exit code 0: no error found, 2: errors.
     """
+    called = Called(spec, into, data)
     try:
-        document, plan, notes = look(spec, build, data, into)
+        document, plan = open_experiment(spec)
+        notes = look(document, plan, Store(into or spec.parent), find_paths(data, spec), called, build=build)
     except BakeoffError as error:
         if not as_json:
             raise
@@ -51,42 +54,52 @@ def check(spec: Path, build: bool, data: DataFolders, into: Path | None, as_json
         print_json(found.model_dump_json(indent=1, ensure_ascii=True))
         return error.exit_code
     if not as_json:
-        print_result(*notes)
-        print_result(f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}")
-    from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
-    from bakeoff.cli.comparisons import comparison_lines
-
-    outlook = comparison_lines(plan)
-    outlook += chance_lines(plan, lambda amount: same_experiment("plan", spec, into, data, "--resolve", amount))
-    if not as_json:
+        print_result(*notes, passed(document, plan, build=build))
+    outlook = outlook_of(plan, called)
+    if as_json:
+        print_json(output_of(document, plan, notes, outlook).model_dump_json(indent=1, ensure_ascii=True))
+    else:
         print_result(*outlook)
-        return 0
-    fewest, most = plan.run_range
-    counts = {"fewest_runs": fewest, "most_runs": most}
-    passed = CheckOutput(ok=True, file=document.file, experiment=plan.spec.name, notes=notes, outlook=outlook, **counts)
-    print_json(passed.model_dump_json(indent=1, ensure_ascii=True))
     return 0
 
 
-def look(spec: Path, build: bool, data: DataFolders, into: Path | None) -> tuple[Document, Plan, list[str]]:
-    """The plan, and notes on it. Raises SpecError for whatever would keep its runs from starting."""
-    document, plan = open_experiment(spec)
-    store = Store(into or spec.parent)
+def passed(document: Document, plan: Plan, *, build: bool) -> str:
+    """That no error was found, with the number of runs."""
+    return f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}"
+
+
+def outlook_of(plan: Plan, called: Called) -> list[str]:
+    """What each comparison is about, and what it can conclude."""
+    from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
+    from bakeoff.cli.comparisons import comparison_lines
+
+    return [*comparison_lines(plan), *chance_lines(plan, lambda amount: called.again("plan", "--resolve", amount))]
+
+
+def output_of(document: Document, plan: Plan, notes: list[str], outlook: list[str]) -> CheckOutput:
+    fewest, most = plan.run_range
+    counts = {"fewest_runs": fewest, "most_runs": most}
+    return CheckOutput(ok=True, file=document.file, experiment=plan.spec.name, notes=notes, outlook=outlook, **counts)
+
+
+def look(document: Document, plan: Plan, store: Store, paths: Paths, called: Called, *, build: bool) -> list[str]:
+    """Notes on the plan. Raises SpecError for whatever would keep its runs from starting."""
     known = settled(plan, store.find)
     if build:
-        from bakeoff.cli.progress import PlainProgress  # these load what trains: `check` alone answers within a second
+        from bakeoff.cli.progress import make_notes  # these load what trains: `check` alone answers within a second
         from bakeoff.runner.preflight import preflight
         from bakeoff.runner.settings import Settings
 
-        machine = preflight(document, plan, Settings(paths=find_paths(data, spec)), PlainProgress(), rehearsed=True)
+        with make_notes() as progress:
+            machine = preflight(document, plan, Settings(paths=paths), progress, rehearsed=True)
         lines = differences_from_records(known, store, machine)
     else:
-        lines = find_changes(known, store, spec, data, into)[1]
-        files = look_for_files(document, plan, find_paths(data, spec))
+        lines = find_changes(known, store, paths, called)[1]
+        files = look_for_files(document, plan, paths)
         if files.problems and runs_are_due(document, known, store):
             raise SpecError(files.problems)
         lines += files.unseen
-    return document, plan, [*lines, *note_lines(plan)]
+    return [*lines, *note_lines(plan)]
 
 
 def runs_are_due(document: Document, plan: Plan, store: Store) -> bool:

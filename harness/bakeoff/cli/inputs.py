@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
@@ -56,31 +57,35 @@ def installed_twice(registry: Registry) -> list[str]:
     return several_builds(sorted({*SOFTWARE, *registry.distributions}))
 
 
-def same_experiment(verb: str, spec: Path, into: Path | None, data: DataFolders, *options: str) -> str:
-    """The command line of another command for the same experiment, with the same --into and --data."""
-    return command(verb, spec, *([] if into is None else ["--into", into]), *data.words, *options)
+@dataclass(frozen=True)
+class Called:
+    """How a user named an experiment, for the commands that messages advise."""
+
+    spec: Path
+    into: Path | None = None
+    data: DataFolders = NOT_TOLD
+
+    def again(self, verb: str, *options: str) -> str:
+        """The command line of a command for the same experiment, with the same --into and --data."""
+        return command(verb, self.spec, *([] if self.into is None else ["--into", self.into]), *self.data.words, *options)
+
+    def as_called(self, text: str, spec_paths: Iterable[PurePath]) -> str:
+        """The text with each command on the experiment files at `spec_paths`, which tables find in folders of records, as one
+        for `spec` with the same --into and --data: what lies beside `spec`, or in the data folder, is then found."""
+        for path in spec_paths:
+            for verb in VERBS_OF_FILES:
+                found = re.escape(command(verb, path))
+
+                def again(match: re.Match[str], verb: str = verb) -> str:
+                    return replace(self, into=None if match[1] else self.into).again(verb) + match[1]
+
+                text = re.sub(rf"{found}(?![^\s`])((?: --into)?)", again, text)
+        return text
 
 
-def as_called(text: str, spec_paths: Iterable[PurePath], spec: Path, into: Path | None, data: DataFolders) -> str:
-    """The text with each command on the experiment files at `spec_paths`, which tables find in folders of records, as one for
-    `spec` with the same --into and --data: what lies beside `spec`, or in the data folder, is then found."""
-    for path in spec_paths:
-        for verb in VERBS_OF_FILES:
-            found = re.escape(command(verb, path))
-
-            def again(match: re.Match[str], verb: str = verb) -> str:
-                return same_experiment(verb, spec, None if match[1] else into, data) + match[1]
-
-            text = re.sub(rf"{found}(?![^\s`])((?: --into)?)", again, text)
-    return text
-
-
-def find_changes(
-    plan: Plan, store: Store, spec: Path, data: DataFolders, into: Path | None = None
-) -> tuple[Changes, list[str]]:
+def find_changes(plan: Plan, store: Store, paths: Paths, called: Called) -> tuple[Changes, list[str]]:
     """Which files changed since the plan's runs were recorded, as far as can be read within a second; and the same as
-    sentences. Raises BakeoffError if the data folder does not exist."""
-    paths = find_paths(data, spec)
+    sentences."""
     records, _ = store.read_all(plan.by_id)
     if not records:
         return Changes({}, 0, ()), []
@@ -89,8 +94,8 @@ def find_changes(
     lines = found.sentences(plan)
     if found.files:
         lines.append(
-            f"changed files may still have the same rows or weights: `{same_experiment('check', spec, into, data, '--build')}` "
-            f"tells; `{same_experiment('run', spec, into, data)}` stops if they differ"
+            f"changed files may still have the same rows or weights: `{called.again('check', '--build')}` tells; "
+            f"`{called.again('run')}` stops if they differ"
         )
     return found, [*lines, *not_compared(sources, found)]
 

@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import plan_output
-from bakeoff.cli.inputs import find_changes, find_paths, open_experiment, same_experiment
+from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
 from bakeoff.cli.options import into_option, json_option, only_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
+from bakeoff.contracts.task import Paths
+from bakeoff.errors import BakeoffError, Problem
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
 from bakeoff.runner.availability import look_for_files
+from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count, duration
 from bakeoff.text.values import options_in_words
 from bakeoff.text.words import escaped
+
+if TYPE_CHECKING:
+    from bakeoff.cli.sample_size import Resolution
 
 
 @click.command()
@@ -51,24 +58,17 @@ def plan(
     """
     document, plan = open_experiment(spec)
     plan = select(plan, only)
-    store = Store(into or spec.parent)
-    plan = settled(plan, store.find)
-    changes, notes = find_changes(plan, store, spec, data, into)
-    look = look_for_files(document, plan, find_paths(data, spec))
-    notes += look.unseen
-    outlooks = with_looks(plan, store, survey(plan, store, changes.files))
+    store, called = Store(into or spec.parent), Called(spec, into, data)
+    found = outlook_of(document, plan, store, find_paths(data, spec), called)
     if difference is not None:
         if only:
             raise click.UsageError("--resolve is about all runs: it takes no --only")
         if not math.isfinite(difference):  # NaN lies in every range
             raise click.BadParameter("must be a number", param_hint="--resolve")
-        if plan.waiting:
-            makes = same_experiment("run", spec, into, data)
-            raise click.ClickException(f"--resolve: the search has not chosen yet; `{makes}` runs its trials")
-        from bakeoff.cli.sample_size import in_words, resolve  # scipy and pandas: `plan` alone answers within a second
+        from bakeoff.cli.sample_size import in_words
 
-        print_note(*notes, *(f"not here: {problem}" for problem in look.problems))
-        resolution = resolve(plan, store, outlooks, difference)
+        print_note(*found.notes, *found.lacking)
+        resolution = found.resolve(store, difference, called)
         if as_json:
             print_json(resolution.model_dump_json(indent=1, ensure_ascii=True))
         else:
@@ -77,19 +77,55 @@ def plan(
     if as_json:
         from bakeoff.cli.comparisons import comparisons  # scipy, as for the lines below
 
-        found: dict[str, Any] = {"comparisons": comparisons(plan), "problems": look.problems, "notes": notes}
-        print_json(plan_output(plan, outlooks, left(outlooks), **found).model_dump_json(indent=1, ensure_ascii=True))
+        about: dict[str, Any] = {"comparisons": comparisons(found.plan), "problems": found.problems, "notes": found.notes}
+        output = plan_output(found.plan, found.runs, left(found.runs), **about)
+        print_json(output.model_dump_json(indent=1, ensure_ascii=True))
         return
-    same = [word for text in only for word in ("--only", text)]
-    retry = same_experiment("run", spec, into, data, *same, "--retry", "failed")
-    lines = [*summary(outlooks, left(outlooks), retry), *look_lines(plan, outlooks)]
-    from bakeoff.cli.chances import chance_lines
-    from bakeoff.cli.comparisons import comparison_lines
+    print_result(*table(found.runs), "", *found.told(called, only))
 
-    again = partial(same_experiment, "plan", spec, into, data, "--resolve")
-    expected = [] if only else [*comparison_lines(plan), *chance_lines(plan, again)]
-    lines = [*expected, *lines, *search_lines(plan), *note_lines(plan)]
-    print_result(*table(outlooks), "", *(f"not here: {problem}" for problem in look.problems), *notes, *lines)
+
+@dataclass(frozen=True)
+class PlanOutlook:
+    """The runs of a plan with their state and expected time, and what was found on the way."""
+
+    plan: Plan
+    runs: list[Outlook]
+    problems: list[Problem]
+    """Data and models that are not here."""
+    notes: list[str]
+
+    @property
+    def lacking(self) -> list[str]:
+        return [f"not here: {problem}" for problem in self.problems]
+
+    def told(self, called: Called, only: Sequence[str] = ()) -> list[str]:
+        """The lines below the table of runs."""
+        from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
+        from bakeoff.cli.comparisons import comparison_lines
+
+        same = [word for text in only for word in ("--only", text)]
+        again = partial(called.again, "plan", "--resolve")
+        expected = [] if only else [*comparison_lines(self.plan), *chance_lines(self.plan, again)]
+        summed = summary(self.runs, left(self.runs), called.again("run", *same, "--retry", "failed"))
+        lines = [*summed, *look_lines(self.plan, self.runs), *search_lines(self.plan), *note_lines(self.plan)]
+        return [*self.lacking, *self.notes, *expected, *lines]
+
+    def resolve(self, store: Store, difference: float, called: Called) -> Resolution:
+        """How many seeds are needed to detect a difference. Raises BakeoffError while a search has not chosen."""
+        from bakeoff.cli.sample_size import resolve  # scipy and pandas: `plan` alone answers within a second
+
+        if self.plan.waiting:
+            raise BakeoffError(f"--resolve: the search has not chosen yet; `{called.again('run')}` runs its trials")
+        return resolve(self.plan, store, self.runs, difference)
+
+
+def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, called: Called) -> PlanOutlook:
+    """What is recorded of the plan, and what is to be expected of the rest."""
+    plan = settled(plan, store.find)
+    changes, notes = find_changes(plan, store, paths, called)
+    look = look_for_files(document, plan, paths)
+    runs = with_looks(plan, store, survey(plan, store, changes.files))
+    return PlanOutlook(plan, runs, list(look.problems), [*notes, *look.unseen])
 
 
 def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outlook]:

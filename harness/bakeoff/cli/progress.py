@@ -158,6 +158,16 @@ def make_progress(*, shown: bool = True) -> Iterator[Progress]:
         yield live
 
 
+@contextmanager
+def make_notes() -> Iterator[Progress]:
+    """For what makes no runs: below the cell of a notebook, plain lines elsewhere."""
+    if (display := notebook_display()) is None:
+        yield PlainProgress()
+        return
+    with NotebookProgress(display) as drawn:
+        yield drawn
+
+
 # --- of `bakeoff time` ---------------------------------------------------------------------------------------------------
 
 

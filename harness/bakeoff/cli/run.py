@@ -12,7 +12,7 @@ import click
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput
-from bakeoff.cli.inputs import as_called, find_paths, open_experiment, require_text
+from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
 from bakeoff.cli.options import (
     device_option,
     into_option,
@@ -108,12 +108,12 @@ def run(
         retry=retry,
         control=control,
     )
-    store = Store(into or spec.parent)
+    store, called = Store(into or spec.parent), Called(spec, into, data)
     with stopped_by_signals(), make_progress() as progress:
         outcome = make(document, plan, store, settings, progress)
 
     def again(line: str) -> str:
-        return as_called(line, [store.folder / spec.name], spec, into, data)
+        return called.as_called(line, [store.folder / spec.name])
 
     finished = finish(outcome, plan, store, only, again=again)
     written = [shown_path(store.folder / name) for name in (PAGE_FILE, CSV_FILE)]

@@ -162,7 +162,7 @@ def _compared(
             if silent := prepared.group.silent.get(prepared.split, {}).get(prepared.terms.metric):
                 told = f"{prepared.terms.metric} cannot tell predictions apart on {prepared.split}: {silent}"
                 raise BakeoffError(f"--resolve: {told}")
-            if all(row in prepared.sides for row in rows):
+            if all(row in prepared.measures.sides for row in rows):  # of two runs or more that learned
                 found = prepared.measures.compare(rows[0], rows[1])
                 if isinstance(found.estimate, TwoWay):
                     return Compared(where, found, examples)

@@ -174,6 +174,11 @@ class Tree:
             except (IsADirectoryError, PermissionError):  # a folder: the one on Linux, the other elsewhere
                 shutil.rmtree(name, ignore_errors=True, dir_fd=folder)
 
+    def remove_empty(self, path: Path) -> None:
+        """Removes a folder if nothing is in it; does nothing otherwise."""
+        with suppress(OSError), self._holding(path) as (folder, name):
+            os.rmdir(name, dir_fd=folder)
+
     def touch(self, path: Path) -> None:
         """Sets the file's modification time to now. Raises FileNotFoundError."""
         with self._holding(path) as (folder, name):

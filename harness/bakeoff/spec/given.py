@@ -109,9 +109,11 @@ def tasks_in(document: Document) -> list[dict[str, Any]]:
 
 
 def with_files(document: Document, files: Mapping[int, Mapping[str, str]]) -> Document:
-    """The document with these options in its tasks, split -> file. No file holds it yet; it is stored as its content."""
+    """The document with these options in its tasks, split -> file. No file holds it yet; it is stored as its content. A task
+    without a title is called like the experiment, and not like its files."""
+    title = {"title": name} if isinstance(name := document.data.get("name"), str) else {}
     tasks = [
-        {**task, **files[index]} if index in files else written
+        {"name": task["name"], **title, **task, **files[index]} if index in files else written
         for index, (task, written) in enumerate(zip(tasks_in(document), document.data["tasks"], strict=True))
     ]
     data = {**document.data, "tasks": tasks}
@@ -142,7 +144,8 @@ def data_of(spec: Spec) -> dict[str, Any]:
 
 def _written(key: str, value: Any) -> Any:
     if isinstance(value, Configured):
-        options = value.options.model_dump(mode="json", exclude_unset=True)
+        title = {"title": value.given_title} if value.given_title else {}
+        options = title | value.options.model_dump(mode="json", exclude_unset=True)
         return {"name": value.name, **options} if options else value.name
     if isinstance(value, ReportedSeeds):
         if not value.looks:

@@ -92,6 +92,7 @@ def test_a_task_names_its_files_and_validation_is_dev() -> None:
     (task,) = found.document.data["tasks"]
     assert {task["train"], task["dev"]} == set(found.tables)
     assert task["dev"].startswith("rows/dev-")
+    assert task["title"] == "toy", "else it would be called like its files"
     assert "test" not in task
     assert b"rows/train-" in found.document.content
 

@@ -177,6 +177,11 @@ def test_one_seed_is_no_pilot(call: Call, spec: Path) -> None:
     assert {need["origin"] for need in resolved(call, spec)["needs"]} == {"planning values"}
 
 
+def test_a_strategy_of_which_no_run_learned_is_no_pilot(call: Call, spec: Path) -> None:
+    record(spec, {"loop": drawn(1), "api": np.zeros((3, 1000), dtype=np.int64), "again": drawn(3)})
+    assert [need["origin"] for need in resolved(call, spec)["needs"]] == ["planning values", "pilot"]
+
+
 def test_where_no_number_of_seeds_will_do_the_examples_that_would_are_named(call: Call, spec: Path) -> None:
     here, there = np.tile(LABELS, (3, 1)), np.tile(LABELS, (3, 1))
     here[:, :100], there[:, 100:200] = 1 - here[:, :100], 1 - there[:, 100:200]  # each errs on its own, at every seed

@@ -10,7 +10,7 @@ from messages import tells
 
 from bakeoff.cli import bakeoff
 from bakeoff.cli.data_folders import DataFolders, data_folders
-from bakeoff.cli.inputs import find_paths, same_experiment
+from bakeoff.cli.inputs import Called, find_paths
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths
@@ -77,7 +77,7 @@ def test_glue_may_have_a_folder_of_its_own(tmp_path: Path) -> None:
 
 
 def test_other_commands_are_told_the_same_folders() -> None:
-    told = same_experiment("run", Path("x.yaml"), Path("out"), DataFolders(Path("a b"), {"t": Path("c")}), "--retry", "failed")
+    told = Called(Path("x.yaml"), Path("out"), DataFolders(Path("a b"), {"t": Path("c")})).again("run", "--retry", "failed")
     assert told == "bakeoff run x.yaml --into out --data 'a b' --data t=c --retry failed"
 
 

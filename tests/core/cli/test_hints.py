@@ -22,7 +22,8 @@ from messages import tells
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.cli import bakeoff
-from bakeoff.cli.inputs import as_called
+from bakeoff.cli.data_folders import DataFolders
+from bakeoff.cli.inputs import Called
 from bakeoff.cli.table import read
 from bakeoff.contracts.registry import Registry, load_registry
 from bakeoff.contracts.task import Paths
@@ -367,19 +368,19 @@ def test_a_path_that_is_no_text_is_refused_in_a_line(call: Call, tmp_path: Path)
 
 def test_commands_that_run_prints_repeat_what_it_was_called_with(tmp_path: Path) -> None:
     """Tables know the folder of the records alone: files beside the experiment file would not be found from there."""
-    kept, spec, into, data = PurePath("in to/spec.yaml"), Path("my files/it's.yaml"), Path("in to"), Path("da ta")
+    kept, spec, into, data = PurePath("in to/spec.yaml"), Path("my files/it's.yaml"), Path("in to"), DataFolders(Path("da ta"))
     told = f"`{command('run', kept)}`, `{command('run', kept, '--retry', 'failed')}`, `{command('plan', kept, '--resolve', 1)}`"
-    lines = commands_in(as_called(told, [kept], spec, into, data))
+    lines = commands_in(Called(spec, into, data).as_called(told, [kept]))
     assert [line.split()[1] for line in lines] == ["run", "run", "plan"]
     for line in lines:
         assert {key: parsed(line)[key] for key in ("spec", "into")} == {"spec": spec, "into": into}
-        assert str(data) in line
+        assert str(data.unnamed) in line
     assert parsed(lines[1])["retry"] == "failed"
-    (afresh,) = commands_in(as_called(f"`{command('run', kept, '--into', 'FOLDER')}`", [kept], spec, into, data))
+    (afresh,) = commands_in(Called(spec, into, data).as_called(f"`{command('run', kept, '--into', 'FOLDER')}`", [kept]))
     assert parsed(afresh)["into"] == Path("FOLDER")
     assert afresh.count("--into") == 1
     other = f"`{command('run', PurePath('in to/spec.yaml2'))}`"
-    assert as_called(other, [kept], spec, into, data) == other
+    assert Called(spec, into, data).as_called(other, [kept]) == other
 
 
 def test_commands_of_plan_say_the_paths_and_options_that_were_given(call: Call, tmp_path: Path) -> None:

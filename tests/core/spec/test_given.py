@@ -25,7 +25,9 @@ FILES = sorted([*ROOT.glob("examples/*.yaml"), *ROOT.glob("results/*/spec.yaml")
 def made(**changes: Any) -> dict[str, Any]:
     return {
         "name": "toy",
-        "tasks": [{"name": "table", "train": "a.csv", "test": "b.csv", "text": ["one", "two"], "label": "same"}],
+        "tasks": [
+            {"name": "table", "title": "Pairs", "train": "a.csv", "test": "b.csv", "text": ["one", "two"], "label": "same"}
+        ],
         "models": ["tiny-bert"],
         "recipe": {"max_steps": 3, "learning_rate": 5e-5},
         "strategies": {"full": {"trainer": "torch-loop"}, "yes": {"trainer": "torch-loop", "method": {"name": "lora", "r": 4}}},
