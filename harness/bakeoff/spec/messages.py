@@ -15,6 +15,7 @@ from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
 """The nearest valid name is looked up for so many unknown keys at most; for thousands it would take minutes."""
+NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 MESSAGE = "message"
 """Key in the context of a pydantic error whose value is a message already in plain words."""
 
@@ -107,16 +108,30 @@ def sentence(detail: ErrorDetails, model: type[BaseModel], *, with_hint: bool = 
     elif kind in _DEMANDS:
         plain = {name: spelt(value) if isinstance(value, float) else value for name, value in context.items()}
         message = _DEMANDS[kind].format(**plain)
-        if kind == "literal_error":
-            valid = re.findall(r"'([^']*)'", str(context.get("expected", "")))
-            return f"{message}; got {_shown(given, context)}{unknown_value(str(detail['loc'][-1]), given, valid)}"
-        if kind == "list_type" and isinstance(given, str) and given.startswith("-"):
-            return f"{message}; got {_shown(given, context)}: put a blank after each `-`"
-        if kind == "list_type" and isinstance(given, str | int | float) and not isinstance(given, bool):
-            return f"{message}; got {_shown(given, context)}; write `{detail['loc'][-1]}: {yaml_value([given])}`"
+        return f"{message}; got {_shown(given, context)}{_instead(detail)}"
     else:
         message = escaped(detail["msg"][0].lower() + detail["msg"][1:])
     return f"{message}; got {_shown(given, context)}"
+
+
+def _instead(detail: ErrorDetails) -> str:
+    """What to write in place of a value of another type, as the end of a sentence; empty where that is not known."""
+    kind, given, key = detail["type"], detail.get("input"), str((detail["loc"] or ("",))[-1])
+    if kind == "literal_error":
+        return unknown_value(key, given, re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", ""))))
+    if kind == "list_type" and isinstance(given, str) and given.startswith("-"):
+        return ": put a blank after each `-`"
+    if kind == "list_type" and isinstance(given, str | dict) and len(text := yaml_value(_as_list(given))) <= 80:
+        return f"; write `{key}: {text}`"
+    if kind == "dict_type" and key == "strategies":
+        return "; write `strategies: {NAME: {trainer: TRAINER}}`, with a name of your own for each"
+    if kind in ("float_type", "int_type") and isinstance(given, str) and NUMBER.fullmatch(given):
+        return f"; write it without quotes: `{key}: {given}`"
+    return ""
+
+
+def _as_list(given: str | dict[str, Any]) -> list[Any]:
+    return given.split(", ") if isinstance(given, str) else [given]
 
 
 def _shown(given: Any, context: Mapping[str, Any]) -> str:
