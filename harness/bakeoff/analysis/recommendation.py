@@ -180,7 +180,7 @@ def _ruled_out(found: Recommendation, figures: Figures) -> Iterator[str]:
         by = sorted(one.worse_by for one in found.ruled_out)
         least, most = figures.alone(by[0]), figures.with_unit(by[-1])
         amount = most if len(by) == 1 or figures.alone(by[-1]) == least else f"{least} to {most}"
-        yield f"Ruled out: {listed([one.strategy for one in found.ruled_out])} (worse by {amount})."
+        yield f"Ruled out: {listed([one.strategy for one in found.ruled_out])} (worse by {amount} than {found.best})."
 
 
 def _open(found: Recommendation, figures: Figures) -> Iterator[str]:
