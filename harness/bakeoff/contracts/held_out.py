@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -15,6 +15,7 @@ from bakeoff.contracts.recipe import UNSAID, Options
 from bakeoff.contracts.task import Paths, Task, TaskInfo
 from bakeoff.errors import DataError
 from bakeoff.text.normalised import normalised
+from bakeoff.text.numbers import count
 from bakeoff.text.values import listed
 
 if TYPE_CHECKING:
@@ -148,8 +149,12 @@ class SplittableTask(Task):
         made = {name: train.select([row for row, of in enumerate(names) if of == name]) for name in ("train", *split.made)}
         if not all(map(len, made.values())):
             sizes = listed(f"{len(rows):,} rows in {name}" for name, rows in made.items())
-            asked = _written(split.model_dump(exclude_none=True))
-            raise DataError(f"task '{self.name}': split {asked} of {len(train):,} rows leaves {sizes}; choose another share")
+            asked, columns = _written(split.model_dump(exclude_none=True)), self.task.info(options).text_columns
+            different = len({tuple(map(normalised, texts)) for texts in _texts(train, columns)})
+            texts = f", which have {count(different, 'different text')}," if split.shares else ""
+            raise DataError(
+                f"task '{self.name}': split {asked} of {count(len(train), 'row')}{texts} leaves {sizes}; choose another share"
+            )
         for name in split.made:
             made[name].info.description = ""  # the data checks of train are reported there
         return {**splits, **made}
@@ -166,11 +171,13 @@ def _split_of_each(split: SplitOptions, train: Dataset, text_columns: Sequence[s
     """For each row of train the split that it goes to."""
     if not split.shares:
         return [HELD_OUT_SPLIT if place_of(row_id) < split.selected_share else "train" for row_id in train["id"]]
-    found = []
+    return [split_of(texts, split.shares) for texts in _texts(train, text_columns)]
+
+
+def _texts(train: Dataset, text_columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
+    """The texts of each row."""
     for batch in train.select_columns(list(text_columns)).with_format("arrow").iter(batch_size=AT_ONCE):
-        for texts in zip(*(batch[column].to_pylist() for column in text_columns), strict=True):
-            found.append(split_of(texts, split.shares))
-    return found
+        yield from zip(*(batch[column].to_pylist() for column in text_columns), strict=True)
 
 
 def split_of(texts: Iterable[object], shares: Mapping[str, float]) -> str:
