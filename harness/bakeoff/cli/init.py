@@ -18,12 +18,13 @@ from bakeoff.cli.options import PATH
 from bakeoff.cli.output import print_result
 from bakeoff.cli.questions import ask, can_ask
 from bakeoff.contracts.registry import load_registry
-from bakeoff.drafting.draft import Asked, Subject, cautions, find_meaning, subject_of, summary
+from bakeoff.drafting.draft import Asked, Subject, cautions, find_meaning, summary
 from bakeoff.drafting.experiment_text import Draft, experiment_name, experiment_text
 from bakeoff.drafting.proposal import Outlook, Schedule, minutes_for
 from bakeoff.drafting.roles import Choice
 from bakeoff.drafting.sources import find_files, read_rows
 from bakeoff.drafting.tables import read_table
+from bakeoff.drafting.task_entries import subject_of
 from bakeoff.errors import BakeoffError
 from bakeoff.files import Tree
 from bakeoff.kinds import KINDS

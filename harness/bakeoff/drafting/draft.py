@@ -6,13 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from operator import and_
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from bakeoff.contracts.held_out import split_of
 from bakeoff.drafting.columns import Column, describe
-from bakeoff.drafting.experiment_text import Entry, Plain, written_shares
-from bakeoff.drafting.labels import Labels, describe_labels, label_word
+from bakeoff.drafting.experiment_text import Entry
+from bakeoff.drafting.labels import Labels, describe_labels
 from bakeoff.drafting.proposal import (
     IMBALANCED,
     Outlook,
@@ -25,7 +24,7 @@ from bakeoff.drafting.proposal import (
 from bakeoff.drafting.roles import Choice, find_labels, find_texts, require_columns
 from bakeoff.drafting.sources import Rows
 from bakeoff.drafting.spoilers import Data, spoilers
-from bakeoff.drafting.tables import Table, format_of
+from bakeoff.drafting.tables import Table
 from bakeoff.errors import DataError
 from bakeoff.kinds import Kind
 from bakeoff.text.numbers import count, per_cent
@@ -39,8 +38,6 @@ LENGTHS_OF: Final = 5_000
 RARE: Final = 10
 """A label with fewer rows is hardly learned."""
 LISTED: Final = 5
-MOST_LISTED_LABELS: Final = 200
-"""More labels are not written into an experiment file."""
 MISSING_WORDS: Final = frozenset({"na", "n/a", "nan", "null", "none", "<na>", "#n/a"})
 """What programs write for a missing value, in lower case."""
 
@@ -70,6 +67,8 @@ class Meaning:
     """Splits without labels."""
     missing: tuple[str, ...]
     """Words in the label's column that stand for a missing value."""
+    empty: bool
+    """Whether a missing text of a pair is read as an empty one."""
     splits: Sequence[str]
     """Of each row: given, or as `split` makes them."""
     sizes: Sizes
@@ -108,7 +107,9 @@ def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
         table = _with_labels_alone(rows, label, unlabelled, missing)
         columns = {**columns, **{name: describe(table)[name] for name in label}}
     labels = describe_labels(table, columns, label, kind=asked.kind)
-    usable = _usable(table, text, () if labels.kind.several_labels else label, missing)
+    labelled = () if labels.kind.several_labels else label
+    empty = _reads_gaps_as_empty(table, text, label, unlabelled)
+    usable = [True] * table.rows if empty else _usable(table, text, labelled, missing)
     train = sum(usable) if rows.splits is None else sum(map(and_, usable, (split == "train" for split in rows.splits)))
     if train < FEW_ROWS:
         raise DataError(
@@ -130,6 +131,7 @@ def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
         labels=labels,
         unlabelled=unlabelled,
         missing=missing,
+        empty=empty,
         splits=splits,
         sizes=sizes,
     )
@@ -142,7 +144,15 @@ def _splits(rows: Rows, text: Sequence[str], usable: int) -> tuple[list[str], Ma
     shares = own_split(usable)
     numbers = {split: float(share.rstrip("%")) / 100 for split, share in shares.items()}
     texts = zip(*(rows.table.columns[name] for name in text), strict=True)
-    return [split_of(row, numbers) for row in texts], shares
+    return [split_of(["" if cell is None else cell for cell in row], numbers) for row in texts], shares
+
+
+def _reads_gaps_as_empty(table: Table, text: Sequence[str], label: Sequence[str], unlabelled: Sequence[str]) -> bool:
+    """Whether each row has a label and at least one of several texts, and some lack another."""
+    if len(text) == 1 or unlabelled or any(value is None for name in label for value in table.columns[name]):
+        return False
+    rows = [[cell is None for cell in row] for row in zip(*(table.columns[name] for name in text), strict=True)]
+    return any(map(any, rows)) and not any(map(all, rows))
 
 
 def _decided(what: str, choice: Choice, decide: Ask) -> tuple[str, ...]:
@@ -174,90 +184,6 @@ def _usable(table: Table, text: Sequence[str], label: Sequence[str], missing: Se
     return [all(cell is not None and str(cell).strip() not in missing for cell in row) for row in rows]
 
 
-# --- as a task -----------------------------------------------------------------------------------------------------------
-
-
-def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
-    """The task as an experiment file has it. names: of the files, as the file names them."""
-    rows, labels = meaning.rows, meaning.labels
-    style = rows.tables[rows.files["train"][0]]
-    entries: list[Entry] = [("name", "table", "rows of your own")]
-    for split, paths in rows.files.items():
-        files = [_file(names[path], rows.tables[path], style) for path in paths]
-        beside = "beside this file, or in the folder that --data names" if split == "train" else ""
-        entries.append((split, files[0] if len(files) == 1 else files, beside))
-    if meaning.sizes.shares:
-        told = Plain(written_shares(meaning.sizes))
-        entries.append(("split", told, "by a hash of the text: equal texts stay together, new rows move none"))
-    if meaning.unlabelled:
-        entries.append(("unlabelled", list(meaning.unlabelled), "predicted, but not scored"))
-    text = meaning.text[0] if len(meaning.text) == 1 else list(meaning.text)
-    entries.append(("text", text, "what the model reads"))
-    label = meaning.label[0] if len(meaning.label) == 1 else list(meaning.label)
-    entries.append(("label", label, f"what it answers: {labels_in_words(labels)}"))
-    numbers = [meaning.columns[name] for name in meaning.label if meaning.columns[name].numbers]
-    if not labels.single:
-        entries.append(("kind", str(labels.kind), ""))
-    elif any(not column.whole for column in numbers):
-        entries.append(("kind", str(labels.kind), "each number is a label of its own"))
-    if labels.kind.several_labels and labels.separator not in ("", "|"):
-        entries.append(("separator", labels.separator, "between the labels in one cell"))
-    if unseen := _unseen(meaning):
-        entries.append(("labels", sorted(unseen), "also those that train has no row of"))
-    if meaning.missing:
-        entries.append(("missing", list(meaning.missing), "what stands for a missing value"))
-    if gaps := _gaps(meaning):
-        entries.append(gaps)
-    if meaning.macro:
-        entries.append(("metrics", ["macro_f1", "accuracy"], f"the first decides: {_why_macro(labels)}"))
-    entries += _style_entries(style, list(rows.table.columns))
-    return entries
-
-
-def _file(name: str, table: Table, usual: Table) -> Any:
-    own = {key: value for key, value, _ in _style_entries(table, [])}
-    shared = {key: value for key, value, _ in _style_entries(usual, [])}
-    return name if own == shared else {"file": name, **{key: value for key, value in own.items() if shared.get(key) != value}}
-
-
-def _style_entries(table: Table, columns: Sequence[str]) -> Iterator[Entry]:
-    """How the files are written, where that is not usual for their ending."""
-    written = table.written
-    if format_of(table.path) != written.format:
-        yield "format", written.format, "which the file's name does not show"
-    if written.format in ("csv", "tsv"):
-        usual = "\t" if written.format == "tsv" else ","
-        if written.delimiter != usual:
-            yield "delimiter", "\\t" if written.delimiter == "\t" else written.delimiter, "between cells"
-        if written.quoting != ("none" if written.format == "tsv" else "minimal"):
-            meant = "quotation marks are characters like any other"
-            yield "quoting", written.quoting, meant if written.quoting == "none" else "cells may stand in quotation marks"
-        if not written.header and columns:
-            yield "columns", list(columns), "the first line is a row"
-    if written.encoding != "utf-8":
-        yield "encoding", written.encoding, "of the file's characters: are accents right?"
-
-
-def _unseen(meaning: Meaning) -> set[str]:
-    """All labels, where dev or test has one that train lacks; empty where none does, or there are too many to write down."""
-    rows, labels = meaning.rows, meaning.labels
-    if rows.splits is None or not labels.single or len(labels.counts) > MOST_LISTED_LABELS:
-        return set()
-    values = zip(rows.table.columns[meaning.label[0]], rows.splits, strict=True)
-    in_train = {label_word(value) for value, split in values if split == "train" and value is not None}
-    return set(labels.counts) if set(labels.counts) - in_train else set()
-
-
-def _gaps(meaning: Meaning) -> Entry | None:
-    table = meaning.rows.table
-    several = meaning.labels.kind.several_labels and len(meaning.label) == 1
-    if several and any(value is None or value == [] for value in table.columns[meaning.label[0]]):
-        return "gaps", "none", "rows without a label have none of the labels"
-    kept = meaning.sizes.train + meaning.sizes.dev + meaning.sizes.test
-    left_out = sum(split not in meaning.unlabelled for split in meaning.splits) - kept
-    return ("gaps", "drop", f"{count(left_out, 'row')} without a text or a label are left out") if left_out else None
-
-
 def labels_in_words(labels: Labels) -> str:
     """`4 labels, the most frequent 31 % of rows`; `a number`."""
     if not labels.kind.has_labels:
@@ -265,7 +191,7 @@ def labels_in_words(labels: Labels) -> str:
     return f"{count(len(labels.counts), 'label')}, the most frequent in {per_cent(labels.largest)} of rows"
 
 
-def _why_macro(labels: Labels) -> str:
+def why_macro(labels: Labels) -> str:
     most = labels.counts.most_common(1)[0][0]
     return f"always {quoted(most)} would be {per_cent(labels.largest, 1)} right"
 
@@ -287,7 +213,7 @@ def cautions(meaning: Meaning) -> Iterator[str]:
     if not meaning.rows.table.whole:
         yield f"only the first {meaning.rows.table.rows:,} rows were looked at"
     if meaning.macro:
-        yield f"{_why_macro(labels)}: macro F1 decides, in which each label counts alike"
+        yield f"{why_macro(labels)}: macro F1 decides, in which each label counts alike"
     rare = Counter({label: number for label, number in labels.counts.items() if number < RARE})
     if rare:
         some = listed([quoted(label) for label, _ in rare.most_common()], most=LISTED)
@@ -323,17 +249,3 @@ class Subject:
     """Whether all labels count alike in the metric."""
     in_points: bool = True
     """Whether the metric is shown in points."""
-
-
-def subject_of(meaning: Meaning, names: Mapping[Path, str]) -> Subject:
-    """What strategies are compared on. names: of the files, as an experiment file beside them names them."""
-    read = meaning.data.read
-    return Subject(
-        name=meaning.label[0] if len(meaning.label) == 1 else "labels",
-        entries=task_entries(meaning, names),
-        sizes=meaning.sizes,
-        texts=read[:: max(1, len(read) // LENGTHS_OF)],
-        shares=[number / max(1, meaning.labels.rows) for number in meaning.labels.counts.values()],
-        macro=meaning.macro,
-        in_points=meaning.labels.kind.has_labels,
-    )

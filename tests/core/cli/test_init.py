@@ -105,6 +105,10 @@ FILES: dict[str, tuple[Any, dict[str, Any]]] = {
         ("kaggle", {"train.csv": TICKETS, "dev.csv": TICKETS, "test.csv": {**TICKETS, "topic": [""] * 120}}),
         {"unlabelled": ["test"], "report_on": "dev"},
     ),
+    "pair with gaps": (
+        ("mails.csv", {"subject": ["", *TEXTS[:119]], "body": [*TEXTS[1:], ""], "queue": TOPICS}),
+        {"text": ["subject", "body"], "gaps": "empty"},
+    ),
     "columns of 0 and 1": (
         ("toxic.csv", {"comment_text": TEXTS, "toxic": cycle(0, 1), "threat": cycle(0, 0, 1), "insult": cycle(1, 0, 0)}),
         {"kind": "multilabel", "label": ["toxic", "threat", "insult"]},
