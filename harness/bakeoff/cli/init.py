@@ -29,7 +29,8 @@ from bakeoff.errors import BakeoffError
 from bakeoff.files import Tree
 from bakeoff.kinds import KINDS
 from bakeoff.planning.runs import Plan
-from bakeoff.spec.location import ENDINGS
+from bakeoff.records.store import Store
+from bakeoff.spec.location import ENDINGS, experiment_files
 from bakeoff.text.markdown import WIDTH, wrap
 from bakeoff.text.numbers import count, duration, per_cent
 from bakeoff.text.values import command, listed, spelt
@@ -88,8 +89,8 @@ def init(
         read = partial(read_table, delimiter=_character(delimiter), encoding=encoding, header=header)
         found = read_rows(find_files(rows), read)
         meaning = find_meaning(found, asked, decide)
-        place = place_of(rows, data)
-        target = free_file(output, experiment_name(rows.resolve().stem))
+        target = free_file(output, experiment_name(rows.absolute().name.split(".")[0]))
+        place = place_of(list(found.tables), data, target.parent)
         subject = subject_of(meaning, {path: place.name(path) for path in found.tables})
         print_result(f"{shown_path(rows)}: {summary(meaning)}")
         print_cautions(cautions(meaning))
@@ -118,17 +119,18 @@ class Place:
 
     def name(self, path: Path) -> str:
         """The file as an experiment file names it."""
-        return path.resolve().relative_to(self.base).as_posix() if self.base else path.name
+        return (path.parent.resolve() / path.name).relative_to(self.base).as_posix() if self.base else path.name
 
 
-def place_of(rows: Path, data: DataFolders) -> Place:
-    """By the folder that `--data` or BAKEOFF_DATA names, else by this folder, else by the rows' own."""
-    folder = (rows if rows.is_dir() else rows.parent).resolve()
+def place_of(files: Sequence[Path], data: DataFolders, beside: Path) -> Place:
+    """By the folder that `--data` or BAKEOFF_DATA names, else by that of the experiment file, else by the rows' own. Links out
+    of it are followed in a data folder alone."""
+    folder, beside = files[0].parent.resolve(), beside.resolve()
     named = find_paths(data).data
     if named is not None and folder.is_relative_to(named):
         return Place(named, data)
-    if folder.is_relative_to(Path.cwd().resolve()):
-        return Place(Path.cwd().resolve(), DataFolders())
+    if folder.is_relative_to(beside) and all(path.resolve().is_relative_to(beside) for path in files):
+        return Place(beside, DataFolders())
     return Place(folder, DataFolders(folder))
 
 
@@ -238,8 +240,9 @@ def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
 
 def next_command(target: Path, place: Place) -> str:
     """The command that trains."""
-    from bakeoff.spec.location import experiment_files
-
     here = target.parent in (Path(), Path.cwd()) and len(experiment_files(Path())) == 1
-    words: Sequence[object] = [*([] if here else [target]), *place.data.words]
+    words: list[object] = [] if here else [target]
+    words += place.data.words
+    if Store(target.parent).plan_file.exists():  # of another experiment: this file is new
+        words += ["--into", target.with_suffix("")]
     return command("run", *words)

@@ -249,6 +249,28 @@ def test_rows_elsewhere_are_named_by_data(call: Call, here: Path, monkeypatch: p
     assert str(here) not in text
 
 
+def test_a_link_out_of_the_folder_and_a_file_written_elsewhere_are_found_by_run(
+    call: Call, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("far", "near", "specs"):
+        (here / folder).mkdir()
+    write_files(here / "far", ("tickets.csv", TICKETS))
+    (here / "near" / "linked.csv").symlink_to(here / "far" / "tickets.csv")
+    out = call("init", "far/tickets.csv", "--no-timing", "--output", "specs/a.yaml")[1]
+    assert f"bakeoff run specs/a.yaml --data {here / 'far'}" in out
+    monkeypatch.chdir(here / "near")
+    out = call("init", "linked.csv", "--no-timing")[1]
+    assert f"bakeoff run --data {here / 'near'}" in out
+    assert open_experiment(here / "near" / "linked.yaml")[1].tasks[0].options.train == ["linked.csv"]
+
+
+def test_beside_another_experiments_records_a_folder_is_named(call: Call, here: Path) -> None:
+    write_files(here, ("tickets.csv", TICKETS))
+    (here / "records").mkdir()
+    (here / "records" / "plan.json").write_text("{}", encoding="utf-8")
+    assert "bakeoff run --into tickets" in call("init", "tickets.csv", "--no-timing")[1]
+
+
 def test_measured_times_decide_steps_and_cost(call: Call, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{**TICKETS, "body": [f"{text} {number}" for text in TEXTS]} for number in range(20)]
     columns = {key: [value for part in rows for value in part[key]] for key in ("body", "topic")}
