@@ -11,6 +11,7 @@ from bakeoff.cli.inputs import find_paths
 from bakeoff.cli.output import print_note
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import Paths
+from bakeoff.contracts.unit import SHARE
 from bakeoff.drafting.draft import Subject, outlook_of
 from bakeoff.drafting.experiment_text import Draft, Entry, Plain, experiment_name, experiment_text, written_shares
 from bakeoff.drafting.proposal import RunSeconds, Schedule, Sizes, length_for, own_split, schedule, ways
@@ -46,6 +47,10 @@ def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
     info, splits = loaded.info, loaded.splits
     counted = {split: len(splits[split]["id"]) for split in info.labelled_splits}
     sizes = Sizes(train=counted["train"], dev=counted.get("dev", 0), test=counted.get("test", 0))
+    if not (unit := info.primary.unit).in_points:
+        raise BakeoffError(
+            f"task '{name}' is judged by {info.primary.name}, whose margin only you can name: write the file by hand"
+        )
     entries: list[Entry] = [("name", name, "")]
     if not sizes.judged:
         shares = own_split(sizes.train)
@@ -61,7 +66,7 @@ def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
         sizes=sizes,
         texts=texts[:: max(1, len(texts) // 5_000)],
         shares=[number / len(texts) for number in counts.values()],
-        in_points=info.primary.unit.in_points,
+        share=unit == SHARE,
     )
 
 
@@ -116,7 +121,6 @@ class Drafting:
             schedule=planned,
             report_on=subject.sizes.reported,
             outlook=found,
-            unit="points" if subject.in_points else "of the metric",
         )
 
     def resolved(self, draft: Draft) -> tuple[Document, Plan]:

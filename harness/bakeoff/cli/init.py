@@ -230,7 +230,7 @@ def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
     rows = f"{found.rows:,} {draft.report_on} rows"
     if found.chances is None or found.detectable is None:
         unknown = f"what {rows} can show of a correlation is not known before the first runs"
-        return [f"conclusion: {unknown}; margin: {spelt(found.margin)}"]
+        return [f"conclusion: {unknown}; margin: {spelt(found.margin)} points"]
     margin = spelt(found.margin)
     return [
         f"conclusion: {rows} can't show differences below {found.detectable:.0f} points; margin: {margin} points",

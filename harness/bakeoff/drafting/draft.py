@@ -202,7 +202,7 @@ def why_macro(labels: Labels) -> str:
 def outlook_of(subject: Subject, looks: Sequence[int], strategies: int) -> Outlook:
     """What the experiment can conclude on these rows."""
     rows = subject.sizes.judged
-    if not subject.in_points:
+    if not subject.share:
         return correlation_outlook(rows)
     return outlook(effective_rows(rows, subject.shares, macro=subject.macro), rows, looks, strategies)
 
@@ -247,5 +247,5 @@ class Subject:
     """Of each label, 0 to 1; empty where they are not known or there are none."""
     macro: bool = False
     """Whether all labels count alike in the metric."""
-    in_points: bool = True
-    """Whether the metric is shown in points."""
+    share: bool = True
+    """Whether the metric is a share of examples, for which alone there are planning values; else a correlation."""

@@ -40,8 +40,6 @@ class Draft:
     schedule: Schedule
     report_on: str
     outlook: Outlook
-    unit: str
-    """Of the margin: `points` or a metric's name."""
 
 
 class Plain(str):
@@ -86,7 +84,7 @@ def _lines(draft: Draft) -> Iterator[str]:
     numbers = listed(map(str, looks))
     yield _line(f"seeds: {{looks: {yaml_value(list(looks))}}}", f"judged after {numbers} seeds; what is decided gets no more")
     yield _line(f"report_on: {draft.report_on}", f"{draft.outlook.rows:,} rows")
-    yield _line(f"margin: {spelt(draft.outlook.margin)}", f"{draft.unit}; smaller differences do not matter to you")
+    yield _line(f"margin: {spelt(draft.outlook.margin)}", "points; smaller differences do not matter to you")
     yield _line("keep: none", "`final` keeps each trained model, to use it")
 
 

@@ -35,8 +35,8 @@ TEST_ROWS, DEV_ROWS = 2_000, 1_000
 """More rows than these are not held out: each run predicts all of them."""
 MARGINS: Final = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
 """In points."""
-CORRELATION_MARGINS: Final = {300: 0.05, 0: 0.1}
-"""Test rows -> the margin of a correlation."""
+CORRELATION_MARGINS: Final = {300: 5.0, 0: 10.0}
+"""Test rows -> the margin of a correlation, in points: hundredths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,7 +189,7 @@ class Outlook:
     """What the experiment can conclude."""
 
     margin: float
-    """In the unit in which the metric is shown."""
+    """In points."""
     rows: int
     """Of the reported split."""
     detectable: float | None = None

@@ -109,5 +109,5 @@ def subject_of(meaning: Meaning, names: Mapping[Path, str]) -> Subject:
         texts=read[:: max(1, len(read) // LENGTHS_OF)],
         shares=[number / max(1, meaning.labels.rows) for number in meaning.labels.counts.values()],
         macro=meaning.macro,
-        in_points=meaning.labels.kind.has_labels,
+        share=meaning.labels.kind.has_labels,
     )

@@ -167,6 +167,7 @@ def test_what_is_written_passes_check_and_means_what_the_file_means(call: Call, 
     told = {key: value for key, value in expected.items() if key != "report_on"}
     assert {key: getattr(options, key) for key in told} == told
     assert (options.split is not None) == (path.is_file())
+    assert all(3 <= margin <= 30 for margin in plan.margin.values())
     assert len(plan.strategies) == 3
     assert plan.spec.seeds.looks
 

@@ -103,7 +103,7 @@ def test_a_mean_over_classes_counts_as_few_rows_as_its_rarest_class_has() -> Non
 
 
 def test_a_correlation_has_a_margin_but_no_promise() -> None:
-    assert (correlation_outlook(100).margin, correlation_outlook(400).margin) == (0.1, 0.05)
+    assert (correlation_outlook(100).margin, correlation_outlook(400).margin) == (10.0, 5.0)
     assert correlation_outlook(400).chances is None
 
 
