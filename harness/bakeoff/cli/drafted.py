@@ -23,6 +23,7 @@ from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
 from bakeoff.spec.document import Document, parse_document
 from bakeoff.text.values import listed
+from bakeoff.text.words import did_you_mean
 
 FAST, PLAIN = "fast-loop", "torch-loop"
 """The trainer that is proposed where the model allows it, and the one that trains any model."""
@@ -106,7 +107,7 @@ class Drafting:
         subject = self.subject
         compared = ways(lora=not self.registry.get("method", "lora").needs)
         found = outlook_of(subject, planned.looks, len(compared))
-        model = model_entry(self.registry, self.model)
+        model = model_entry(self.registry, self.model, self.target.parent)
         shown = model if isinstance(model, str) else str(model["path"])
         return Draft(
             name=experiment_name(self.target.stem),
@@ -157,16 +158,26 @@ class Drafting:
         return found
 
 
-def model_entry(registry: Registry, name: str | None) -> Any:
-    """The model as the experiment file has it: the installed one, or a hub id or folder. Raises BakeoffError where no model is
-    installed."""
-    from bakeoff.training.preview import default_model
+def model_entry(registry: Registry, name: str | None, beside: Path) -> Any:
+    """The model as an experiment file in the folder `beside` has it: an installed one (without a name the first that needs no
+    option), or a hub id or folder. Raises BakeoffError where that lacks a library, or there is no such model."""
+    from bakeoff.training.preview import chosen
 
+    names = registry.names("model")
     if name is None:
-        found = default_model(registry)
-        if found is None:
+        options = {one: registry.get("model", one).component.Options.model_fields.values() for one in names}
+        usable = [one for one in names if not any(field.is_required() for field in options[one])]
+        if not usable:
             raise BakeoffError("no model is installed that needs no option: name one with --model")
-        return found.name
-    if name in registry.names("model"):
+        return chosen(registry, "model", usable[0], {}, "--model").name  # or what to install: not the next one, untrained
+    if name in names:
         return name
+    folder = Path(name).resolve()
+    if folder.is_dir():
+        inside = folder.is_relative_to(beside.resolve())
+        return {"name": "hub", "path": f"./{folder.relative_to(beside.resolve())}" if inside else str(folder)}
+    if "/" not in name:
+        raise BakeoffError(
+            f"--model: {did_you_mean('model', name, names)} (a hub id has its owner: google-bert/bert-base-uncased)"
+        )
     return {"name": "hub", "path": name}

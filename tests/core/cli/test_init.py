@@ -272,6 +272,20 @@ def test_beside_another_experiments_records_a_folder_is_named(call: Call, here: 
     assert "bakeoff run --into tickets" in call("init", "tickets.csv", "--no-timing")[1]
 
 
+def test_the_model_is_named_or_installed(call: Call, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_files(here, ("tickets.csv", TICKETS))
+    (here / "mine").mkdir()
+    assert call("init", "tickets.csv", "--no-timing", "--model", "mine")[0] == 0
+    assert open_experiment(here / "tickets.yaml")[1].models[0].options.path == "./mine"
+    assert call("init", "tickets.csv", "--no-timing", "--model", "a-b/c", "--output", "hub.yaml")[0] == 0
+    assert "'minilm'" in call("init", "tickets.csv", "--no-timing", "--model", "minlm", "--output", "a.yaml")[2]
+    monkeypatch.setattr(installed().get("model", "minilm").component, "missing_extras", lambda: ["minilm"])
+    code, _, err = call("init", "tickets.csv", "--no-timing", "--output", "b.yaml")
+    assert code == 2
+    assert "model 'minilm'" in err
+    assert not (here / "b.yaml").exists()
+
+
 def test_measured_times_decide_steps_and_cost(call: Call, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{**TICKETS, "body": [f"{text} {number}" for text in TEXTS]} for number in range(20)]
     columns = {key: [value for part in rows for value in part[key]] for key in ("body", "topic")}
