@@ -215,6 +215,7 @@ def run_only(store: Store, *only: str) -> tuple[set[tuple[str, int]], str]:
     return recorded(store) - before, lines[-1]
 
 
+@pytest.mark.slow
 def test_of_the_runs_that_only_takes_those_are_made_that_the_looks_need(store: Store) -> None:
     made, line = run_only(store, "base")
     assert made == {("base", seed) for seed in (10, 11, 12)}
