@@ -14,7 +14,8 @@ from pydantic import AfterValidator, Field, ValidationError, WithJsonSchema
 
 from bakeoff.contracts.recipe import Options
 from bakeoff.errors import SpecError
-from bakeoff.spec.document import read_document
+from bakeoff.files import read_regular
+from bakeoff.spec.document import MAX_BYTES, read_document
 
 FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -50,10 +51,19 @@ def configuration_path() -> Path:
     return (Path(home) if home else Path.home() / ".config") / "bakeoff" / "config.yaml"
 
 
+def _says_nothing(path: Path) -> bool:
+    try:
+        lines = read_regular(path, at_most=MAX_BYTES).splitlines()
+    except OSError:
+        return False  # what reads it as a document says why it cannot be read
+    return all(not line.strip() or line.lstrip().startswith(b"#") for line in lines)
+
+
 def read_configuration() -> UserConfiguration:
-    """The user's configuration; an empty one if there is no file. Raises SpecError with file, line and key."""
+    """The user's configuration; an empty one if there is no file, or only comments in it. Raises SpecError with file, line and
+    key."""
     path = configuration_path()
-    if not path.is_file() or not path.stat().st_size:
+    if not os.path.lexists(path) or _says_nothing(path):
         return UserConfiguration()
     document = read_document(path)
     if document.flaws:

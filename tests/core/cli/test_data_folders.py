@@ -109,6 +109,18 @@ def test_a_wrong_configuration_is_told_at_its_place(text: str, place: str, home:
     assert tells(str(caught.value.problems[0]), f"{home / 'config.yaml'}:{place}"), caught.value.problems[0]
 
 
+def test_a_configuration_of_comments_says_nothing(home: Path) -> None:
+    for text in ("", "\n\n", "# data: {a: relative}\n"):
+        (home / "config.yaml").write_text(text)
+        assert find_paths().named == {}
+
+
+def test_a_configuration_that_is_no_file_is_told(home: Path) -> None:
+    (home / "config.yaml").mkdir()
+    with pytest.raises(SpecError, match="folder"):
+        find_paths()
+
+
 def test_commands_take_several_folders(tmp_path: Path) -> None:
     folder(tmp_path, "mine")
     (tmp_path / "spec.yaml").write_text(
