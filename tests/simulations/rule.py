@@ -156,6 +156,40 @@ def welch(of: Tables, pairs: Pairs, *, shrunk: bool = False) -> Estimates:
     return _with_no_variance_of_0(of.means[:, a] - of.means[:, b], total, total**2, weight, dfs[:, a] + dfs[:, b], n)
 
 
+NEAR = 0.3
+"""A strategy's seeds count as skewed where they differ, beyond the examples' part, by this share of its mean distance from the
+end of the range, or more."""
+
+
+def skewed_p(of: Tables, pairs: Pairs) -> Floats:
+    """(n, P) where the seeds of the side with the higher mean are skewed towards 1, the p of the test of two lognormal means of
+    the shares of errors; else 0. The lower side and 0 likewise."""
+    a, b = pairs
+    first = of.means[:, a] > of.means[:, b]
+    high = np.where(_skewed(of, 1 - of.means, np.where(first, a, b)), _lognormal_p(1 - of.scores, of, pairs, first), 0.0)
+    low = np.where(_skewed(of, of.means, np.where(first, b, a)), _lognormal_p(of.scores, of, pairs, ~first), 0.0)
+    return np.maximum(high, low)
+
+
+def _skewed(of: Tables, distance: Floats, side: NDArray[np.intp]) -> Bools:
+    own = np.sqrt(np.maximum(of.seed_variances() - of.residuals() / of.examples, 0))
+    return np.take_along_axis((own > 0) & (own >= NEAR * distance), side, axis=1)
+
+
+def _lognormal_p(distances: Floats, of: Tables, pairs: Pairs, first: Bools) -> Floats:
+    """first: where the first side is to be the nearer one; where it is not, p is 1."""
+    a, b = pairs
+    logs, seeds = np.log(distances + 0.5 / of.examples), of.seeds
+    s2 = np.nanvar(logs, axis=2, ddof=1)
+    means, variances = np.nanmean(logs, axis=2) + s2 / 2, s2 / seeds + s2**2 / (2 * (seeds - 1))
+    nearer = np.where(first, 1, -1) * (means[:, b] - means[:, a])
+    total = variances[:, a] + variances[:, b]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        df = total**2 / (variances[:, a] ** 2 / (seeds[:, a] - 1) + variances[:, b] ** 2 / (seeds[:, b] - 1))
+        p = 2 * special.stdtr(df, -np.abs(nearer) / np.sqrt(total))
+    return np.where((nearer > 0) & (total > 0), p, 1.0)
+
+
 def paired(of: Tables, pairs: Pairs) -> Estimates:
     """The two-way test of the table of differences, where seeds share their random streams.
 

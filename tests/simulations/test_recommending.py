@@ -38,7 +38,7 @@ MARGINS = {3: 3.5, 5: 2.5}
 def test_it_is_the_choice_of_the_package(seeds: int) -> None:
     """In experiments in which something is taken in place of the best, and in others."""
     world = PLAIN.better(0.0, -1.0, -0.5, -4.0)
-    drawn = world.draw(np.random.default_rng(seeds), 5, 4, seeds, 600)
+    drawn = world.draw(np.random.default_rng(seeds), 3, 4, seeds, 600)
     labels = np.arange(600) % 3 % 2
     taken, best = recommended(drawn, MARGINS[seeds] / 100)
     for experiment, right in enumerate(drawn.right):

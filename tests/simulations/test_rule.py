@@ -15,6 +15,7 @@ from simulations.rule import (
     inverse_trigamma,
     paired,
     shrink_upwards,
+    skewed_p,
     tables,
     to_baseline,
     welch,
@@ -23,6 +24,7 @@ from worlds import PLAIN, SHARED, Bools, World
 
 from bakeoff.statistics import multiplicity
 from bakeoff.statistics.shrinkage import shrunk_upwards
+from bakeoff.statistics.skewness import is_near, lognormal_p
 from bakeoff.statistics.twoway import TwoWay, run_table, two_way_paired, two_way_unpaired, with_two_examples
 
 CASES = [
@@ -50,6 +52,15 @@ def test_it_is_the_rule_of_the_package(world: World, k: int, n: int) -> None:
     sides = [[(one[pair], one[0]) for pair in (1, 2, 3)] for one in answers]
     assert_equal(welch(of, pairs), [[two_way_unpaired(a, b) for a, b in row] for row in sides])
     assert_equal(paired(of, pairs), [[two_way_paired(a, b) for a, b in row] for row in sides])
+    tables_of = [[run_table(side) for side in one] for one in answers]
+    distances = [[1 - side.mean(axis=1) for side in one] for one in answers]
+    skewed = skewed_p(of, pairs)
+    for experiment, own in enumerate(tables_of):
+        for pair in (1, 2, 3):
+            higher, lower = (pair, 0) if own[pair].mean > own[0].mean else (0, pair)
+            near = is_near(own[higher].own, 1 - own[higher].mean)
+            expected = lognormal_p(*(distances[experiment][side] for side in (higher, lower)), half=0.5 / n) if near else 0.0
+            assert skewed[experiment, pair - 1] == pytest.approx(expected, rel=1e-9, abs=1e-15)
     lifted = [shrunk_upwards([run_table(side).s2 for side in one], [k] * 4) for one in answers]
     assert_equal(
         welch(of, pairs, shrunk=True),

@@ -29,6 +29,10 @@ from bakeoff.statistics.twoway import TwoWay
 from bakeoff.text.numbers import count
 from bakeoff.text.values import listed
 
+NEAR_MARGINS = 2
+"""A best score so many margins from the end of the range is near it: there, in simulations at 99 % accuracy with a margin of 1
+point, what is taken in place of the best is worse by the margin in up to 20 %."""
+
 
 def recommend(prepared: PreparedGroup, group: ComparisonGroup) -> Recommendation:
     """What the judged group recommends."""
@@ -252,6 +256,11 @@ class Choice:
             yield "The margin was changed when results were known, so that nothing is called as good by it."
         elif changed:
             yield mark_of(changed)
+        if self.take != self.best and self._near_the_end:
+            yield (
+                f"So near the end of the range of {self.group.metric}, seeds are skewed, and what is shown as good is worse by "
+                "the margin more often than in 5 %: in up to 20 % of simulated experiments."
+            )
         if once := [name for name in (self.take, self.best) if name in self.prepared.terms.chosen_once]:
             names = list(dict.fromkeys(once))
             yield f"This is about the configuration{'s' * (len(names) > 1)} that one search chose for {listed(names)}."
@@ -262,6 +271,13 @@ class Choice:
         if self.costs is not None and (unknown := [name for name in self.judged if name not in self.costs.amounts]):
             yield f"What {listed(unknown)} cost{'s' * (len(unknown) == 1)} to train cannot be compared."
         yield from self._missing()
+
+    @property
+    def _near_the_end(self) -> bool:
+        """Whether the best is no more than two margins from the best possible score."""
+        unit, margin = self.group.unit, self.group.margin
+        end = unit.high if self.group.higher_is_better else unit.low
+        return end is not None and margin is not None and abs(end - self.judged[self.best or ""]) <= NEAR_MARGINS * margin
 
     def _missing(self) -> Iterator[str]:
         if self.group.looks is not None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
 from bakeoff.analysis.outputs import SplitOutputs
 from bakeoff.analysis.pairing import why_not_paired
 from bakeoff.analysis.results import Fact
@@ -16,9 +18,22 @@ from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import Estimate, mean_estimate
 from bakeoff.statistics.power import Detectable, mde_of_design, minimum_detectable_effect, with_range
 from bakeoff.statistics.shrinkage import SHRUNK_ROWS, SHRUNK_SEEDS, shrunk_upwards
+from bakeoff.statistics.skewness import is_near, lognormal_p
 from bakeoff.statistics.twoway import RunTable, TwoWay, Variance, of_differences, of_two_tables, run_table, with_two_examples
 
+SKEWED_SEEDS = 3
+"""Fewer have no verdict."""
+
 Method = Literal["two-way", "two-way by resampling", "seeds only", "none"]
+
+
+@dataclass(frozen=True)
+class Skewed:
+    """Sides whose seeds lie near the end of the metric's range towards which they differ."""
+
+    names: tuple[str, ...]
+    p: float
+    """Of the test that allows for it: the larger one, where both sides do."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,8 @@ class PairwiseComparison:
     hundred examples on which no two answers differ are compatible with a difference of a point."""
     rows: int
     """Of the group whose variances over seeds are looked at together; 2 where they are not."""
+    skewed: Skewed | None
+    """Where seeds are skewed near an end of the metric's range."""
     alike: tuple[str, ...]
     """The sides whose three runs score more alike than chance in the examples lets expect; both, where it is their differences
     at paired seeds."""
@@ -62,9 +79,11 @@ class PairwiseComparison:
 
     @property
     def p(self) -> float | None:
-        """The p-value, before it is adjusted for several comparisons; None without an estimate, and where the two rows made the
-        same predictions."""
-        return self.estimate.p if self.estimate and not self.identical else None
+        """The p-value, before it is adjusted for several comparisons: the larger one, where skewed seeds ask for a second test.
+        None without an estimate, and where the two rows made the same predictions."""
+        if self.estimate is None or self.identical:
+            return None
+        return self.estimate.p if self.skewed is None else max(self.estimate.p, self.skewed.p)
 
     def interval(self, level: float) -> tuple[float, float] | tuple[None, None]:
         """None for identical rows: that they are is a fact, and their predictions say no more."""
@@ -103,7 +122,7 @@ class PairwiseComparison:
 def untested(first: Side, second: Side, facts: Sequence[Fact] = ()) -> PairwiseComparison:
     """A pair with nothing to test."""
     why, identical = why_not_paired(first.streams, second.streams), first.predictions_hash == second.predictions_hash
-    return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, 2, ())
+    return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, 2, None, ())
 
 
 def possible(difference: float, span: float | None) -> float | None:
@@ -169,7 +188,8 @@ class Measures:
                 method, found = "none", None
             shares = isinstance(found, TwoWay) and one.share is not None and other.share is not None
             cautious = self._cautious(one, other, paired=not why) if shares else found
-        return PairwiseComparison(one, other, tuple(facts), why, identical, method, found, cautious, self.rows, alike)
+        skewed = self._skewed(one, other) if why else None
+        return PairwiseComparison(one, other, tuple(facts), why, identical, method, found, cautious, self.rows, skewed, alike)
 
     def _estimated(self, one: Side, other: Side, *, paired: bool) -> tuple[Method, Estimate | None, tuple[str, ...]]:
         if one.name in self.tables and other.name in self.tables:
@@ -196,6 +216,21 @@ class Measures:
             return lifted
         ranged = _within_range(own, one, other)
         return lifted if 0 < ranged.variance < lifted.variance else own
+
+    def _skewed(self, one: Side, other: Side) -> Skewed | None:
+        """None where neither side's seeds are near its end, or a table or three runs are lacking."""
+        unit = one.unit
+        if not all(side.name in self.tables and len(side.seeds) >= SKEWED_SEEDS for side in (one, other)):
+            return None
+        higher, lower = (one, other) if one.scores.mean() > other.scores.mean() else (other, one)
+        found = dict[str, float]()
+        for side, beyond, end in ((higher, lower, unit.high), (lower, higher, unit.low)):
+            if end is None or not is_near(self.tables[side.name].own, abs(end - float(side.scores.mean()))):
+                continue
+            half = 0.5 * (unit.span or 0.0) / min(one.informative, other.informative)
+            distances = (np.abs(end - each.scores) for each in (side, beyond))
+            found[side.name] = lognormal_p(*distances, half=half)
+        return Skewed(tuple(found), max(found.values())) if found else None
 
     def _differences(self, one: Side, other: Side) -> RunTable:
         if one.values is not None and other.values is not None:

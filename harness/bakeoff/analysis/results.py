@@ -378,6 +378,9 @@ class Pair(Part):
     """None where the number of seeds is fixed, and before the first look, when nothing is tested."""
     advice: str = ""
     """What it would take to know more; empty where the verdict settles it."""
+    skewed: list[str] = Field(default_factory=list)
+    """Sides whose seeds are skewed near the end of the metric's range: p is then the larger one of two tests, of which the
+    second allows for it. The interval does not."""
     note: str = ""
     """Why the verdict may be luck: three seeds that happen to score alike. Empty otherwise. `sentence` ends with it."""
     sentence: str = ""

@@ -22,12 +22,15 @@ from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import ALPHA, Estimate
 from bakeoff.statistics.multiplicity import holm
 from bakeoff.statistics.power import MOST_SEEDS, Detectable, examples_needed, minimum_detectable_effect, seeds_needed
+from bakeoff.statistics.skewness import NEAR
 from bakeoff.statistics.twoway import ALIKE_SEEDS, TwoWay
 from bakeoff.text.numbers import confidence, p_equals, per_cent
 from bakeoff.text.values import listed
 
 LEAST_SEEDS = 3
 """Below, a difference is an anecdote: no verdict and no rank."""
+SEEDS_OF_SKEWED = 10
+"""So many are advised where seeds are skewed."""
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def _pair(
         studied=[fact for fact in compared.facts if fact.declared],
         confounders=confounders,
         look=look,
+        skewed=list(compared.skewed.names) if compared.skewed else [],
         finding=finding,
         verdict="confounded" if confounders and finding != "identical" else finding,
     )
@@ -235,6 +239,8 @@ def _advice(compared: PairwiseComparison, terms: Terms, comparisons: int) -> str
     if compared.least_seeds < LEAST_SEEDS:
         return f"a new experiment with at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
     estimate = compared.estimate
+    if compared.skewed is not None:
+        return f"a new experiment with {SEEDS_OF_SKEWED} seeds of each or more, or with examples that are harder"
     if not isinstance(estimate, TwoWay):
         return "a new experiment with more seeds has a narrower interval"
     if terms.margin is None:
@@ -318,7 +324,12 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         seeds = f"{listed([str(n) for n in few])} seed{'s' if few != [1] else ''}"
         return f"{names} is inconclusive: {told}, from {seeds}, an anecdote."
     reach = ""
-    if pair.detectable:
+    if pair.skewed:
+        reach = (
+            f"; the seeds of {listed(pair.skewed)} differ by {per_cent(NEAR)} of their distance from the end of the range or "
+            f"more, so that they are skewed, and a test that allows for it gives {p_equals(pair.p_adjusted)}"
+        )
+    elif pair.detectable:
         seen = f"about {figures.amount(pair.detectable, metric)}"
         if pair.detectable_range:
             low, high = map(figures.alone, pair.detectable_range)

@@ -230,6 +230,15 @@ def cases() -> Iterator[Case]:
     yield Case(
         "small-margin", tiny, r"at least ([\d.]+) points", lambda points: declaring(tiny, margin={"points": float(points)})
     )
+    steady, skewed = (
+        np.array(
+            [np.where((np.arange(400) * 7 + 31 * run) % 400 < wrong, 1 - LABELS, LABELS) for run, wrong in enumerate(errors)]
+        )
+        for errors in ([20, 22, 18, 21, 19, 20, 22, 20], [0, 14, 1, 5, 0, 2, 15, 0])
+    )
+    unlike = {name: {"method": method} for name, method in ((BASELINE, "full"), (ROW, "lora"))}
+    unpaired = clean_experiment({BASELINE: steady, ROW: skewed}, records=unlike, under_test=["method"])
+    yield Case("skewed-seeds", unpaired, "Ten new seeds of each", same(clean))
     sure = row.copy()
     sure[:, easy[:12]] = 1 - sure[:, easy[:12]]
     negligible = clean_experiment({BASELINE: row, ROW: sure}, margin=8.0)

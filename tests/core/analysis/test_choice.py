@@ -230,6 +230,13 @@ def test_without_a_cost_the_best_is_taken() -> None:
     assert any(BITFIT in one for one in partly.cautions)
 
 
+def test_near_the_end_of_the_range_it_is_cautious() -> None:
+    near, far = (answer({FULL: 0.98, LORA: 0.975}, margin=margin) for margin in (4.0, 0.9))
+    assert (near.take, far.take) == (LORA, FULL)
+    assert any("20 %" in one for one in near.cautions)
+    assert far.cautions == []
+
+
 def test_costs_that_are_the_same_take_the_better_mean() -> None:
     alike = answer({FULL: 0.9, LORA: 0.89, BITFIT: 0.898}, flops={FULL: 3.0, LORA: 1.0, BITFIT: 1.04})
     assert (alike.take, alike.as_good) == (BITFIT, [LORA])

@@ -194,6 +194,15 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Settle a number first (`bakeoff plan FILE --resolve POINTS`) and declare so many new seeds. " + AFRESH,
         "S1",
     ),
+    "skewed-seeds": Entry(
+        "caution",
+        "The seeds of a row differ, beyond the examples' part, by 30 % or more of its distance from the end of the metric's "
+        "range.",
+        "Then most runs lie close to the end and a few far from it, and few runs seldom show those: the row looks better and "
+        "steadier than it is. A difference is called better or worse only where a test that allows for it (two lognormal "
+        "means) shows it too; the interval and the detectable difference do not allow for it.",
+        "Ten seeds and more, or examples that are harder; or a metric without such an end. " + AFRESH,
+    ),
     "multiple-comparisons": Entry(
         "caution",
         "A p-value is below 0.05 alone, and not once it is adjusted by Holm for the comparisons to the baseline.",

@@ -35,6 +35,7 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "machine-changed": (runs.mixed_hardware, runs.moved_machine),
     "software-changed": (runs.mixed_software, runs.edited_plugins),
     "few-seeds": (seeds.few_seeds,),
+    "skewed-seeds": (seeds.skewed_seeds,),
     "multiple-comparisons": (claims.multiple_comparisons,),
     "few-examples": (claims.few_examples, partial(claims.published_differences, inside=False)),
     "small-margin": (claims.small_margins,),

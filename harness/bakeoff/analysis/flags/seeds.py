@@ -65,6 +65,29 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
         )
 
 
+def skewed_seeds(judged: Judged) -> Iterator[Found]:
+    """skewed-seeds: rows whose seeds are skewed near the end of the metric's range, towards which they differ from another."""
+    group, rows = judged.group, {row.strategy: row for row in judged.group.rows}
+    names = dict.fromkeys(name for pair in (*group.to_baseline, *group.all_pairs) for name in pair.skewed)
+    scores = {name: score for name in names if (score := group.score(rows[name])) is not None}
+    if not scores:
+        return
+    lost = [
+        f"{pair.first} against {pair.second}"
+        for pair in group.to_baseline
+        if pair.skewed and pair.verdict in ("inconclusive", "open", "futile") and (pair.low or 0.0) * (pair.high or 0.0) > 0
+    ]
+    figures = group.figures
+    each = [f"{name} {figures.number(score.mean)} ± {figures.number(score.sd)}" for name, score in scores.items()]
+    no_verdict = f" No verdict for it, although the interval excludes 0: {named(lost)}." if lost else ""
+    yield Found(
+        scores,
+        f"Seeds are skewed near the end of the range of {group.metric}: {named(each)}. Few of them seldom show the runs that "
+        f"are far from it, so that a row looks better and steadier than it is.{no_verdict}",
+        f"Ten new seeds of each and more, or examples that are harder, {judged.in_new_folder}.",
+    )
+
+
 def collapsed(judged: Judged) -> Iterator[Found]:
     """collapsed-runs: runs whose answers are a constant plus noise, counted and not averaged away."""
     found = {
