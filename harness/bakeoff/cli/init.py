@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from bakeoff.cli.drafted import Drafting, known_subject
 from bakeoff.cli.example import ROWS, write_example
 from bakeoff.cli.inputs import find_paths
 from bakeoff.cli.options import PATH
-from bakeoff.cli.output import print_result
+from bakeoff.cli.output import WIDEST, print_result, terminal_width
 from bakeoff.cli.questions import ask, can_ask
 from bakeoff.contracts.registry import load_registry
 from bakeoff.drafting.draft import Asked, Subject, cautions, find_meaning, summary
@@ -92,7 +93,7 @@ def init(
         target = free_file(output, experiment_name(rows.absolute().name.split(".")[0]))
         place = place_of(list(found.tables), data, target.parent)
         subject = subject_of(meaning, {path: place.name(path) for path in found.tables})
-        print_result(f"{shown_path(rows)}: {summary(meaning)}")
+        print_wrapped(f"{shown_path(rows)}: {summary(meaning)}")
         print_cautions(cautions(meaning))
     else:
         place = Place(None, data)
@@ -102,7 +103,8 @@ def init(
     drafting = Drafting(registry, subject, target, place.data, model, command_of(rows, task, place))
     draft, plan = drafting.make(timing=timing, minutes=minutes or minutes_for(subject.sizes.train))
     write_new(target, experiment_text(draft))
-    print_result(*told(draft, plan, target, place, subject))
+    for line in told(draft, plan, target, place, subject):
+        print_wrapped(line)
 
 
 # --- where it is ---------------------------------------------------------------------------------------------------------
@@ -188,7 +190,13 @@ def decide(what: str, choice: Choice) -> tuple[str, ...]:
 
 def print_cautions(sentences: Iterable[str]) -> None:
     for sentence in sentences:
-        print_result(*wrap(f"caution: {sentence}", WIDTH, indent="  "), style="yellow")
+        print_wrapped(f"caution: {sentence}", style="yellow")
+
+
+def print_wrapped(line: str, *, style: str = "") -> None:
+    """Prints a line; on a terminal broken to its width."""
+    width = min(WIDTH, terminal_width()) if sys.stdout.isatty() else WIDEST
+    print_result(*wrap(line, width, indent="  "), style=style)
 
 
 def sizes_in_words(subject: Subject) -> str:
