@@ -9,6 +9,7 @@ import pytest
 from core.calling import Call
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.cli.data_folders import DataFolders
 from bakeoff.cli.report import example_texts
 from bakeoff.cli.table import Reading
 from bakeoff.errors import DataError
@@ -28,7 +29,7 @@ def test_texts_are_on_the_page_and_other_rows_than_those_predicted_are_refused(t
     reading = Reading(experiment, compare(experiment))
     (group,) = reading.comparison.groups
     assert group.hard_examples is not None
-    (texts,) = example_texts(reading, None).values()
+    (texts,) = example_texts(reading, DataFolders()).values()
     assert set(texts) >= {one.id for one in group.hard_examples.examples}
     assert page.count('class="sub text"') == 2 * len(group.hard_examples.examples)
     assert "sub text" not in "".join((folder / name).read_text() for name in ("table.md", "table.csv"))
@@ -40,4 +41,4 @@ def test_texts_are_on_the_page_and_other_rows_than_those_predicted_are_refused(t
     data = group.data.model_copy(update={"splits": {**group.data.splits, "test": other}})
     groups = [group.model_copy(update={"data": data})]
     with pytest.raises(DataError, match="test here"):
-        example_texts(Reading(experiment, reading.comparison.model_copy(update={"groups": groups})), None)
+        example_texts(Reading(experiment, reading.comparison.model_copy(update={"groups": groups})), DataFolders())
