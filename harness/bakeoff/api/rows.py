@@ -168,9 +168,9 @@ def _table_of(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
             table = rows
         elif hasattr(rows, "with_format") and hasattr(rows, "column_names"):
             table = _of_dataset(rows, split, columns)
-        elif hasattr(rows, "iloc"):
+        elif hasattr(rows, "iloc") and hasattr(rows, "columns"):
             table = _of_frame(rows, split, columns)
-        elif hasattr(rows, "__arrow_c_stream__"):
+        elif hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "iloc"):  # a column of pandas has it too
             table = pa.table(rows)
         else:
             raise DataError(f"data: {split} is {quoted(type(rows).__name__)}; give {TAKEN}")
@@ -205,12 +205,13 @@ def _of_dataset(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
 def _of_frame(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
     import pyarrow as pa
 
-    names = list(rows.columns)
+    names = list(map(str, rows.columns))
+    rows = rows.set_axis(names, axis="columns")
     if twice := [name for name in columns if names.count(name) > 1]:
         raise DataError(f"data: {split}: {names.count(twice[0])} columns are named {quoted(twice[0])}")
     wanted = [name for name in dict.fromkeys(columns) if name in names]
     if not wanted:
-        raise DataError(f"data: {split}: {did_you_mean('column', columns[0], map(str, names))}")
+        raise DataError(f"data: {split}: {did_you_mean('column', columns[0], names)}")
     try:
         return pa.Table.from_pandas(rows[wanted], preserve_index=False)
     except pa.ArrowException as error:

@@ -15,6 +15,7 @@ from bakeoff.contracts.configured import Configured
 from bakeoff.errors import Problem, SpecError
 from bakeoff.spec.document import Document, parse_document, read_document
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
+from bakeoff.spec.location import experiment_file
 from bakeoff.spec.seeds import ReportedSeeds
 from bakeoff.spec.strategy import Strategy
 from bakeoff.spec.yaml_reader import MAX_DEPTH, KeyPath, dotted
@@ -30,7 +31,7 @@ NOWHERE = Path(os.devnull) / "experiment.yaml"
 
 
 def document_of(spec: Given) -> Document:
-    """The experiment as a document. A text with a line break is YAML, any other the path of a file.
+    """The experiment as a document. A text with a line break is YAML, any other a path: of a file, or of its folder.
 
     Raises SpecError as `read_document` does; in a mapping or a Spec there are no lines, so that its errors name keys alone.
     """
@@ -40,8 +41,8 @@ def document_of(spec: Given) -> Document:
         return document_from(spec)
     if isinstance(spec, str) and "\n" in spec:
         return replace(parse_document(spec, SHOWN), content=spec.encode("utf-8", "surrogatepass"), path=NOWHERE)
-    if isinstance(spec, str | PurePath):
-        return read_document(Path(spec))
+    if isinstance(spec, str | PurePath) and "\0" not in str(spec):
+        return read_document(experiment_file(Path(spec)))
     kind = type(spec).__name__
     raise SpecError([_problem((), f"must be a mapping, the path of a file, YAML text, or a Spec; got {quoted(kind)}")])
 

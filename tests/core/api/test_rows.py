@@ -109,6 +109,11 @@ def test_storing_again_leaves_whole_files_and_mends_damaged_ones(tmp_path: Path)
     assert pq.read_table(paths[0]).to_pydict()["body"][0] == "text 0"
 
 
+def test_names_of_columns_may_be_numbers() -> None:
+    numbered = pd.DataFrame(ROWS)[["body", "team"]].set_axis([0, 1], axis="columns")
+    assert len(files(numbered, {"name": "table", "text": "0", "label": "1"})) == 1
+
+
 def twice() -> pd.DataFrame:
     return pd.DataFrame([["a", "b", "c"]], columns=["body", "body", "team"])
 
@@ -121,6 +126,7 @@ WRONG: dict[str, tuple[Any, tuple[Any, ...], type[BakeoffError], str]] = {
     "a column that is missing": ([{"bdy": "x", "team": "a"}], (), DataError, "'body'"),
     "a column twice": (twice(), (), DataError, "'body'"),
     "values of several types": (pd.DataFrame({"body": ["x", 1], "team": ["a", "b"]}), (), DataError, "several types"),
+    "one column": (pd.DataFrame(ROWS)["body"], (), DataError, "Series"),
     "no table": ({"train": 3}, (), DataError, "pandas"),
     "a text": ({"train": "train.csv"}, (), DataError, "pandas"),
     "no task takes rows": (ROWS, ("glue/mrpc",), SpecError, "name: table"),

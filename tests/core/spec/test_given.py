@@ -45,7 +45,7 @@ def test_the_same_runs_follow_from_a_mapping_its_text_a_file_and_a_spec(tmp_path
     (tmp_path / "toy.yaml").write_text(text)
     spec, problems, _ = document_of(text).read(load_registry())
     assert problems == []
-    ways = [made(), text, tmp_path / "toy.yaml", str(tmp_path / "toy.yaml"), spec]
+    ways = [made(), text, tmp_path, str(tmp_path / "toy.yaml"), spec]
     found = [ids(document_of(way)) for way in ways if way is not None]
     assert len(found) == len(ways)
     assert all(one == found[0] for one in found)
@@ -95,6 +95,7 @@ ODD: dict[str, tuple[Any, str]] = {
     "infinity": (made(margin=float("inf")), "margin"),
     "a number as key": (made(strategies={1: {"trainer": "torch-loop"}}), "strategies.1"),
     "bytes": (made(name=b"toy"), "name"),
+    "a path with a NUL": ("a\0b", ""),
     "nothing": ({}, ""),
 }
 
