@@ -35,7 +35,7 @@ def best(folder: Path, as_json: bool) -> int:
     of the only experiment in this folder.
 
     Of the strategy's runs that learned, it is the median by the primary metric on dev (of two the worse), so that its score is
-    one to expect, and not the luckiest. Where that run kept no model, the command that makes it again with its model is
+    one to expect, and not the luckiest. Where that run kept no model, the command that repeats it with its model is
     shown.
 
     Exit code 0: there is a model for every task and model, 1: there is none yet, 2: an error.
@@ -97,7 +97,7 @@ def describe(store: Store, reading: Reading, group: ComparisonGroup) -> BestMode
 def how_to_keep(store: Store, run: MedianRun, name: str) -> str:
     """What makes the run again, with its model."""
     spec = store.folder / store.declared().spec_file
-    again = f"`{command('run', spec, '--only', name, '--retry', 'unkept')}` makes it again with its model"
+    again = f"`{command('run', spec, '--only', name, '--retry', 'unkept')}` repeats it with its model"
     if run.record.kept is not None:
         return f"it could not be kept: {run.record.kept.reason}; {again}"
     return f"it was not kept: write `keep: final` into {shown_path(spec)}, then {again}; its id and its seed stay"

@@ -19,7 +19,7 @@ from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.machine.hardware import prepare_environment, usable_threads
 from bakeoff.records.run_names import RunNames
 from bakeoff.records.store import Store
-from bakeoff.text.numbers import count
+from bakeoff.text.numbers import count, with_decimals
 from bakeoff.text.values import command
 from bakeoff.text.words import escaped, shown_path
 
@@ -101,7 +101,7 @@ def csv_lines(found: Predictions, *, logits: bool) -> Iterator[str]:
     yield csv_line([*head, *(f"logit({name})" for name in (outputs if logits else ()))])
     for number, (row, word) in enumerate(zip(found.ids, found.words, strict=True)):
         cells = [row, word]
-        cells += [f"{chance:.6f}" for chance in chances[number]] if chances is not None else []
+        cells += [with_decimals(float(chance), 6) for chance in chances[number]] if chances is not None else []
         yield csv_line([*cells, *(str(value) for value in (found.logits[number] if logits else ()))])
 
 

@@ -35,7 +35,7 @@ def prune(folder: Path, yes: bool, cache: bool) -> int:
 
     Says first what it would remove, and how large that is; asks then, or takes --yes. What the plan or a list of attempts
     names stays, and all of a run that a command is making at this moment. Links are never followed. What is in the cache is
-    made again when it is needed.
+    rebuilt when it is needed.
 
     Exit code 0: all removed, or nothing to remove; 1: something stays, or the answer was no; 2: an error.
     """

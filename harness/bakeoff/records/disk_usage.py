@@ -75,7 +75,7 @@ def held_by(store: Store) -> list[DiskItem]:
 
 
 def cached(cache: Path) -> list[DiskItem]:
-    """The files of the cache that can be made again, whichever experiment they are for."""
+    """The files of the cache that can be rebuilt, whichever experiment they are for."""
     found = []
     for folder in _entries(cache):
         if not folder.is_dir(follow_symlinks=False) or folder.name.startswith("."):
@@ -122,7 +122,7 @@ def _remove(store: Store, item: DiskItem) -> str:
 
 
 def prune_cache(cache: Path, wanted: list[DiskItem]) -> tuple[list[DiskItem], list[str]]:
-    """The same for cached files: a run that has one open goes on with it, another makes it again."""
+    """The same for cached files: a run that has one open goes on with it, another rebuilds it."""
     tree, removed, left = Tree(cache), list[DiskItem](), list[str]()
     for item in wanted:
         try:

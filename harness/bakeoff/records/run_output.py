@@ -12,6 +12,7 @@ from bakeoff.machine.processes import maker_of
 from bakeoff.records.record_files import MOST_OF_A_TEXT, read_inside
 from bakeoff.records.schema import OUTPUT_FILE, TRACEBACK_FILE, Record
 from bakeoff.records.store import Store
+from bakeoff.text.numbers import in_seconds
 
 OF_A_RUN = {OUTPUT_FILE: "output", TRACEBACK_FILE: "traceback"}
 """File in a run's folder -> what it holds."""
@@ -60,7 +61,7 @@ def _started(store: Store, folder: Path) -> str:
 def how_it_ended(record: Record) -> str:
     """The end of a run, in one line: when it began, and why it failed."""
     failure, seconds = record.failure, record.cost.total_seconds if record.cost else None
-    took = "" if seconds is None else f", took {seconds:.0f} s"
+    took = "" if seconds is None else f", took {in_seconds(seconds)}"
     if failure is None:
         notes = [
             *record.process_notes,

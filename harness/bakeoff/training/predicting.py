@@ -15,8 +15,10 @@ from bakeoff.contracts.model import Encoding
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import NewRows, TaskInfo
 from bakeoff.errors import ModelError, PluginError, StoreError
+from bakeoff.files import read_regular
 from bakeoff.machine import hardware
 from bakeoff.machine.file_hashes import digest_of
+from bakeoff.records.record_files import MOST_OF_A_TEXT
 from bakeoff.records.schema import MODEL_FOLDER, MOST_LABELS, Record
 from bakeoff.records.store import Store
 from bakeoff.text.words import quoted
@@ -110,7 +112,7 @@ def saved_labels(folder: Path) -> list[str]:
     """The names of the labels that a model of transformers has in its configuration; empty for others."""
     for place in (folder / "config.json", folder / "base" / "config.json"):
         with suppress(OSError, ValueError, AttributeError, KeyError):
-            named = json.loads(place.read_bytes())["id2label"]
+            named = json.loads(read_regular(place, at_most=MOST_OF_A_TEXT))["id2label"]
             return [str(named[str(number)]) for number in range(len(named))]
     return []
 
