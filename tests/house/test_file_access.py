@@ -44,6 +44,9 @@ READ_ELSEWHERE = {
     "harness/bakeoff/planning/estimate.py:hardware_here": "of the kernel",
     "harness/bakeoff/machine/hardware.py:cpu_info": "of the kernel",
     "harness/bakeoff/machine/memory_energy.py:_read": "of the kernel",
+    "harness/bakeoff/cli/example.py:write_example": "of this package",
+    "harness/bakeoff/machine/installing.py:install_command": "of an installed distribution's metadata",
+    "harness/bakeoff/machine/installing.py:install_folder_command": "of an installed distribution's metadata",
     "tasks/bakeoff_table/contents.py:member": "a member of an archive that is a private copy",
 }
 """Where files are read without `open_regular`, FILE:FUNCTION, and which."""

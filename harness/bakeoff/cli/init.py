@@ -33,7 +33,7 @@ from bakeoff.planning.runs import Plan
 from bakeoff.records.store import Store
 from bakeoff.spec.location import ENDINGS, experiment_files
 from bakeoff.text.markdown import WIDTH, wrap
-from bakeoff.text.numbers import count, duration, per_cent
+from bakeoff.text.numbers import count, duration, per_cent, with_decimals
 from bakeoff.text.values import command, listed, spelt
 from bakeoff.text.words import quoted, shown_path
 
@@ -241,7 +241,7 @@ def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
         return [f"conclusion: {unknown}; margin: {spelt(found.margin)} points"]
     margin = spelt(found.margin)
     return [
-        f"conclusion: {rows} can't show differences below {found.detectable:.0f} points; margin: {margin} points",
+        f"conclusion: {rows} can't show differences below {with_decimals(found.detectable, 0)} points; margin: {margin} points",
         f"  (equal strategies are found equivalent within it in {per_cent(found.chances.equivalent)} of such experiments)",
     ]
 

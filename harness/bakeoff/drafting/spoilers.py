@@ -13,7 +13,7 @@ from bakeoff.drafting.copies import across, find_copies, normalised
 from bakeoff.drafting.labels import Labels, label_word
 from bakeoff.drafting.sources import CALLED
 from bakeoff.drafting.tables import Table
-from bakeoff.text.numbers import count, per_cent
+from bakeoff.text.numbers import count, per_cent, with_decimals
 from bakeoff.text.values import listed
 from bakeoff.text.words import one_line, quoted
 
@@ -185,7 +185,7 @@ def groups(data: Data) -> Iterator[str]:
         if not named or column.distinct < FEWEST_GROUPS or column.filled < 1.5 * column.distinct:
             continue
         each = column.filled / column.distinct
-        what = f"rows belong together by {quoted(name)} ({column.distinct:,} values, {each:.1f} rows each)"
+        what = f"rows belong together by {quoted(name)} ({column.distinct:,} values, {with_decimals(each, 1)} rows each)"
         values: dict[str, set[str]] = defaultdict(set)
         for value, split in zip(data.table.columns[name], data.splits, strict=True):
             if value is not None:
