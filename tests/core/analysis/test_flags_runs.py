@@ -19,6 +19,7 @@ from builders import (
     sha256,
 )
 from core.analysis.found_warnings import codes, only_warning, the_warning, warnings_of
+from messages import tells
 
 from bakeoff.errors import StoreError
 from bakeoff.records.predictions import Predictions
@@ -29,13 +30,13 @@ OTHER = "Xeon, 8 threads"
 def test_rows_on_two_kinds_of_hardware_are_named_with_it() -> None:
     warning = the_warning(altered(clean_experiment(), "environment", hardware=OTHER), "machine-changed")
     assert warning.rows == [ROW]
-    assert f"AMD EPYC, 2 threads ({BASELINE}) and {OTHER} ({ROW})" in warning.what
+    assert tells(warning.what, "", "AMD EPYC, 2 threads ", f"({BASELINE}) and {OTHER} ({ROW})")
 
 
 def test_a_row_that_is_mixed_itself_is_named_with_its_seeds() -> None:
     warning = the_warning(altered(clean_experiment(), "environment", seeds=[6, 7], hardware=OTHER), "machine-changed")
     assert warning.rows == [ROW]
-    assert f"{OTHER} ({ROW} (seeds 6, 7))" in warning.what
+    assert tells(warning.what, "", f"{OTHER} ({ROW} ", "(seeds 6, 7))")
 
 
 def test_the_instruction_set_tells_two_machines_of_one_class_apart_where_both_are_known() -> None:
@@ -43,7 +44,7 @@ def test_the_instruction_set_tells_two_machines_of_one_class_apart_where_both_ar
     assert codes(altered(known, "environment", instructions=None)) == []
     warning = the_warning(altered(known, "environment", seeds=[6], instructions="AVX2"), "machine-changed")
     assert warning.rows == [ROW]
-    assert f"AMD EPYC, 2 threads with AVX2 ({ROW}:6)" in warning.what
+    assert tells(warning.what, "", "AMD EPYC, 2 threads ", f"AVX2 ({ROW}:6)")
 
 
 def test_hardware_under_test_may_differ_between_rows_but_not_within_one() -> None:
@@ -57,7 +58,7 @@ def test_versions_that_differ_are_named() -> None:
         altered(clean_experiment(), "environment", software=SOFTWARE | {"torch": "2.12.0"}), "software-changed"
     )
     assert warning.rows == [ROW]
-    assert f"torch 2.13.0 ({BASELINE}) and 2.12.0 ({ROW})" in warning.what
+    assert tells(warning.what, "", f"torch 2.13.0 ({BASELINE})", f"2.12.0 ({ROW})")
 
 
 def test_a_distribution_that_one_row_alone_uses_is_no_difference() -> None:

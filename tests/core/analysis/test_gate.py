@@ -114,7 +114,7 @@ def test_a_candidate_that_lost_five_points_fails_and_the_headline_says_so() -> N
     assert quality.change == pytest.approx(-5.0, abs=1.0)
     assert quality.p_fail_adjusted is not None
     assert quality.p_fail_adjusted <= 0.05
-    assert gate.headline.startswith("1 of 2 checks failed; first loop quality: the change is beyond the limit")
+    assert tells(gate.headline, "1 of 2 checks ", "failed; ", "loop quality: ", "beyond the limit")
 
 
 def test_a_candidate_that_trains_twice_as_long_fails_by_its_time_alone() -> None:
@@ -186,7 +186,7 @@ def test_a_candidate_with_failed_or_missing_runs_cannot_pass() -> None:
     rows = answers(seed=2)
     gate = judge(experiment(rows, seconds=faster(), failing={"loop": [3]}), BASELINE)
     assert gate.result == "not enough evidence"
-    assert check(gate, "quality").reason == "1 of 5 candidate runs failed (crashed)"
+    assert tells(check(gate, "quality").reason, "1 of 5 candidate ", "failed (crashed)")
     assert check(gate, "quality").change is not None
     undone = [make_record("loop", 5)]
     gate = judge(experiment(rows, seconds=faster(), undone=undone), BASELINE)
@@ -200,7 +200,7 @@ def test_runs_that_declared_looks_did_not_ask_for_are_not_missing() -> None:
     assert gate.result == "pass"
     undone = [make_record("loop", seed) for seed in range(4, 8)]
     gate = judge(experiment(answers(seed=2, seeds=4), seconds=faster(), undone=undone, looks=[3, 5, 8]), BASELINE)
-    assert "1 of 5 candidate runs are not recorded" in check(gate, "train_seconds").reason
+    assert tells(check(gate, "train_seconds").reason, "", "1 of 5 candidate ", "not recorded")
 
 
 @pytest.mark.parametrize("side", ["candidate", "baseline"])
@@ -211,7 +211,7 @@ def test_seeds_that_were_added_once_results_were_known_give_no_pass(side: str) -
     sides[side] = declaring(sides[side], history=[look])
     gate = judge(*sides.values())
     assert gate.result == "not enough evidence"
-    assert check(gate, "quality").reason.startswith(f"the {side}'s seeds were changed")
+    assert tells(check(gate, "quality").reason, f"the {side}'s seeds ", "changed")
 
 
 def test_a_candidate_of_which_every_run_failed_fails() -> None:
@@ -268,12 +268,12 @@ def test_a_strategy_that_the_candidate_lacks_keeps_the_gate_open() -> None:
     there = make_experiment({"loop": answers(), "api": answers(seed=4)}, LABELS, gate={"quality": "-1 points"})
     gate = judge(experiment(answers(seed=2)), there)
     assert gate.result == "not enough evidence"
-    assert check(gate, "quality", "api").reason == "the candidate has no strategy 'api' on glue/mrpc · minilm"
+    assert tells(check(gate, "quality", "api").reason, "the candidate ", "no strategy 'api' ", "glue/mrpc · minilm")
     assert check(gate, "quality", "loop").result == "pass"
 
 
 def test_no_strategy_in_common_is_an_error() -> None:
-    with pytest.raises(BakeoffError, match="none of the baseline's strategies \\(loop\\)"):
+    with pytest.raises(BakeoffError, match=r"none .*baseline's strategies \(loop\)"):
         judge(experiment(strategy="other"), BASELINE)
 
 
@@ -324,7 +324,7 @@ def test_the_baselines_rules_hold_and_differing_ones_are_named() -> None:
     loose = experiment(answers(0.80, seed=2), seconds=faster(), gate={"quality": "-20 points"})
     gate = judge(loose, BASELINE)
     assert (gate.result, gate.rules, gate.rules_of) == ("fail", GATE, "baseline")
-    assert any("rules differ (quality -20 points)" in note for note in gate.notes)
+    assert any(tells(note, "", "rules differ ", "(quality -20 points)") for note in gate.notes)
     gate = judge(loose, experiment(gate={}))
     assert (gate.result, gate.rules_of) == ("pass", "candidate")
 
@@ -408,7 +408,7 @@ def test_hostile_names_stay_in_their_cells() -> None:
 
 def test_the_page_begins_with_the_verdict_and_holds_the_table() -> None:
     page = write_gate(judge(experiment(answers(0.80, seed=2), seconds=faster()), BASELINE))
-    assert page.startswith("## ❌ Gate failed: 1 of 2 checks failed; first loop quality")
+    assert tells(page, "## ❌ Gate failed: ", "1 of 2 checks ", "failed; ", "loop quality")
     rows = [line for line in page.splitlines() if line.startswith("|")]
     assert [cell.strip() for cell in rows[0].strip("|").split("|")] == [
         "strategy",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from builders import BASELINE, ROW, altered, clean_experiment, component
+from messages import tells
 
 from bakeoff.analysis.flags.recipes import contradictions
 from bakeoff.analysis.recipes import VARIES, differences, effective_recipe, side_by_side
@@ -40,7 +41,7 @@ def test_a_schedule_that_ends_near_0_is_one_whatever_its_number_of_steps(steps: 
     """A linear one leaves 1 / steps of its peak in the last step, which is much where there are few."""
     made = asking(clean_experiment(), scheduler="linear")
     whole = altered(made, "observed", optimizer_steps=steps, learning_rate_last=5e-5 / steps)
-    assert recipe(whole)["schedule"] == "linear, down to near 0"
+    assert recipe(whole)["schedule"].split(", ") == ["linear", "down to near 0"]
     late = altered(made, "observed", optimizer_steps=steps, learning_rate_last=5e-5 * (0.5 + 0.3 / steps))
     assert "of its peak" in recipe(late)["schedule"]
     constant = altered(made, "observed", optimizer_steps=steps, learning_rate_last=5e-5)
@@ -72,7 +73,7 @@ def test_weight_decay_tells_on_what_it_is() -> None:
         )["weight decay"]
 
     assert with_decays(0.01, 0.01) == "0.01 on all parameters"
-    assert with_decays(0.01, 0.0) == "0.01 on all but bias and norm"
+    assert tells(with_decays(0.01, 0.0), "0.01 on all but ", "bias", "norm")
 
 
 def test_a_subject_that_differs_between_seeds_varies() -> None:
@@ -149,5 +150,5 @@ def test_momentum_and_bias_correction_that_were_not_asked_for_are_contradictions
     assert seen is not None
     other = seen.groups[0].model_copy(update={"momentum": 0.9, "bias_correction": False})
     found = contradictions(of(altered(made, "observed", groups=[other]))[0])
-    assert "momentum 0.9 was seen, 0 requested" in found
-    assert "bias_correction no was seen, yes requested" in found
+    assert any(tells(one, "momentum 0.9 was seen, ", "0 requested") for one in found)
+    assert any(tells(one, "bias_correction no was seen, ", "yes requested") for one in found)

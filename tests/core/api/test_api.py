@@ -185,7 +185,7 @@ def test_tables_render_in_a_notebook_with_all_text_escaped(tmp_path: Path) -> No
 
 
 def test_a_folder_without_an_experiment_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is not the folder of"):
+    with pytest.raises(StoreError, match="not the folder of"):
         load(tmp_path)
 
 

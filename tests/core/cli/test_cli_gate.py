@@ -79,7 +79,7 @@ def test_errors_are_one_line_and_code_2(call: Call, tmp_path: Path, baseline: Pa
     assert call("gate", baseline, "--against", baseline)[0] == 2
     code, out, err = call("gate", tmp_path / "nothing", "--against", baseline)
     assert (code, out) == (2, "")
-    assert "is not the folder of an experiment" in err
+    assert "not the folder of" in err
     no_rule = folder(tmp_path / "a", gate={}), folder(tmp_path / "b", gate={})
     code, _, err = call("gate", no_rule[0], "--against", no_rule[1])
     assert code == 2

@@ -149,7 +149,7 @@ def test_what_is_written_loads_with_the_sizes_that_were_said(call: Call, here: P
     for split in splits.keys() - {"train"}:
         if split not in getattr(task.options, "unlabelled", []):
             assert f"{len(splits[split]['id']):,} {split}" in said
-    assert f" {len(splits['train']['id']):,} rows to train on" in said
+    assert f" {len(splits['train']['id']):,} rows to train" in said
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -258,7 +258,7 @@ def test_a_link_out_of_the_folder_and_a_file_written_elsewhere_are_found_by_run(
     write_files(here / "far", ("tickets.csv", TICKETS))
     (here / "near" / "linked.csv").symlink_to(here / "far" / "tickets.csv")
     out = call("init", "far/tickets.csv", "--no-timing", "--output", "specs/a.yaml")[1]
-    assert f"bakeoff run specs/a.yaml --data {here / 'far'}" in out
+    assert out.partition("bakeoff run specs/a.yaml ")[2].startswith(f"--data {here / 'far'}")
     monkeypatch.chdir(here / "near")
     out = call("init", "linked.csv", "--no-timing")[1]
     assert f"bakeoff run --data {here / 'near'}" in out

@@ -48,7 +48,7 @@ def test_where_several_runs_fit_they_are_listed(call: Call, folder: Path) -> Non
     code, out, err = call("log", "a", folder)
     assert code == 0
     assert [line.split()[0] for line in out.splitlines()] == ["a:0", "a:1"]
-    assert "2 runs; name one of them: `bakeoff log a:0 " in err
+    assert tells(err, "", "2 runs; ", "`bakeoff log a:0 ")
     assert len(call("log", ":1", folder)[1].splitlines()) == 2
 
 
@@ -68,7 +68,7 @@ def test_earlier_attempts_and_the_one_that_runs_are_shown(call: Call, folder: Pa
         (store.records / made).rename(path)
         (path / "output.txt").write_text(f"attempt {number}\n")
     _, out, err = call("log", "a:0", folder)
-    assert ("attempt" in out, "2 earlier attempts archived; --earlier shows them" in err) == (False, True)
+    assert ("attempt" in out, tells(err, "", "2 earlier attempts ", "--earlier ")) == (False, True)
     _, out, err = call("log", "a:0", folder, "--earlier")
     assert (out.count("attempt 0\n"), out.count("attempt 1\n"), out.count("archived: failed"), err) == (1, 1, 2, "")
     running = store.records / temporary_name(own.name)
@@ -85,7 +85,7 @@ def test_what_a_killed_command_left_is_shown(call: Call, folder: Path) -> None:
     left.mkdir()
     (left / "output.txt").write_text("so far\n")
     code, out, _ = call("log", "a:0", folder)
-    assert (code, "unfinished: the command that made it was killed" in out, "so far" in out) == (0, True, True)
+    assert (code, tells(out, "", "unfinished: ", "killed"), "so far" in out) == (0, True, True)
 
 
 def test_a_link_in_the_place_of_the_output_is_not_followed(call: Call, folder: Path, tmp_path: Path) -> None:

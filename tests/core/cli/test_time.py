@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 from builders import make_record, make_timed, make_timing
+from messages import tells
 
 from bakeoff.cli.progress import PlainTimingProgress, state_of
 from bakeoff.cli.time import lines_of, uncertain
@@ -44,13 +45,13 @@ def test_names_that_share_turns_have_a_line_each_and_whole_trainings_are_named()
     timing = timing.model_copy(update={"timed": [base, loop.model_copy(update={"strategies": ["loop", "again"]}), probe]})
     lines = lines_of(timing, GOAL, Titles())
     assert sum(line.startswith(("loop ", "again ")) for line in lines) == 2
-    assert "timed whole, from the beginning of the training to its end: probe" in lines
+    assert any(line.startswith("timed whole, ") and line.endswith(": probe") for line in lines)
 
 
 def test_what_is_less_certain_than_asked_for_is_named() -> None:
     timing = make_timing(records(), {"trainer-api": 0.4, "loop": 0.2}, noise=0.3)
     assert uncertain(timing, GOAL) == ["loop"]
-    assert any(line.startswith("less certain than ± 2 %: loop") for line in lines_of(timing, GOAL, Titles()))
+    assert any(tells(line, "less certain ", "± 2 %: loop") for line in lines_of(timing, GOAL, Titles()))
     few = make_timing(records(), {"trainer-api": 0.4, "loop": 0.2}, rounds=3)
     assert uncertain(few, GOAL) == ["loop"], "three rounds give no interval"
     assert uncertain(make_timing(records(), {"trainer-api": 0.4, "loop": 0.2}, noise=0.01), GOAL) == []
@@ -58,8 +59,8 @@ def test_what_is_less_certain_than_asked_for_is_named() -> None:
 
 def test_progress_says_how_far_it_has_come(capsys: pytest.CaptureFixture[str]) -> None:
     assert state_of(3, math.inf, "lora") == "3 rounds"
-    assert state_of(12, 0.034, "lora") == "12 rounds, least certain: lora, ± 3.4 %"
-    assert state_of(12, 0.0, "") == "12 rounds, all ratios certain enough"
+    assert state_of(12, 0.034, "lora").split(", ") == ["12 rounds", "least certain: lora", "± 3.4 %"]
+    assert state_of(12, 0.0, "").split(", ") == ["12 rounds", "all ratios certain enough"]
     progress = PlainTimingProgress()
     progress.prepare("task · model", "lora", 2, 7)
     progress.turn("task · model", rounds=1, widest=math.inf, name="lora", seconds_left=30.0)

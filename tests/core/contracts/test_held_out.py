@@ -210,7 +210,7 @@ def test_a_split_that_the_task_has_is_not_made_again(task: str, tmp_path: Path) 
 def test_few_rows_that_leave_a_split_empty_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="0 rows in dev"):
         made(tmp_path, rows_of(3), {"dev": "1%", "test": "20%"})
-    with pytest.raises(DataError, match="9 rows, which have 1 different text"):
+    with pytest.raises(DataError, match=r"9 rows\b.*\b1 different text"):
         made(tmp_path, [("n/a", "spam"), ("N/A", "ham"), (" n/a", "ham")] * 3, BOTH)
 
 

@@ -269,7 +269,7 @@ def test_no_record_is_rid_of_its_checksum_by_calling_itself_older(tmp_path: Path
 
 
 def test_a_folder_without_records_is_none(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is not the folder of"):
+    with pytest.raises(StoreError, match="not the folder of"):
         migrate(tmp_path)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from messages import tells
 
 from bakeoff.errors import BakeoffError
 from bakeoff.records.run_names import NamedRun, RunNames, runs_in_words, trial_name
@@ -53,13 +54,13 @@ def test_a_name_without_task_or_model_takes_all_and_with_them_names_one() -> Non
     assert found(known, ":1@mrpc,tiny") == ["full:1@mrpc,tiny", "lora:1@mrpc,tiny"]
     assert len(found(known, "full@tiny")) == 4
     assert all(found(known, known.name(run)) == [known.name(run)] for run in known.runs)
-    with pytest.raises(BakeoffError, match="names 4 runs; name one of them: 'full:0@mrpc,tiny'"):
+    with pytest.raises(BakeoffError, match=r"4 runs; .*: 'full:0@mrpc,tiny'"):
         known.one("full:0")
 
 
 def test_a_short_name_that_two_tasks_share_names_neither() -> None:
     known = names(tasks=("table (train=a.csv)", "table (train=b.csv)"))
-    assert "no task or model 'table'" in refused(known, "full:0@table")
+    assert tells(refused(known, "full:0@table"), "", "no ", "task or model 'table'")
 
 
 @pytest.mark.parametrize("name", ["a:b", "a@b", "a:0@b", ":", "@", "a,b", "full\nlora"])
@@ -71,7 +72,7 @@ def test_any_name_of_a_strategy_is_found(name: str) -> None:
 
 def test_a_text_with_two_meanings_is_refused() -> None:
     known = names(strategies=("full", "full:0"))
-    assert "the name of a strategy and seed and a strategy" in refused(known, "full:0")
+    assert tells(refused(known, "full:0"), "", "name of a strategy ", "seed ", "a strategy")
     assert found(known, "full:0:1") == ["full:0:1"]
     assert found(known, "r1-0") == ["full:0"]
 

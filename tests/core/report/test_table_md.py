@@ -142,7 +142,7 @@ def test_titles_stand_in_headings_and_labels_in_the_caption(tmp_path: Path) -> N
     titles = {"tasks": {label: "News *pairs*"}, "strategies": {"manual-loop": "By hand (manual-loop)"}}
     folder = make_folder_of(tmp_path / "x", both(), titles=titles)
     text = show(folder)
-    assert f"## News \\*pairs\\* · {model}" in text
+    assert ["## News \\*pairs\\*", model] in [line.split(" · ") for line in text.splitlines()]
     assert cells(text, "By hand (manual-loop)")["n"] == "3"
     assert tells(flowing(text), "", f"**task**: {label} ")
     other = make_folder_of(tmp_path / "y", both(), name="other", titles={"tasks": {label: "Another"}})
@@ -302,7 +302,7 @@ def test_foreign_records_are_only_counted(tmp_path: Path) -> None:
     folder = make_folder_of(tmp_path / "x", [*both(), make_record("foreign")])
     declare(folder, both())
     text = show(folder)
-    assert tells(flowing(text), "", "- undeclared-runs (caution): 1 record ", "mrpc ")
+    assert tells(flowing(text), "", "undeclared-runs (caution): 1 record ", "mrpc ")
     assert "foreign" not in text.replace(str(tmp_path), "")
 
 
@@ -316,7 +316,7 @@ def test_failures_are_counted_with_their_reasons(tmp_path: Path) -> None:
     row = cells(text, "manual-loop")
     assert (row["test accuracy★"], row["n"], row["failed"], row["warnings"]) == ("–", "0", "3", "failed-runs")
     assert tells(flowing(text), "", "trainer-api:0, timed out: ", "5 s")
-    assert tells(flowing(text), "", "manual-loop (seeds 0 to 2), ", "crashed: ")
+    assert tells(flowing(text), "", "manual-loop (seeds 0 ", "to 2), ", "crashed: ")
 
 
 def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_what_is_remarked_of_a_run_is_told_under_the_table(tmp_path: Path) -> No
     records[1] = records[1].model_copy(update={"process_notes": [code]})
     folder = make_folder_of(tmp_path / "x", records)
     told = flowing(show(folder))
-    assert tells(told, "", "- trainer-api (seeds 0, 1): ", f"{hung} - ")
+    assert tells(told, "", "trainer-api (seeds 0, 1): ", f"{hung} - ")
     assert tells(told, "", "- manual-loop:0: ", "exit code 3 ", "save: \\`x\\` \\| y")
     (only,) = json.loads(show(folder, "--json"))["groups"]
     assert [[note["seed"] for note in row["process_notes"]] for row in only["rows"]] == [[0, 1], [0]]
@@ -444,7 +444,7 @@ def test_beside_says_in_how_many_runs_the_weights_are_the_same(tmp_path: Path) -
     row = cells(text, "manual-loop")
     assert row["same weights"] == "2 of 3"
     assert (row["test accuracy here"], row["test accuracy there"]) == ("86.00 ± 0.00", "84.00 ± 3.46")
-    assert tells(flowing(text), "", "(sha256) in 5 of 6 ")
+    assert tells(flowing(text), "", "(sha256) ", "5 of 6 ")
     assert not (tmp_path / "here" / "table.md").exists()
     same = show(tmp_path / "here", "--beside", str(tmp_path / "here"))
     assert tells(flowing(same), "", "(sha256) in all 6 ")
@@ -526,7 +526,7 @@ def test_beside_refuses_experiments_without_a_common_run(tmp_path: Path) -> None
 
 
 def test_a_folder_without_an_experiment_is_an_answer(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="is not the folder of"):
+    with pytest.raises(StoreError, match="not the folder of"):
         show(tmp_path)
 
 
