@@ -50,7 +50,8 @@ def attend_first(
 
 
 def attend_first_backward(d_out: Tensor, kept: Any, packing: Packing, heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of the queries, of keys and values, and of the attention scores before the softmax."""
+    """The gradients of `attend_first`, where only the first token of each text has a query: of the queries, of keys and values
+    together, and of the scores before the softmax."""
     q, k = kept[:2]
     d_query, d_states = torch.empty_like(q), k.new_empty(2, *k.shape)
     d_scores = attention_backward(kept, d_out.reshape(q.shape), (d_query, *d_states))

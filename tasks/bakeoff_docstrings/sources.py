@@ -35,7 +35,7 @@ class Library:
 
 
 def installed_libraries(distributions: Mapping[str, str] = DISTRIBUTIONS) -> list[Library]:
-    """All libraries. Raises DataError that names those that are missing."""
+    """The installed libraries whose docstrings are the data. Raises DataError that names those that are not installed."""
     found, missing = [], []
     for module, distribution in sorted(distributions.items()):
         spec = importlib.util.find_spec(module)  # a top-level name: finding it runs none of its code

@@ -252,8 +252,8 @@ class TableOptions(Options):
             if len(self.text) > 2:
                 if braced := [name for name in self.text if "{" in name or "}" in name]:
                     raise ValueError(
-                        f"text: a model reads one text or a pair; to join {len(self.text)} columns by `join`, give "
-                        f"{braced[0]!r} a name without braces in the file"
+                        f"text: a model reads one text or a pair; to join {len(self.text)} columns by `join`, rename "
+                        f"column {braced[0]!r} in the data file, so that its name has no braces"
                     )
                 columns = yaml_value(" ".join(f"{{{name}}}" for name in self.text))
                 raise ValueError(f"text: a model reads one text or a pair; join {len(self.text)} columns by `join: {columns}`")

@@ -274,7 +274,7 @@ class Choice:
 
     @property
     def _near_the_end(self) -> bool:
-        """Whether the best is no more than two margins from the best possible score."""
+        """Whether the best strategy's mean score is within two margins of the best possible score (100 %, say)."""
         unit, margin = self.group.unit, self.group.margin
         end = unit.high if self.group.higher_is_better else unit.low
         return end is not None and margin is not None and abs(end - self.judged[self.best or ""]) <= NEAR_MARGINS * margin

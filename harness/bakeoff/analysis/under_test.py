@@ -16,7 +16,8 @@ from bakeoff.records.schema import Declared, Requested
 
 @dataclass(frozen=True)
 class UnderTest:
-    """What is under test between the rows of one comparison group."""
+    """Which differences between the strategies of a comparison group (method, learning rate, ...) its verdicts are about; all
+    others are confounders."""
 
     named: Sequence[str]
     """What the experiment file names; then nothing else is."""

@@ -76,8 +76,8 @@ def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
     command.require_own_name(document.path)
     if rows is not None and not is_given(read) and results.resolve() == read.path.resolve().parent:
         raise StoreError(
-            f"{shown_path(read.path)} names no file of the rows that were given, so it cannot lie beside their results; give "
-            "another folder by into="
+            f"{shown_path(read.path)} does not name the rows that were passed as data=, so their results cannot lie "
+            "beside it; give another folder by into="
         )
     stored = results / document.path.name if is_given(document) else read.path
     called = Called(stored, None if stored.parent == results else results, folders)

@@ -85,7 +85,7 @@ def with_rows(document: Document, data: object, registry: Registry) -> GivenRows
 
 
 def other_rows(document: Document, before: Path) -> list[str]:
-    """The splits whose rows are not those of an earlier experiment file, the one that is stored beside its records."""
+    """The splits whose rows of data are others than in `before`, the experiment file that is stored beside earlier records."""
     try:
         there = files_in(read_document(before), FOLDER)
     except BakeoffError:
@@ -156,7 +156,8 @@ def _takes_rows(entry: Mapping[str, Any], registry: Registry) -> bool:
 
 
 def _table_of(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
-    """Those of the columns that the rows have. Raises DataError for what is no table, and where train lacks one of them."""
+    """A table of those wanted columns that the rows have. Raises DataError if `rows` is not a table, or if train lacks a wanted
+    column."""
     import pyarrow as pa
 
     if hasattr(rows, "__iter__") and hasattr(rows, "features") and not hasattr(rows, "with_format"):

@@ -170,7 +170,8 @@ def _compared(
 
 
 def prepared_groups(experiment: Experiment, split: str) -> list[PreparedGroup]:
-    """The pilot's comparison groups, as if it reported on this split."""
+    """The comparison groups of recorded runs (the pilot of the experiment that is planned), prepared as if this split were
+    reported."""
     experiment = replace(experiment, declared=experiment.declared.model_copy(update={"report_on": split}))
     found = [prepare(experiment, layout, describe(experiment, layout)) for layout in layouts(experiment)]
     return [one for one in found if one is not None]

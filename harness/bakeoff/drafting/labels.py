@@ -81,7 +81,8 @@ def describe_labels(table: Table, columns: dict[str, Column], names: Sequence[st
 
 
 def _separator(values: Sequence[Value]) -> str:
-    """What stands between several labels in a cell: a mark whose parts all occur again; empty where each cell is one label."""
+    """The character that separates several labels in a cell, empty where each cell is one label. It must split all cells into
+    labels that occur in other cells too."""
     cells = Counter(str(value).strip() for value in values)
     for mark in SEPARATORS:
         joined = {cell: times for cell, times in cells.items() if mark in cell}

@@ -150,7 +150,8 @@ def size_of(path: Path) -> int:
 
 
 def _is_attempt(store: Store, folder: Path) -> bool:
-    """Whether an archived record is a failed attempt, which tables count; also if it is of another Bakeoff's format."""
+    """Whether an archived record is a failed attempt, which tables count. A record in the format of another version of Bakeoff
+    counts as one, to be safe."""
     try:
         return attempt_of(store.read_in(folder)) is not None
     except DamageError:

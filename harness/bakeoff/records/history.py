@@ -110,7 +110,8 @@ QUESTION: Final = ("strategies", "looks", "baseline", "reported split", "margin"
 
 
 def changed_question(declared: Declared, task: str) -> list[str]:
-    """What of the question that a task's verdicts answer was changed when results were known, each once: `margin`."""
+    """The keys of the experiment file that say what a task's verdicts are about (`margin`, `baseline`, ...) and that were
+    changed after results were known; each once."""
     about = (*QUESTION, f"primary metric of {task}")
     changes = [change for earlier in declared.history for change in earlier.changes]
     return list(dict.fromkeys(change.what for change in changes if any(_is_about(change, what) for what in about)))

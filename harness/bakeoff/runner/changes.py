@@ -111,7 +111,8 @@ class Changes:
     """Plugins whose source changed though neither their version nor that of their distribution did, each a clause."""
 
     def sentences(self, plan: Plan) -> list[str]:
-        """Each file that changed, with the number of runs that were made from others; then plugins."""
+        """A sentence for each input file that changed, with the number of runs that used another version of it; then one for
+        each plugin that changed."""
         counts = Counter(
             f"{_owner(plan, run_id, one)}: the files of {one.name or one.subject} changed"
             for run_id, found in self.files.items()

@@ -375,6 +375,6 @@ def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> 
     split, primary = selection_split(info.scored_splits), info.primary
     if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels, load=True):
         raise DataError(
-            f"the best is chosen by {primary.name} on {split}, which says nothing there: {silent}; "
+            f"the best epoch or configuration is chosen by {primary.name} on {split}, which cannot tell them apart: {silent}; "
             f"take another primary metric, or {way_out}"
         )

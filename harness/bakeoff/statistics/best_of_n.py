@@ -37,7 +37,8 @@ def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> float:
 
 
 def expected_bests(values: Sequence[float] | Floats, *, higher_is_better: bool) -> list[float]:
-    """Unbiased expected best scores of 1, 2, ... of these runs, up to all of them or ten; the lowest where less is better."""
+    """For k = 1, 2, ...: the unbiased expected best score of k of these runs, for k up to the number of runs, at most ten. The
+    best is the lowest score where less is better."""
     sign = 1.0 if higher_is_better else -1.0
     signed = sign * np.asarray(values, dtype=np.float64)
     return [sign * expected_best_of_n(signed, n) for n in range(1, min(len(signed), MOST_TRIES) + 1)]

@@ -79,7 +79,8 @@ def unless_owned(*what: str) -> Callable[[Promise], Promise]:
 
 
 class TrainerContract(Contract):
-    """Tests that every Trainer must pass, but for those of parts of training that it declares to do its own way (`owns`)."""
+    """Tests that every Trainer must pass. A test of a part of training is skipped where the trainer declares, in `owns`, that
+    it does this part in its own way."""
 
     @unless_owned("steps")
     def test_it_takes_exactly_the_steps_of_the_job(self) -> None:

@@ -82,7 +82,7 @@ class ModelCheck:
         if extremes.shortest is not None and length_of(extremes.shortest) == 0:
             raise ModelError(
                 f"its tokenizer makes no token of {self.named(extremes.shortest)}: leave such rows out, or fill in a text; "
-                "where the text is not empty, the tokenizer does not belong to it"
+                "where the text is not empty, the tokenizer is not the right one for this model"
             )
 
     def require_known(self, extremes: Extremes) -> None:

@@ -47,8 +47,8 @@ class Predictions:
 
 
 def require_kept(store: Store, record: Record, name: str, again: str) -> Path:
-    """The folder of the model that the run kept, with all its files as they were written. Raises StoreError where it kept
-    none; `again` is the command that makes it with its model."""
+    """The folder of the model that the run kept, after a check that none of its files changed. Raises StoreError if the run
+    kept no model, or a file changed. again: the command that repeats the run and keeps its model, for the message."""
     kept = [file for file in record.files if file.startswith(f"{MODEL_FOLDER}/")]
     if not kept:
         why = "failed" if record.failure else f"kept no model ({record.kept.reason})" if record.kept else "kept no model"

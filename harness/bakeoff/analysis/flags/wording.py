@@ -73,8 +73,8 @@ class Judged:
 
     @property
     def in_new_folder(self) -> str:
-        """How a changed experiment file is run without harm: in the old folder, results that were recorded before the change
-        raise changed-after-looking, and records of runs that are declared no more raise undeclared-runs.
+        """Advice to run a changed experiment file in a new folder. In the old folder, results recorded before the change
+        would raise the warning changed-after-looking, and runs that the file no longer declares undeclared-runs.
         """
         return f"in a new folder: {self.run_again('--into', 'FOLDER')}"
 

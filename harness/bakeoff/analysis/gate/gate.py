@@ -82,8 +82,9 @@ def judge(candidate: Experiment, baseline: Experiment) -> Gate:
     arms = arms_of(candidate, baseline)
     if not any(arm.candidate.seeds for arm in arms):
         raise BakeoffError(
-            f"the candidate has none of the baseline's strategies ({', '.join(dict.fromkeys(arm.strategy for arm in arms))}) "
-            "on its tasks and models: a gate compares strategies by name"
+            f"on the baseline's tasks and models the candidate has none of its strategies "
+            f"({', '.join(dict.fromkeys(arm.strategy for arm in arms))}): a gate compares strategies by name, so give them the "
+            "same names"
         )
     split = baseline.declared.report_on
     if candidate.declared.report_on != split:
