@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from end_to_end.experiments import wait_until
 from stress.commands import Command, Start
 from stress.damage import damage
 from stress.disturbances import DISTURBANCES
 from stress.invariants import ANSWER, DAMAGED, HALF, INVARIANTS, LOST, MACHINE, PROCESS, WRONG, Witness, results
 from stress.planted import BUGS
-from stress.processes import MARK
+from stress.processes import MARK, living
 from stress.rounds import numbered, play
 from stress.scene import Scene
 from stress.together import twins
@@ -145,6 +146,7 @@ def test_a_process_that_is_left_is_found(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     witness = Witness(scene, patience=0.1)
     with subprocess.Popen(["sleep", "60"], env={MARK: str(scene.cache)}, start_new_session=True) as process:  # noqa: S607
+        wait_until(lambda: living(scene.cache))  # its environment is there a moment after it has started
         witness.look_between([])
         process.kill()
     assert [invariant for invariant, _ in witness.broken] == [PROCESS]

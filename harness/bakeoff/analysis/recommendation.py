@@ -220,8 +220,9 @@ def _would_tell(found: Recommendation, tell: WouldTell, figures: Figures) -> str
     assert tell.chance_of_as_good is not None
     return (
         f"a new experiment of {listed(tell.strategies)}, the first as the baseline, with {tell.seeds:,} fresh seeds each "
-        f"({count(tell.runs, 'run')}{long}) finds a loss of {figures.as_declared(found.margin)} with a chance of "
-        f"{per_cent(tell.chance_of_worse)}, and shows an equal one to be as good with {per_cent(tell.chance_of_as_good)}"
+        f"({count(tell.runs, 'run')}{long}) would find one that is {figures.as_declared(found.margin)} worse with a "
+        f"chance of {per_cent(tell.chance_of_worse)}, and show one that is equal to be as good with "
+        f"{per_cent(tell.chance_of_as_good)}"
     )
 
 

@@ -52,7 +52,7 @@ def figures_in_words(group: ComparisonGroup, cost: CostAxis | None) -> dict[str,
     """Title of a column of the results -> what it shows."""
     found = {}
     if any(score.low is not None for row in group.rows if (score := group.score(row))):
-        found["95 % interval"] = "the scores to expect with other seeds and other test examples like these"
+        found["95 % interval"] = "where the mean score lies, given the luck of seeds and test examples; single runs vary more"
     if cost and cost.quantity in COSTS:
         found[cost.title] = f"{COSTS[cost.quantity]}; (× 2.00) is twice what {group.baseline} takes"
     return found

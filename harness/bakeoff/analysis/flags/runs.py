@@ -101,11 +101,12 @@ def moved_machine(judged: Judged) -> Iterator[Found]:
         moved = drift(own, hardware=hardware)
         if moved is not None and moved > DRIFT:
             fast, slow = (one(own, key=lambda control: control.milliseconds) for one in (min, max))
+            first, then = sorted((fast, slow), key=lambda control: control.started)
             yield Found(
                 (),
-                f"The machine moved: a fixed piece of work took {with_decimals(fast.milliseconds, 1)} ms {_moment(fast)} and "
-                f"{with_decimals(slow.milliseconds, 1)} ms {_moment(slow)} on {hardware}, {per_cent(moved)} longer. Times of "
-                "these runs cannot be compared.",
+                f"The machine's speed changed: a fixed piece of work took {with_decimals(first.milliseconds, 1)} ms "
+                f"{_moment(first)} and {with_decimals(then.milliseconds, 1)} ms {_moment(then)} on {hardware}; the longer took "
+                f"{per_cent(moved)} more. Times of these runs cannot be compared; scores are not affected.",
                 f"Make the runs again on a quiet machine, in one call, {judged.in_new_folder}.",
                 everywhere=True,
             )

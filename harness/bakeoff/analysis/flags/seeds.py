@@ -100,8 +100,8 @@ def collapsed(judged: Judged) -> Iterator[Found]:
     if found:
         yield Found(
             found,
-            f"Always one answer, but for noise: {clauses(found.values())}. Scores, verdicts and ranks are of the runs that "
-            "learned; a row of which none did enters no test.",
+            f"Runs that give nearly every example the same answer: {clauses(found.values())}. Scores, verdicts and ranks are "
+            "of the runs that learned; a row of which none did enters no test.",
             "Report how often it happens beside the mean. A warm-up or a lower learning rate ('recipe.warmup', "
             f"'recipe.learning_rate'), for all rows alike, often prevents it; run that {judged.in_new_folder}.",
         )
