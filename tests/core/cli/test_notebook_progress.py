@@ -80,7 +80,7 @@ def test_an_interrupt_leaves_no_run_that_seems_to_go_on(cell: Cell) -> None:
 @pytest.mark.parametrize(("shell", "found"), [(None, False), (SimpleNamespace(), False), (SimpleNamespace(kernel=1), True)])
 def test_only_a_kernel_is_a_notebook(shell: object, found: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     display = SimpleNamespace(display=print)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[misc]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell, display=display))  # type: ignore[misc]
     monkeypatch.setitem(sys.modules, "IPython.display", display)  # type: ignore[misc]
     assert (notebook_display() is not None) is found
     monkeypatch.delitem(sys.modules, "IPython")
