@@ -41,7 +41,7 @@ def test_whatever_stands_in_the_place_of_a_record_is_named(copied: Copied, call:
     shutil.rmtree(place)
     NO_FILES[kind][0](place)
     code, out, _ = call("verify", folder)
-    assert (code, f"{record.id} (" in out, "not recorded yet" in out) == (1, True, False), out
+    assert (code, f"({record.id})" in out, "not recorded yet" in out) == (1, True, False), out
     made = load_experiment([folder])
     assert [len(made.records), len(made.damaged)] == [3, 1]
     assert str(place) in made.damaged[0]
