@@ -99,7 +99,7 @@ def test_a_trainer_that_does_not_say_where_epochs_end_cannot_be_selected_on(tmp_
     answer = call("run", write_spec(tmp_path, strategies, select="best-on-dev"), "--threads", "1", folder=tmp_path)
     assert answer.returncode == 1
     found = records(tmp_path)
-    assert "`end_epoch` after 0" in found["silent/0"]["failure"]["message"]
+    assert "end_epoch() after 0 of the 1 epochs" in found["silent/0"]["failure"]["message"]
     assert found["silent/0"]["selection"] is None
     within = found["short/0"]["selection"]
     found = [within[key] for key in ("evaluations", "chosen_epoch", "discordance", "optimism")]

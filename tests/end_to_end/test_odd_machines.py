@@ -85,15 +85,15 @@ def test_a_temporary_folder_too_long_for_sockets_holds_no_sockets(tmp_path: Path
     """In an interpreter of its own: the fork server of this one runs already."""
     long = tmp_path / ("t" * 100)
     long.mkdir()
+    (tmp_path / "speech.py").write_text("def speak(say): say({'word': 1})\n")  # a worker imports no script
     script = (
-        "from pathlib import Path; from bakeoff.machine.worker_process import Worker\n"
-        "def speak(say): say({'word': 1})\n"
+        "from pathlib import Path; from speech import speak; from bakeoff.machine.worker_process import Worker\n"
         f"if __name__ == '__main__': print(Worker(speak, output=Path({str(tmp_path / 'out')!r})).listen())\n"
     )
     (tmp_path / "script.py").write_text(script)
     answer = subprocess.run(
         [sys.executable, tmp_path / "script.py"],
-        env={**os.environ, "TMPDIR": str(long)},
+        env={**os.environ, "TMPDIR": str(long), "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=100,

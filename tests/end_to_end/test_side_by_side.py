@@ -138,7 +138,7 @@ def test_verify_names_what_is_damaged_and_run_makes_it_again(tmp_path: Path) -> 
     assert answer.returncode == 1
     assert answer.stdout.startswith("1 of 4 records are undamaged\n")
     for place, name in zip(places, ("record.json", "steps.parquet", "predictions.parquet"), strict=False):
-        assert re.search(rf"damaged: {place.name} .*{name}", answer.stdout)
+        assert re.search(rf"damaged: .*\({place.name}\): .*{name}", answer.stdout)
     again = call("run", spec, folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert again.stderr.count("; archived") == 3

@@ -33,7 +33,7 @@ from bakeoff.planning.selection import select
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.report.text.brief import write_brief
-from bakeoff.runner.experiment import Outcome, is_unkept, run_experiment
+from bakeoff.runner.experiment import Outcome, run_experiment
 from bakeoff.runner.settings import Policy, Progress, Settings
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count, in_seconds
@@ -178,7 +178,7 @@ def finish(
     own = [record for record in reading.experiment.records if plan.only is None or record.id in outcome.wanted]
     made = [record for record in outcome.done if record.id not in trials]
     failed = {record.id: record for record in (*own, *made) if record.failure is not None}
-    unkept = [record for record in own if is_unkept(record)] if plan.spec.keep == "final" else []
+    unkept = [record for record in own if record.kept and record.kept.reason] if plan.spec.keep == "final" else []
     return Finished(outcome, reading, list(failed.values()), unkept, only)
 
 
