@@ -20,6 +20,7 @@ needs_chromium = pytest.mark.skipif(
 ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1280,900"),
+    "--force-prefers-reduced-motion",  # the driver does not wait for a smooth scroll, and would click where nothing is yet
 )
 
 

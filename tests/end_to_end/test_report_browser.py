@@ -87,6 +87,23 @@ def head(browser: Any, words: str) -> Any:
     return browser.find_element("xpath", f"//table[@id='group-1-rows']/thead//th[button[contains(., '{words}')]]")
 
 
+def fold(browser: Any, place: str) -> Any:
+    """The summary of the fold whose heading has this id."""
+    return browser.find_element("css selector", f"details.fold > summary:has(#{place})")
+
+
+def is_open(summary: Any) -> bool:
+    return summary.find_element("xpath", "..").get_attribute("open") is not None
+
+
+def unfold(browser: Any, place: str) -> None:
+    """Open a closed fold with the mouse, as a reader does."""
+    summary = fold(browser, place)
+    assert not is_open(summary)
+    summary.click()
+    assert is_open(summary)
+
+
 def test_opening_the_page_asks_for_nothing_and_says_nothing(rich: Any, folder: Path) -> None:
     rich.get_log("performance")
     rich.get_log("browser")
@@ -138,6 +155,7 @@ def test_the_policy_stops_what_a_hostile_text_would_add(rich: Any) -> None:
 
 
 def test_the_mouse_sorts_a_column_both_ways(rich: Any) -> None:
+    unfold(rich, "group-1-leaderboard")
     first = head(rich, "test accuracy")
     assert first.get_attribute("aria-sort") is None
     first.find_element("tag name", "button").click()
@@ -155,12 +173,22 @@ def test_the_mouse_sorts_a_column_both_ways(rich: Any) -> None:
 
 
 def test_the_keyboard_sorts_a_column(rich: Any) -> None:
-    """A key reaches the page some time after the driver has sent it."""
+    """No mouse: Enter opens the fold, Tab leads over filter and table to the first heading, Enter and Space sort.
+
+    A key reaches the page some time after the driver has sent it.
+    """
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
     from selenium.webdriver.support.wait import WebDriverWait
 
+    summary = fold(rich, "group-1-leaderboard")
+    summary.send_keys(Keys.ENTER)
+    WebDriverWait(rich, 20).until(lambda _: is_open(summary))
     names = sorted(column(rich, 0))
+    assert len(names) == 6
     button = head(rich, "strategy").find_element("tag name", "button")
+    ActionChains(rich).send_keys(Keys.TAB, Keys.TAB, Keys.TAB).perform()
+    WebDriverWait(rich, 20).until(lambda page: page.switch_to.active_element == button)
     for key, order in ((Keys.ENTER, names), (Keys.SPACE, names[::-1])):
         assert column(rich, 0) != order
         button.send_keys(key)
@@ -170,12 +198,14 @@ def test_the_keyboard_sorts_a_column(rich: Any) -> None:
 
 
 def test_published_rows_stay_in_their_own_body(rich: Any) -> None:
+    unfold(rich, "group-1-leaderboard")
     head(rich, "dev accuracy").find_element("tag name", "button").click()
     last = rich.execute_script("return [...document.querySelectorAll('#group-1-rows tbody')].at(-1).innerText")
     assert last.index("Published elsewhere") < last.index("course Trainer")
 
 
 def test_the_filter_keeps_rows_that_hold_every_word(rich: Any) -> None:
+    unfold(rich, "records")
     box = rich.find_element("id", "record-table-filter")
     box.send_keys("bitfit memory")
     shown = "return [...document.querySelectorAll('#record-table tbody tr')].filter((row) => row.offsetHeight).length"
@@ -185,6 +215,21 @@ def test_the_filter_keeps_rows_that_hold_every_word(rich: Any) -> None:
     box.send_keys("x")
     box.send_keys("\b")
     assert rich.execute_script(shown) == 25
+
+
+@pytest.mark.parametrize(
+    ("place", "control"), [("group-1-leaderboard", "group-1-rows-filter"), ("records", "record-table-filter")]
+)
+def test_a_link_opens_the_fold_that_it_leads_to(rich: Any, place: str, control: str) -> None:
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    rich.get(rich.current_url.partition("#")[0])
+    link = rich.find_element("css selector", f"nav a[href='#{place}']")
+    for _ in ("first", "again, after the reader has closed it"):
+        assert not rich.find_element("id", control).is_displayed()
+        link.click()
+        WebDriverWait(rich, 20).until(lambda page: page.find_element("id", control).is_displayed())
+        rich.execute_script("arguments[0].open = false", fold(rich, place).find_element("xpath", ".."))
 
 
 def test_the_theme_changes_and_is_not_remembered(rich: Any) -> None:
@@ -224,6 +269,7 @@ def test_the_page_is_never_wider_than_the_window(rich: Any, width: int) -> None:
 
 def test_two_hundred_rows_are_sorted_and_filtered_whole(browser: Any, folder: Path) -> None:
     browser.get((folder / "many.html").as_uri())
+    unfold(browser, "group-1-leaderboard")
     button = head(browser, "test accuracy").find_element("tag name", "button")
     for falling in (True, False):
         button.click()
@@ -254,15 +300,42 @@ def test_printing_makes_sheets_of_a4_with_details_open(rich: Any, tmp_path: Path
     assert controls == 0
 
 
-def test_without_script_the_page_is_complete_and_has_no_dead_controls(browser: Any, folder: Path) -> None:
+def test_without_script_the_keyboard_opens_a_fold_after_its_link(browser: Any, folder: Path) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
     try:
         browser.get((folder / "rich.html").as_uri())
-        words = browser.find_element("tag name", "body").text
+        summary = fold(browser, "records")
+        browser.find_element("css selector", "nav a[href='#records']").send_keys(Keys.ENTER)
+        WebDriverWait(browser, 20).until(lambda page: page.current_url.endswith("#records"))
+        ActionChains(browser).send_keys(Keys.TAB).perform()
+        WebDriverWait(browser, 20).until(lambda page: page.switch_to.active_element == summary)
+        ActionChains(browser).send_keys(Keys.ENTER).perform()
+        WebDriverWait(browser, 20).until(lambda _: is_open(summary))
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_without_script_the_page_is_complete_and_has_no_dead_controls(browser: Any, folder: Path) -> None:
+    """Folds open by themselves then, for the browser does that; what they hold is all there."""
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get((folder / "rich.html").as_uri())
+        first = browser.find_element("tag name", "body").text
+        for place in ("group-1-leaderboard", "records"):
+            unfold(browser, place)
+        tables = [browser.find_element("id", name).text for name in ("group-1-rows", "record-table")]
         controls = browser.find_elements("css selector", ".controls, .theme")
         assert controls
         assert not [control for control in controls if control.is_displayed()]
+        assert not browser.find_elements("css selector", "th button")
     finally:
         browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
-    for text in ("Leaderboard", "manual-loop", "Every record", "course Trainer"):
-        assert text in words
+    for text in ("against trainer-api", "manual-loop", "course Trainer", "All figures", "Every record"):
+        assert text in first
+    for text in ("peak MiB", "dev accuracy", "head-only", "course Trainer"):
+        assert text in tables[0]
+    assert tables[1].count("bitfit") >= 5
