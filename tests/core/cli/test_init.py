@@ -143,7 +143,7 @@ def test_what_is_written_loads_with_the_sizes_that_were_said(call: Call, here: P
     out = call("init", path.name, "--no-timing")[1]
     (spec,) = here.glob("*.yaml")
     (task,) = open_experiment(spec)[1].tasks
-    places = find_paths(None, spec)
+    places = find_paths(spec=spec)
     splits = load(task.registered.component, task.options_at(places), places).splits
     said = next(line for line in out.splitlines() if line.startswith("split: "))
     for split in splits.keys() - {"train"}:

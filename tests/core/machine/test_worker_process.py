@@ -218,18 +218,23 @@ def test_an_interrupt_while_a_worker_starts_comes_when_it_has_started(tmp_path: 
     assert (done.stdout, done.stderr, done.returncode) == ("told all True\nstopped\n", "", 0)
 
 
-TRACKED = """
-import os, signal, sys
+SHOUTING = """
+import os
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
-from pathlib import Path
-from bakeoff.machine.worker_process import Worker
 
 def shout(say):
     rest = b"a:b:c:d\\nREGISTER:/no-such:semaphore\\nx\\xff\\n" * 100
     while rest:
         rest = rest[os.write(resource_tracker.getfd(), rest):]
     say({"left": SharedMemory(create=True, size=8).name})
+"""
+TRACKED = """
+import os, signal, sys
+from multiprocessing import resource_tracker
+from pathlib import Path
+from bakeoff.machine.worker_process import Worker
+from shouting import shout
 
 if __name__ == "__main__":
     for number in range(2):
@@ -247,8 +252,10 @@ def test_what_a_worker_tells_the_tracker_of_shared_memory_is_printed_nowhere(tmp
     """Nor that somebody has killed it: both were tracebacks and warnings of multiprocessing's on the command's stderr. What
     the last worker left is removed all the same."""
     (tmp_path / "script.py").write_text(TRACKED)
+    (tmp_path / "shouting.py").write_text(SHOUTING)  # a worker does not import the script
     command = [sys.executable, str(tmp_path / "script.py"), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    paths = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=paths)
     (first, code), (second, other) = (line.split() for line in done.stdout.splitlines())
     Path("/dev/shm", first).unlink(missing_ok=True)  # noqa: S108 - its tracker was killed
     assert (done.stderr, code, other, done.returncode) == ("", "0", "0", 0)
