@@ -64,7 +64,7 @@ def test_runs_are_made_look_by_look_and_only_while_they_can_decide(whole: Path) 
     assert (declared.looks, len(declared.runs), declared.history) == ([3, 5], 15, [])
     plan, first = whole / "records" / "plan.json", min((whole / "records").glob("r1-*"), key=lambda path: path.stat().st_mtime)
     assert plan.stat().st_mtime < first.stat().st_mtime
-    seeds = [int(seed) for seed in re.findall(r"seed (\d): started", (whole / "stderr.txt").read_text())]
+    seeds = [int(seed) for seed in re.findall(r":(\d): started", (whole / "stderr.txt").read_text())]
     assert max(seeds[:9]) == 2
     assert min(seeds[9:]) == 3
     assert re.search(r"look 1 of 2, at 3 seeds: 9 runs of base, twin and again", (whole / "stderr.txt").read_text())
@@ -110,7 +110,7 @@ def test_trials_of_searches_come_before_the_first_look(tmp_path: Path) -> None:
     assert len(planned["runs"]) == 4
     answer = call("run", spec, folder=tmp_path)
     assert answer.returncode == 0, answer.stderr
-    seeds = [int(seed) for seed in re.findall(r"seed (\d+)(?: \(trial: [^)]*\))?: started", answer.stderr)]
+    seeds = [int(seed) for seed in re.findall(r":(\d+)(?: \(trial: [^)]*\))?: started", answer.stderr)]
     assert set(seeds[:4]) == {1000}
     assert set(seeds[4:10]) == {0, 1, 2}
     declared = Store(tmp_path).declared()

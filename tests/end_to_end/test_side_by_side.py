@@ -34,7 +34,8 @@ def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
         name: (record["weights"], record["scores"]) for name, record in second.items()
     }
     assert {record["environment"]["jobs"] for record in second.values()} == {2}
-    seeds = [int(seed) for seed in re.findall(r"seed (\d): started", beside.stderr)]
+    seeds = [int(seed) for seed in re.findall(r":(\d): started", beside.stderr)]
+    assert len(seeds) == len(second)
     assert seeds == sorted(seeds), "one seed of all strategies, then the next"
     lines = beside.stderr.splitlines()
     ends = [number for number, line in enumerate(lines) if "accuracy" in line]

@@ -76,7 +76,7 @@ def test_a_control_run_that_moved_is_told_with_by_how_much() -> None:
     assert warning.group == ""
     assert "10.0 ms before" in warning.what
     assert "11.5 ms after" in warning.what
-    assert "15 % longer" in warning.what
+    assert "15 % more" in warning.what
 
 
 def test_control_runs_on_two_machines_are_not_held_against_each_other() -> None:
