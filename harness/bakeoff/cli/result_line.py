@@ -18,7 +18,7 @@ def result_line(run: Run, record: Record) -> str:
     unit = unit_of(data.primary)
     scores = {split: found.get(data.primary_metric) for split, found in record.scores.items()}
     splits = " · ".join(f"{split} {'no score' if score is None else unit.written(score)}" for split, score in scores.items())
-    unkept = f" · model not kept: {record.kept.reason}" if record.kept and record.kept.reason else ""
+    unkept = f" · model not kept: {record.why_not_kept}" if record.why_not_kept else ""
     notes = "".join(f" · {note}" for note in record.process_notes)
     seconds = f"trained {in_seconds(cost.train_seconds)}, {in_seconds(cost.total_seconds)} in total"
     return f"{data.primary_metric} {splits} · {seconds}{unkept}{notes}"

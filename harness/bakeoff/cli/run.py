@@ -178,7 +178,7 @@ def finish(
     own = [record for record in reading.experiment.records if plan.only is None or record.id in outcome.wanted]
     made = [record for record in outcome.done if record.id not in trials]
     failed = {record.id: record for record in (*own, *made) if record.failure is not None}
-    unkept = [record for record in own if record.kept and record.kept.reason] if plan.spec.keep == "final" else []
+    unkept = [record for record in own if record.why_not_kept] if plan.spec.keep == "final" else []
     return Finished(outcome, reading, list(failed.values()), unkept, only)
 
 
@@ -196,7 +196,7 @@ def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -
         undecided=outcome.undecided,
         train_seconds=sum(record.cost.train_seconds for record in outcome.done if record.cost),
         failed=[problem_of(record, one.reason, one.message) for record in finished.failed if (one := record.failure)],
-        not_kept=[problem_of(record, NOT_KEPT, (record.kept and record.kept.reason) or "") for record in finished.unkept],
+        not_kept=[problem_of(record, NOT_KEPT, record.why_not_kept) for record in finished.unkept],
         recommendation=comparison.recommendation,
         take=[one.take for one in comparison.recommendations],
         written=written,

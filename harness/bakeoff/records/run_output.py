@@ -65,7 +65,7 @@ def how_it_ended(record: Record) -> str:
     if failure is None:
         notes = [
             *record.process_notes,
-            *([f"model not kept: {record.kept.reason}"] if record.kept and record.kept.reason else []),
+            *([f"model not kept: {record.why_not_kept}"] if record.why_not_kept else []),
         ]
         return "; ".join([f"succeeded; began {record.started}{took}", *notes])
     return f"failed in phase {failure.phase}: {failure.reason}: {failure.message}; began {record.started}{took}"

@@ -201,7 +201,7 @@ def choose_reruns(
             recorded[run_id] = record
     why = {run_id: reason for run_id, reason in why.items() if run_id in plan.wanted}
     if plan.spec.keep == "final" and (unkept := [one for one in recorded.values() if one.id in plan.wanted and is_unkept(one)]):
-        reason = (unkept[0].kept and unkept[0].kept.reason) or "`keep: final` was added later"
+        reason = unkept[0].why_not_kept or "`keep: final` was added later"
         progress.note(f"{count(len(unkept), 'recorded run')} left no model ({reason}); --retry unkept repeats them")
     due = anything_due(document, plan, store, recorded, why)
     files = look_at_files(plan, settings.paths)

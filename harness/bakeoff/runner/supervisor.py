@@ -161,7 +161,7 @@ class Supervisor:
         if code != 0:
             remark = remark or f"it did not exit cleanly after its record was complete: {words}"
         record = without_model(record, self.folder, f"the run's process ended while saving it: {words}")
-        whole = bool(remark) or record.status == "failed" or bool(record.kept and record.kept.reason)
+        whole = bool(remark) or record.status == "failed" or bool(record.why_not_kept)
         keep_ends(self.folder / OUTPUT_FILE, HEAD_BYTES + TAIL_BYTES if whole else BYTES_OF_A_GOOD_RUN)
         return self.with_remark(record, remark) if remark else record
 

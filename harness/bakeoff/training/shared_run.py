@@ -134,11 +134,7 @@ def record_that_stands(error: RankError, ranks_folder: Path, folder: Path) -> Re
         return None
     record = without_model(move_in(ranks_folder / "0", folder), folder, str(error))
     remark = f"the run's process: it did not exit cleanly after its record was complete: {error}"
-    return (
-        record
-        if record.kept and record.kept.reason
-        else record.model_copy(update={"process_notes": [*record.process_notes, remark]})
-    )
+    return record if record.why_not_kept else record.model_copy(update={"process_notes": [*record.process_notes, remark]})
 
 
 def record_of_first_failure(error: RankError, ranks_folder: Path, folder: Path) -> Record | None:

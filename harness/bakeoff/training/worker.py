@@ -271,6 +271,6 @@ def perform_requested(path: Path, folder: Path) -> int:
     record = perform(request, folder)
     if failure := record.failure:
         write_line(sys.stderr, f"{failure.reason}: {failure.message}")
-    elif record.kept and record.kept.reason:
-        write_line(sys.stderr, f"model not kept: {record.kept.reason}")
+    elif record.why_not_kept:
+        write_line(sys.stderr, f"model not kept: {record.why_not_kept}")
     return 1 if failure else 0

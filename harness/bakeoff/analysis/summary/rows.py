@@ -204,11 +204,7 @@ def _row(
             if record.failure is not None
         ],
         attempts=[attempt for record in records for attempt in record.attempts],
-        unkept=[
-            SeedNote(seed=record.requested.seed, note=record.kept.reason)
-            for record in records
-            if record.kept is not None and record.kept.reason is not None
-        ],
+        unkept=[SeedNote(seed=record.requested.seed, note=record.why_not_kept) for record in records if record.why_not_kept],
         kept=[
             KeptAt(seed=record.requested.seed, folder=(experiment.record_folder(record.id) / MODEL_FOLDER).as_posix())
             for record in succeeded

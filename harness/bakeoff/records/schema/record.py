@@ -165,6 +165,11 @@ class Record(Part):
         """Whether Ctrl-C or a signal ended it: that is no failure of the run, and the next `bakeoff run` repeats it."""
         return self.failure is not None and self.failure.reason == "interrupted"
 
+    @property
+    def why_not_kept(self) -> str:
+        """Why its model could not be kept; empty if it was kept, or nobody asked for it."""
+        return (self.kept and self.kept.reason) or ""
+
 
 def _require_scores(scores: Mapping[str, Mapping[str, float]], data: Data) -> None:
     """Raises ValueError unless every labelled split but `train` has scores, of known metrics that are not in `data.silent`."""
