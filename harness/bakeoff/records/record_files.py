@@ -132,8 +132,7 @@ def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade 
             _require_checksum(plain.get("seal") or "", content, shown)
             old = next((above.parent for above in path.parents if above.name == "records"), path.parent)
             raise StoreError(
-                f"{shown_path(old)} has records of schema {version}; convert them to schema {SCHEMA_VERSION}: "
-                f"{command('migrate', old)}"
+                f"{shown} has schema {version}; convert its folder to schema {SCHEMA_VERSION}: {command('migrate', old)}"
             )
         part = kind.model_validate(upgrade(kind, plain) if is_old and upgrade else plain, strict=True)
     except ValidationError as error:
