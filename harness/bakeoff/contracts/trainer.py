@@ -156,4 +156,4 @@ class Trainer(Component):
         return nullcontext()
 
 
-Owned = frozenset[Literal["steps", "order", "randomness", "evaluation", "loss"]]
+Owned = frozenset[Literal["model", "steps", "order", "randomness", "evaluation", "loss"]]

@@ -1,0 +1,107 @@
+"""The contract of a trainer that owns its model: a contestant that need not be a torch module.
+
+It gets rows as texts and gives answers. The harness withholds labels, holds the clock, scores and compares, as for every other
+strategy.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol
+
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Floats
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.trainer import Owned, Trainer, TrainingJob
+from bakeoff.errors import PluginError
+
+Said = str | float | Sequence[str]
+"""A label or an answer: the name of a label; a number in a regression; a list of names of labels in a multi-label task."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A row of the task as a trainer with a model of its own gets it."""
+
+    id: int
+    """A number that no other row of the run has. It says nothing about the row's own id, place or split."""
+    texts: Mapping[str, str]
+    """Text column of the task -> text."""
+    label: Said | None = None
+    """None where it is withheld."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a contestant answers to one row."""
+
+    id: int
+    """Of the `Example`."""
+    answer: Said
+    scores: Mapping[str, float] | None = None
+    """Label -> probability, for all labels or none: of a classification they sum to 1, and the answer has the largest; in a
+    multi-label task the answer's labels are those above 0.5. A regression has none."""
+
+
+class OwnModelJob(Protocol):
+    """Everything that a trainer with a model of its own needs."""
+
+    recipe: Recipe
+    kind: Kind
+    labels: tuple[str, ...]
+    """Names of the task's labels, in its order; empty for a regression."""
+    text_columns: tuple[str, ...]
+    train: Sequence[Example]
+    """The rows to train on, with labels: all, or the seed's subset where the recipe has `train_examples`."""
+    splits: Mapping[str, Sequence[Example]]
+    """The rows that will be asked for, by split, without labels."""
+    seed: int
+    """From seed and replicate, below 2^32."""
+    device: str
+    threads: int
+    folder: Path
+    """An empty folder for the trainer's files; the same one, with what it holds, when a run is tried again."""
+
+    def dev(self) -> Sequence[Example] | None:
+        """The rows of dev with labels, to choose or to stop by; None where the task has no labelled dev. That it was called is
+        recorded, since scores on dev are then optimistic."""
+
+    def task_ids(self, examples: Sequence[Example]) -> Sequence[str]:
+        """The task's own ids of these examples; only for trainers with `knows_ids`, such as one that reads predictions which
+        were made elsewhere."""
+
+    def features(self, examples: Sequence[Example]) -> Floats:
+        """(examples, width) what the model's head would get of each, dropout off; only for trainers with `uses_model`."""
+
+
+class OwnModelTrainer(Trainer):
+    """A trainer that owns the model: whatever `fit` returns is its model, and `predict` answers with it."""
+
+    owns: ClassVar[Owned] = frozenset({"model", "steps", "order", "randomness", "loss"})
+    uses_model: ClassVar[bool] = False
+    """Whether it uses the strategy's model, frozen, by `job.features`. Where it does not, its runs have no model."""
+    timed: ClassVar[Literal["phases", "process", "nothing"]] = "phases"
+    """What its seconds mean: those of `fit` are for training and those of `predict` for evaluation; or only those of the whole
+    run mean anything; or none do."""
+    knows_ids: ClassVar[bool] = False
+    """Whether it may call `job.task_ids`."""
+
+    def depends_on_seed(self, recipe: Recipe, options: Any) -> bool:
+        """Whether another seed may give other answers from the same rows. One that does not runs once for each data set, and
+        its variance over seeds is known to be 0."""
+        return True
+
+    @abstractmethod
+    def fit_own(self, job: OwnModelJob, options: Any) -> Any:
+        """Trains on `job.train`. Returns the model, of any type."""
+
+    @abstractmethod
+    def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Any) -> Sequence[Answer]:
+        """An answer for each of the examples, in any order. Called once for each split."""
+
+    def fit(self, job: TrainingJob, options: Any) -> None:
+        """Never called: see `fit_own`."""
+        raise PluginError(f"trainer '{self.name}' owns its model and takes no training job")
