@@ -11,6 +11,7 @@ TESTS, HOUSE = ROOT / "tests" / "core", ROOT / "harness" / "bakeoff"
 OF_SEVERAL = {
     "analysis/test_advice": "what one warning advises, no other may reproach: all warnings together",
     "analysis/test_calibration_records": "statistics on the published records: how often a verdict errs",
+    "statistics/test_crossing_worlds": "what is said of curves that cross never, once and more often, in drawn worlds",
     "statistics/test_detectable": "what a design promises from true variances it keeps in drawn worlds",
     "statistics/test_calibration_searches": "how often tuned strategies are told apart that are equal, in drawn worlds",
     "analysis/test_ranges": "no figure that can't be, in any output",
