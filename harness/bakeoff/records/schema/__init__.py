@@ -25,6 +25,7 @@ from bakeoff.records.schema.plan import (
     Search,
     Titles,
     TrialRun,
+    Vary,
 )
 from bakeoff.records.schema.record import Attempt, Failure, KeptModel, Record, Selection
 from bakeoff.records.schema.shared import (
@@ -99,6 +100,7 @@ __all__ = [
     "Timing",
     "Titles",
     "TrialRun",
+    "Vary",
     "Weights",
     "capped",
     "timed_digest",

@@ -199,6 +199,28 @@ def _titled(label: str, titles: Mapping[str, str]) -> str:
     return label if known is None else titles[known] + label[len(known) :]
 
 
+class Vary(Part):
+    """A recipe key that varies: each strategy has a row for each value."""
+
+    key: Name
+    values: Annotated[list[Plain], Field(min_length=1)]
+    """As the file has them; None for `all`."""
+    rows: dict[Text, list[Text]]
+    """Strategy, as the file names it -> its rows, one for each value."""
+
+    @model_validator(mode="after")
+    def _a_row_for_each_value(self) -> Self:
+        if any(len(rows) != len(self.values) for rows in self.rows.values()):
+            raise ValueError("rows: each strategy has one for each value")
+        require_unique("rows", [row for rows in self.rows.values() for row in rows])
+        return self
+
+    @property
+    def place_of(self) -> dict[str, int]:
+        """Row -> the position of its value."""
+        return {row: place for rows in self.rows.values() for place, row in enumerate(rows)}
+
+
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
 
@@ -238,6 +260,8 @@ class Declared(Part):
     ranks: bool = False
     """Whether the looks judge all pairs, as ranks need, and not only those with the baseline. False without looks, where ranks
     are given anyway."""
+    vary: Vary | None = None
+    """Rows of different values are not compared with each other: each has the baseline at its own value."""
     runs: list[DeclaredRun]
     """With looks, all up to the last look."""
     seal: Sha256 = UNSEALED
