@@ -35,10 +35,11 @@ shorten = partial(re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,52}\b").sub, r"\1")
 
 def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
     """What decides with which rows this one is ranked; of the metric only where its recorded scores are compared."""
+    requested = [record.requested for record in records]
     metrics = [facts for record in records if record.data for facts in record.data.metrics if facts.name == metric]
     return {
         **together(records, MADE_FROM | MACHINE | {"bakeoff"}),
-        ("model", ""): (one_word(f"{record.requested.model_label} {record.requested.model.version}" for record in records),),
+        ("model", ""): (one_word(f"{one.model_label} {one.model.version}" for one in requested if one.model),),
         ("start", ""): (one_word(" and ".join(one.weights.lineage) or "the model's own" for one in records if one.weights),),
         ("metric", ""): (one_word(f"{facts.name} {facts.version}" for facts in metrics),),
         ("budget", ""): (one_word(map(_budget, records)),),

@@ -66,7 +66,9 @@ def shared_by(streams: Mapping[int, Streams]) -> Hashable | None:
     )
 
 
-def _named(origin: ComponentOrigin) -> str:
+def _named(origin: ComponentOrigin | None) -> str:
+    if origin is None:
+        return "none"
     options = {name: value for name, value in sorted(origin.options.items()) if value is not None}
     return f"{origin.name} {origin.version} {options or ''}".rstrip()
 

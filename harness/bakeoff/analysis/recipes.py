@@ -58,8 +58,11 @@ NEUTRAL: Mapping[str, Any] = {
 """Keys that a record leaves out where they have this value, and that older records did not know: it is what they did."""
 
 
-def _component(record: Run, kind: str) -> str:
-    origin: ComponentOrigin = getattr(record.requested, kind)
+def _component(record: Run, kind: str) -> str | None:
+    """None where the run has no such component: no model where its trainer owns one, and then no method either."""
+    origin: ComponentOrigin | None = getattr(record.requested, kind)
+    if origin is None or (kind == "method" and "model" in record.trainer_owns):
+        return None
     options = {name: value for name, value in origin.options.items() if value is not None}
     return _labelled(origin, options, versioned=origin.version != "1")
 
@@ -233,7 +236,8 @@ def side_by_side(rows: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, str]]
         row: {**recipe, **{name: neutral[name] for name in neutral if name not in recipe}} for row, recipe in recipes.items()
     }
     for kind in COMPONENTS:
-        origins: dict[str, ComponentOrigin] = {row: getattr(rows[row][0].requested, kind) for row in rows}
+        both = {row: getattr(rows[row][0].requested, kind) for row in rows if kind in found[row]}
+        origins: dict[str, ComponentOrigin] = {row: origin for row, origin in both.items() if origin is not None}
         for row, origin in origins.items():
             same = [one for one in origins.values() if one.name == origin.name]
             options = {key: origin.options.get(key) for key in options_apart(same)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from bakeoff.analysis.recipes import COMPONENTS, NEUTRAL, RECIPE, Run
 from bakeoff.contracts.configured import canonical
-from bakeoff.records.schema import Declared, Requested
+from bakeoff.records.schema import ComponentOrigin, Declared, Requested
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def _value(requested: Requested, part: str) -> str:
     if part.startswith(RECIPE):
         key = part.removeprefix(RECIPE)
         return canonical(requested.recipe.get(key, NEUTRAL.get(key)))
-    origin = getattr(requested, part)
+    origin: ComponentOrigin | None = getattr(requested, part)
+    if origin is None:
+        return ""
     return canonical([origin.name, {name: value for name, value in origin.options.items() if value is not None}])
 
 

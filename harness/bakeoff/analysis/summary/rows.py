@@ -137,7 +137,7 @@ def _components(rows: Iterable[Sequence[Record]]) -> dict[str, list[str]]:
     requested = [records[0].requested for records in rows]
     found: dict[str, list[str]] = {}
     for kind in ("task", *COMPONENTS):
-        origins: Iterable[ComponentOrigin] = (getattr(one, kind) for one in requested)
+        origins: Iterable[ComponentOrigin] = filter(None, (getattr(one, kind) for one in requested))
         by_name = grouped((origin.name, origin) for origin in origins)
         found[kind] = [
             f"{origin.name} {origin.version} ({origin.distribution} {origin.distribution_version})"

@@ -32,7 +32,7 @@ Rounds = Annotated[list[Positive | None], Field(max_length=MOST_ROUNDS)]
 def timed_digest(requested: Requested) -> str:
     """Equal for runs that take equally long: those that differ in seed, replicate, names and `WITHOUT_COST` alone."""
     parts = {
-        kind: getattr(requested, kind).model_dump(include={"name", "version", "options"})
+        kind: part.model_dump(include={"name", "version", "options"}) if (part := getattr(requested, kind)) else None
         for kind in ("task", "model", "method", "trainer")
     }
     recipe = {key: value for key, value in requested.recipe.items() if key not in WITHOUT_COST}

@@ -46,8 +46,9 @@ class Requested(Part):
     strategy: Text
     task_label: Text
     model_label: Text
+    """Empty where the run has no model, because its trainer owns one."""
     task: ComponentOrigin
-    model: ComponentOrigin
+    model: ComponentOrigin | None
     method: ComponentOrigin
     trainer: ComponentOrigin
     recipe: PlainDict
@@ -63,7 +64,14 @@ class Requested(Part):
     @property
     def distributions(self) -> set[str]:
         """Names of the distributions whose versions belong to the run's software."""
-        return {part.distribution for part in (self.task, self.model, self.method, self.trainer)} | {"bakeoff"}
+        parts = (self.task, self.model, self.method, self.trainer)
+        return {part.distribution for part in parts if part is not None} | {"bakeoff"}
+
+    @model_validator(mode="after")
+    def _labelled(self) -> Self:
+        if (self.model is None) != (self.model_label == ""):
+            raise ValueError("model_label: a run has one exactly if it has a model")
+        return self
 
 
 class MadeFrom(Part):

@@ -53,6 +53,7 @@ class DeclaredRun(Part):
     id: RunId
     task: Text
     model: Text
+    """Empty where the strategy's trainer owns its model."""
     strategy: Text
     seed: Seed
 
@@ -256,6 +257,9 @@ class Declared(Part):
     looks: Annotated[list[Look], Field(max_length=MOST_LOOKS), AfterValidator(rising)] = Field(default_factory=list)
     """Numbers of seeds, counted from the first, at which the comparisons are judged: after each look only strategies that are
     still open get the seeds of the next. Empty where the number of seeds is fixed."""
+    own_models: dict[Text, Text] = Field(default_factory=dict)
+    """Strategies with a model of their own -> the label of the model that the strategy names, "" where its trainer owns one. Each
+    of their runs is made once for a task, whatever models the others share, and stands in every comparison group of the task."""
     titles: Titles = Field(default_factory=Titles)
     ranks: bool = False
     """Whether the looks judge all pairs, as ranks need, and not only those with the baseline. False without looks, where ranks
@@ -277,6 +281,9 @@ class Declared(Part):
     def _each_run_once(self) -> Self:
         require_unique("runs", [(run.task, run.model, run.strategy, run.seed) for run in self.runs])
         _require_one_place(self.runs)
+        require_known("own_models", self.own_models, {*(run.strategy for run in self.runs), *self.searches})
+        if wrong := next((run for run in self.runs if run.model != self.own_models.get(run.strategy, run.model or None)), None):
+            raise ValueError(f"runs: {wrong.id} of strategy {quoted(wrong.strategy)} has model {quoted(wrong.model)}")
         if self.ranks and not self.looks:
             raise ValueError("ranks: without looks there is no choice")
         reported = {run.id for run in self.runs}
