@@ -17,8 +17,11 @@ from bakeoff.contracts.registry import Registered
 from bakeoff.contracts.returned import required, required_texts
 from bakeoff.contracts.task import Paths
 from bakeoff.contracts.trainer import Trainer
+from bakeoff.errors import PluginError
 from bakeoff.text.words import escaped, one_line
 
+CODE = "code_sha256"
+"""The option of a trainer that is filled in with the hash of the code that it runs."""
 LONGEST_TITLE = 80
 """The longest title, in characters."""
 LONGEST_NOTE = 500
@@ -104,7 +107,19 @@ class Configured:
         """The options with their paths resolved on this machine. Ids and labels come from `options`, which have no machine's
         paths."""
         component = self.registered.component
-        return component.resolved(self.options, places) if isinstance(component, Model) else self.options
+        return component.resolved(self.options, places) if isinstance(component, Model | Trainer) else self.options
+
+    def with_code(self, places: Paths) -> Configured:
+        """A trainer with the hash of the code beside the experiment file that it runs, where it runs any. Raises BakeoffError
+        where the code is missing, or is not the code whose hash the options give already."""
+        component: Trainer = self.registered.component
+        digest = component.code_digest(self.options, places)
+        given = getattr(self.options, CODE, None)
+        if digest is not None and given not in (None, digest):
+            raise PluginError(
+                f"`{CODE}` says {given[:16]}..., and the code here is {digest[:16]}...: correct it, or leave it out"
+            )
+        return self if digest is None else self.changed({CODE: digest})
 
     def check_available(self, places: Paths) -> None:
         """Raises BakeoffError where the data or a metric of a task, or the weights of a model, are not available.

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from bakeoff.contracts.component import Component
 from bakeoff.contracts.model import Batch
 from bakeoff.contracts.recipe import Recipe
-from bakeoff.contracts.task import Row
+from bakeoff.contracts.task import Paths, Row
 
 
 class Signal(Enum):
@@ -123,6 +123,26 @@ class Trainer(Component):
     """What it controls itself instead of the harness (`steps`, `order`, `randomness`, `loss`), normally nothing; shown
     beside its results. One with random numbers of its own, for dropout, must own `randomness`: its runs share no random stream
     with those of another trainer, so the two are not compared seed by seed."""
+    runs_commands: ClassVar[bool] = False
+    """Whether its options name commands that it starts, or code that it runs: such an experiment file runs only where a user
+    trusts it."""
+
+    def commands(self, options: Any) -> Sequence[Sequence[str]]:
+        """The commands that it starts, as the options have them: each a list of words, its placeholders unfilled."""
+        return ()
+
+    def code_digest(self, options: Any, places: Paths) -> str | None:
+        """SHA-256 of the files beside the experiment file that its commands run; None for a trainer, or options, without any.
+
+        Where it is not None, `Options` has a field `code_sha256: str | None = None`, which is filled in with it when an
+        experiment file is read: so it is part of a run's id. Raises BakeoffError where a file is missing.
+        """
+        return None
+
+    def resolved(self, options: Any, places: Paths) -> Any:
+        """The options as `fit` gets them, with what they need on this machine: called in each process that trains. Raises
+        BakeoffError where something is missing."""
+        return options
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
         """The part of `owns` that matters under this recipe and these options."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from bakeoff.contracts.configured import Configured, notes_of
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.returned import required
-from bakeoff.contracts.task import TaskInfo
+from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
 from bakeoff.planning import rules
@@ -40,6 +41,7 @@ class _Resolver:
 
     def __init__(self, document: Document, registry: Registry) -> None:
         self.document = document
+        self.places = Paths(None, Path(), document.path.parent.absolute())
         self.spec, self.problems, self.reading = document.read(registry)
 
     def plan(self) -> Plan:
@@ -106,13 +108,22 @@ class _Resolver:
                 return None
             source = repeated
         method = source.method or self.full_method(path)
-        if not (source.trainer and method):
+        trainer = source.trainer and self.with_code(source.trainer, ("strategies", origin, "trainer"))
+        if not (trainer and method):
             return None
         recipe = source.recipe.whole or DEFAULTS  # where there is none, only the search is looked at
         strategy = ResolvedStrategy(
-            name, source.trainer, method, recipe, given.replicate, source.trials, tuple(source.spelt_out), given.title or ""
+            name, trainer, method, recipe, given.replicate, source.trials, tuple(source.spelt_out), given.title or ""
         )
         return self.tuned(strategy, source, origin)
+
+    def with_code(self, trainer: Configured, path: KeyPath) -> Configured | None:
+        """The trainer with the hash of the code that it runs, if it runs any; None if that code is a problem."""
+        try:
+            return trainer.with_code(self.places)
+        except BakeoffError as error:
+            self.say([(path, str(error))])
+            return None
 
     def full_method(self, path: KeyPath) -> Configured | None:
         try:
@@ -138,6 +149,8 @@ class _Resolver:
             chosen = dict(zip(space.grid, combination, strict=True))
             try:
                 configurations.append(self.configured(strategy, source, chosen))
+            except BakeoffError as error:
+                found_wrong = self.say([(path, str(error))])
             except ValidationError as error:
                 wrong = _wrong_choice(error, chosen, space, strategy, path)
                 found_wrong = self.say(one for one in wrong if source.recipe.whole or one[0] != path)
@@ -172,13 +185,16 @@ class _Resolver:
                 yield place, "the search chooses this; it cannot be given too"
 
     def configured(self, strategy: ResolvedStrategy, source: Strategy, chosen: Mapping[str, Any]) -> ResolvedStrategy:
-        """The strategy with these values of a search. Raises pydantic's ValidationError."""
+        """The strategy with these values of a search. Raises pydantic's ValidationError, and BakeoffError
+        for code that is missing."""
         changes: dict[str, dict[str, Any]] = {"": dict(source.recipe.changes), "trainer": {}, "method": {}}
         for key, value in chosen.items():
             kind, _, name = key.rpartition(".")
             changes[kind][name] = value
         recipe = merged_recipe(self.says("recipe") or DEFAULTS, changes[""])
-        trainer, method = strategy.trainer.changed(changes["trainer"]), strategy.method.changed(changes["method"])
+        trainer, method = strategy.trainer, strategy.method.changed(changes["method"])
+        if changes["trainer"] and source.trainer:  # which code it is may be searched too
+            trainer = source.trainer.changed(changes["trainer"]).with_code(self.places)
         return replace(strategy, trainer=trainer, method=method, recipe=recipe, tried=tuple(chosen.items()))
 
     def imported(self, tasks: list[KnownTask]) -> Iterator[Imported]:
