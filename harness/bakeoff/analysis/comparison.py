@@ -16,6 +16,7 @@ from bakeoff.analysis import choice
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparability import shown
 from bakeoff.analysis.costs import compared_cost, cost_ratios
+from bakeoff.analysis.curves import curve_of
 from bakeoff.analysis.findings import Calibration, Comparison, ComparisonGroup, ImportedRow, NamedWarning
 from bakeoff.analysis.flags.detectors import find_warnings, in_order, names_of
 from bakeoff.analysis.flags.seeds import nothing_scored
@@ -139,7 +140,7 @@ def judge_group(prepared: PreparedGroup) -> Judged:
             "notes": [*_notes(prepared), *timings.notes(prepared.experiment.commands("time"))],
         }
     )
-    group = group.model_copy(update={"answer": answer_on(group)})
+    group = group.model_copy(update={"answer": answer_on(group), "curve": curve_of(prepared, group)})
     return Judged(prepared.experiment, layout.rows, prepared.data, prepared.outputs, group)
 
 

@@ -18,6 +18,7 @@ from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit
 from bakeoff.records.schema import Data, Declared, Environment
+from bakeoff.statistics.crossing import Found
 
 Quantity = Literal["train_seconds", "evaluate_seconds", "total_seconds", "flops", "peak_memory", "trainable"]
 """Seconds are those of a run by `bakeoff time`; memory and operations those of recorded runs."""
@@ -139,6 +140,75 @@ class Looks(Part):
         return 0 if self.waiting else self.most - self.runs
 
 
+class CurvePoint(Part):
+    """A strategy's row at one value of the key that varies."""
+
+    row: str
+    value: str
+    """As it is shown: `64`, `all`."""
+    place: float
+    """The value as a number; of `train_examples` the number of rows trained on, of `all` those of the training split."""
+    score: float | None
+    """None where the row has no score."""
+    low: float | None
+    high: float | None
+    runs: int
+    """That the score is over."""
+
+
+class StrategyCurve(Part):
+    """A strategy's scores over the values of the key that varies, in the order of the places."""
+
+    strategy: str
+    title: str
+    points: list[CurvePoint]
+
+
+class CurveDifference(Part):
+    """Two strategies at one value: the pair of rows that the leaderboard judges."""
+
+    place: float
+    difference: float
+    low: float | None
+    high: float | None
+    verdict: str
+
+
+class CurveCrossing(Part):
+    """Where the curve of `first` crosses that of `second`: an estimate, not a verdict."""
+
+    first: str
+    second: str
+    found: Found
+    """`overtakes`, `falls behind`, `ahead`, `behind`, `several` or `open`, as `statistics.crossing` has them."""
+    at: float | None
+    """The place; None unless there is one crossing within the measured places."""
+    low: float | None
+    high: float | None
+    """Its 95 % interval; None for an end that lies beyond the measured places."""
+    single: float
+    """Share of bootstrap draws with at most one crossing, in the direction that is told."""
+    places: list[float]
+    """Those at which both could be compared."""
+    sentence: str
+    differences: list[CurveDifference]
+
+
+class Curve(Part):
+    """Scores over the values of one recipe key, a curve for each strategy."""
+
+    key: str
+    """`train_examples`, `learning_rate`, ..."""
+    logarithmic: bool
+    """Whether places are drawn and crossings are computed on a logarithmic scale: where all are above 0."""
+    strategies: list[StrategyCurve]
+    """The baseline's first."""
+    crossings: list[CurveCrossing]
+    """Those with the baseline's curve first."""
+    notes: list[str]
+    """What a curve or a crossing leaves out, and why."""
+
+
 class ComparisonGroup(Part):
     """Rows on one task with one model (or with several, where the model is under test)."""
 
@@ -215,6 +285,8 @@ class ComparisonGroup(Part):
     notes: list[str] = Field(default_factory=list)
     answer: str = ""
     """One sentence, made from the verdicts."""
+    curve: Curve | None = None
+    """None where no recipe key varies, or its values are no numbers."""
     silent: dict[str, dict[str, str]] = Field(default_factory=dict)
     """split -> metric that says nothing there -> why. It has no scores, and no pair is judged by it."""
 
