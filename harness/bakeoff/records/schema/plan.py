@@ -258,14 +258,17 @@ class Declared(Part):
     """Numbers of seeds, counted from the first, at which the comparisons are judged: after each look only strategies that are
     still open get the seeds of the next. Empty where the number of seeds is fixed."""
     own_models: dict[Text, Text] = Field(default_factory=dict)
-    """Strategies with a model of their own -> the label of the model that the strategy names, "" where its trainer owns one. Each
-    of their runs is made once for a task, whatever models the others share, and stands in every comparison group of the task."""
+    """Strategies with a model of their own -> the label of the model that the strategy names, "" where its trainer owns one.
+    Each of their runs is made once for a task, whatever models the others share, and stands in every comparison group of it."""
     titles: Titles = Field(default_factory=Titles)
     ranks: bool = False
     """Whether the looks judge all pairs, as ranks need, and not only those with the baseline. False without looks, where ranks
     are given anyway."""
     vary: Vary | None = None
     """Rows of different values are not compared with each other: each has the baseline at its own value."""
+    seed_free: list[Text] = Field(default_factory=list)
+    """Strategies that do not depend on the seed: each has one run for a task and data set, of the plan's first seed, which
+    counts at every seed that the others have. Its variance over seeds is known to be 0."""
     runs: list[DeclaredRun]
     """With looks, all up to the last look."""
     seal: Sha256 = UNSEALED
