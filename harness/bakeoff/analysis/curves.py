@@ -20,7 +20,7 @@ from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.analysis.withholding import without_p
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.crossing import Crossing, Differences, crossing, differences, differences_resampled
-from bakeoff.text.numbers import count, per_cent, rounded
+from bakeoff.text.numbers import count, per_cent, rounded, with_decimals
 from bakeoff.text.values import listed, spelt
 
 TRAIN_EXAMPLES: Final = "train_examples"
@@ -55,11 +55,13 @@ class Axis:
 
     def at(self, value: float) -> str:
         """`500 rows`, `learning_rate 5e-5`."""
-        return count(round(value), "row") if self.key == TRAIN_EXAMPLES else f"{self.key} {spelt(value)}"
+        if self.key != TRAIN_EXAMPLES:
+            return f"{self.key} {self.bare(value)}"
+        return f"{self.bare(value)} row{'' if value == 1 else 's'}"
 
     def bare(self, value: float) -> str:
         """`500`, `5e-5`."""
-        return spelt(round(value) if self.key == TRAIN_EXAMPLES else value)
+        return with_decimals(value, 0) if self.key == TRAIN_EXAMPLES else spelt(value)
 
     @property
     def each(self) -> str:
