@@ -13,7 +13,14 @@ import pytest
 from bakeoff.cli import VERBS, bakeoff
 
 CORE = Path(__file__).parents[2] / "harness" / "bakeoff"
-OWN_MEANING = {("report", "--into"), ("doctor", "--control"), ("init", "--model"), ("init", "--kind"), ("init", "--output")}
+OWN_MEANING = {
+    ("report", "--into"),
+    ("doctor", "--control"),
+    ("init", "--model"),
+    ("init", "--kind"),
+    ("init", "--output"),
+    ("worker", "--trust"),
+}
 """Where an option is not the one that other commands have under its name."""
 HOUSE_WORDS = (
     r"\b(floor|boards?|crew|rehears\w+|set aside|made again|makes? \w+ again|goes on where|can be had|hangs? on|carved|"

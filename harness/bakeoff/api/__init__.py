@@ -34,6 +34,7 @@ def run(
     retry: Literal["failed", "unkept"] | None = None,
     control: bool = True,
     only: str | Sequence[str] = (),
+    trust: bool = False,
     progress: bool = True,
 ) -> Finished:
     """Trains every run of an experiment that is not recorded yet, and compares all that is recorded.
@@ -73,6 +74,7 @@ def run(
         control: Time a fixed piece of work before and after the runs (5 s), so that tables can tell whether the machine's speed
             changed meanwhile.
         only: Make only these of the runs: `full:0` (strategy and seed), `full`, `:0`, an id, or a list of such.
+        trust: Run the commands that the experiment names, now and until it or their code is edited. Read both first.
         progress: Show how runs go on: in a notebook below the cell, elsewhere on standard error. Without, only cautions.
 
     Returns:
@@ -90,6 +92,7 @@ def run(
         data=data,
         into=into,
         only=only,
+        trust=trust,
         progress=progress,
         device=device,
         jobs=jobs,
@@ -106,6 +109,7 @@ def check(
     data: Any = None,
     into: str | Path | None = None,
     build: bool = False,
+    trust: bool = False,
 ) -> Checked:
     """Finds all errors in an experiment without training, and data and models that are not here.
 
@@ -114,6 +118,7 @@ def check(
         data: As for `run`.
         into: As for `run`; what is recorded there is compared with the data and models of now. Nothing is written.
         build: Also load every task and build every model once, as `run` does first, and let every trainer take two steps.
+        trust: As for `run`; what `build` tries includes the experiment's commands.
 
     Returns:
         That no error was found, what to mind, and what the comparisons can conclude.
@@ -124,7 +129,7 @@ def check(
     """
     from bakeoff.api import outlooks
 
-    return outlooks.check(spec, data=data, into=into, build=build)
+    return outlooks.check(spec, data=data, into=into, build=build, trust=trust)
 
 
 def plan(

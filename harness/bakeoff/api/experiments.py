@@ -17,6 +17,7 @@ from bakeoff.cli import run as command
 from bakeoff.cli.data_folders import NOT_TOLD, DataFolders
 from bakeoff.cli.inputs import Called, find_paths, plan_of, require_text
 from bakeoff.cli.progress import make_progress
+from bakeoff.cli.trust import agreed
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import StoreError
@@ -93,14 +94,27 @@ def _folders(data: object) -> DataFolders:
     return NOT_TOLD
 
 
+def agreed_here(document: Document, plan: Plan, paths: Paths, *, trust: bool) -> str:
+    """The hash of the commands that the program agrees to; nobody is asked."""
+    return agreed(document, plan, paths, trust=trust, remedy="pass trust=True", may_ask=False)
+
+
 def run(
-    spec: Given, *, data: object, into: str | Path | None, only: str | Sequence[str], progress: bool, **more: Any
+    spec: Given,
+    *,
+    data: object,
+    into: str | Path | None,
+    only: str | Sequence[str],
+    trust: bool,
+    progress: bool,
+    **more: Any,
 ) -> Finished:
     """As `bakeoff.run`."""
     opened = open_given(spec, data, into)
     names = [only] if isinstance(only, str) else list(only)
     document, plan, store = opened.document, select(opened.plan, names), opened.store
     jobs, threads = more["jobs"], more["threads"]
+    more["trusted"] = agreed_here(document, plan, opened.paths, trust=trust)
     more["threads"] = threads or max(1, usable_threads() // jobs)
     require_owner(store, declaration(document, plan), document.path, document.content)
     notes = notes_of_other_rows(opened)

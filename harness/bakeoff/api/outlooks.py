@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from bakeoff.api.building import NUMBER, TEXT, WHOLE, frame, safe, table
-from bakeoff.api.experiments import Opened, open_given
+from bakeoff.api.experiments import Opened, agreed_here, open_given
 from bakeoff.cli import check as check_command
 from bakeoff.cli import plan as plan_command
 from bakeoff.cli.sample_size import Resolution, in_words
@@ -36,12 +36,13 @@ PLANNED_COLUMNS = {
 }
 
 
-def check(spec: Given, *, data: object, into: str | Path | None, build: bool) -> Checked:
+def check(spec: Given, *, data: object, into: str | Path | None, build: bool, trust: bool) -> Checked:
     """As `bakeoff.check`."""
     opened = open_given(spec, data, into)
     document, plan, called = opened.document, opened.plan, opened.called
     with as_a_guest(), opened.readable() as paths:
-        notes = check_command.look(document, plan, opened.store, paths, called, build=build)
+        trusted = agreed_here(document, plan, paths, trust=trust) if build else ""
+        notes = check_command.look(document, plan, opened.store, paths, called, build=build, trusted=trusted)
     return Checked(plan.spec, check_command.passed(document, plan, build=build), notes, check_command.outlook_of(plan, called))
 
 

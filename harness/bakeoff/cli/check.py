@@ -9,9 +9,10 @@ import click
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import CheckOutput, found_problems
 from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
-from bakeoff.cli.options import into_option, json_option, spec_argument
+from bakeoff.cli.options import into_option, json_option, spec_argument, trust_option
 from bakeoff.cli.output import print_json, print_result
 from bakeoff.cli.plan import note_lines
+from bakeoff.cli.trust import agreed, trust_notes
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError, Problem, SpecError
 from bakeoff.planning.runs import Plan
@@ -33,8 +34,9 @@ from bakeoff.text.words import escaped
 )
 @data_option
 @into_option
+@trust_option
 @json_option
-def check(spec: Path, build: bool, data: DataFolders, into: Path | None, as_json: bool) -> int:
+def check(spec: Path, build: bool, data: DataFolders, into: Path | None, trust: bool, as_json: bool) -> int:
     """Find all errors in the experiment file SPEC without training, and data and models that are not here.
 
     Each error names its place, FILE:LINE:COLUMN. If runs are recorded already, also tells which of their files have changed.
@@ -44,7 +46,9 @@ def check(spec: Path, build: bool, data: DataFolders, into: Path | None, as_json
     called = Called(spec, into, data)
     try:
         document, plan = open_experiment(spec)
-        notes = look(document, plan, Store(into or spec.parent), find_paths(data, spec), called, build=build)
+        paths, remedy = find_paths(data, spec), f"`{called.again('check', '--build', '--trust')}`"
+        trusted = agreed(document, plan, paths, trust=trust, remedy=remedy) if build else ""
+        notes = look(document, plan, Store(into or spec.parent), paths, called, build=build, trusted=trusted)
     except BakeoffError as error:
         if not as_json:
             raise
@@ -82,8 +86,10 @@ def output_of(document: Document, plan: Plan, notes: list[str], outlook: list[st
     return CheckOutput(ok=True, file=document.file, experiment=plan.spec.name, notes=notes, outlook=outlook, **counts)
 
 
-def look(document: Document, plan: Plan, store: Store, paths: Paths, called: Called, *, build: bool) -> list[str]:
-    """Notes on the plan. Raises SpecError for whatever would keep its runs from starting."""
+def look(
+    document: Document, plan: Plan, store: Store, paths: Paths, called: Called, *, build: bool, trusted: str = ""
+) -> list[str]:
+    """Notes on the plan. trusted: as in `Settings`. Raises SpecError for whatever would keep its runs from starting."""
     known = settled(plan, store.find)
     if build:
         from bakeoff.cli.progress import make_notes  # these load what trains: `check` alone answers within a second
@@ -91,7 +97,7 @@ def look(document: Document, plan: Plan, store: Store, paths: Paths, called: Cal
         from bakeoff.runner.settings import Settings
 
         with make_notes() as progress:
-            machine = preflight(document, plan, Settings(paths=paths), progress, rehearsed=True)
+            machine = preflight(document, plan, Settings(paths=paths, trusted=trusted), progress, rehearsed=True)
         lines = differences_from_records(known, store, machine)
     else:
         lines = find_changes(known, store, paths, called)[1]
@@ -99,6 +105,7 @@ def look(document: Document, plan: Plan, store: Store, paths: Paths, called: Cal
         if files.problems and runs_are_due(document, known, store):
             raise SpecError(files.problems)
         lines += files.unseen
+        lines += trust_notes(document, plan, paths, remedy=f"`{called.again('run', '--trust')}` runs them")
     return [*lines, *note_lines(plan)]
 
 

@@ -48,4 +48,9 @@ only_option = click.option(
     "@TASK,MODEL (can be repeated). What a search must try first for them is made too; of declared looks only what they "
     "need next.",
 )
+trust_option = click.option(
+    "--trust",
+    is_flag=True,
+    help="Run the commands that the experiment file names, now and until it or their code is edited. Read both first.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers in full precision.")

@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
-from bakeoff.cli.inputs import find_paths, open_experiment
-from bakeoff.cli.options import device_option, json_option, spec_argument, threads_option
+from bakeoff.cli.inputs import Called, find_paths, open_experiment
+from bakeoff.cli.options import device_option, json_option, spec_argument, threads_option, trust_option
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
+from bakeoff.cli.trust import agreed
 from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.errors import BakeoffError
 from bakeoff.files import temporary_folder
@@ -37,6 +38,7 @@ from bakeoff.text.words import did_you_mean
 @data_option
 @device_option
 @threads_option
+@trust_option
 @json_option
 def parity(
     spec: Path,
@@ -46,6 +48,7 @@ def parity(
     data: DataFolders,
     device: str,
     threads: int | None,
+    trust: bool,
     as_json: bool,
 ) -> int:
     """Train two strategies of the experiment file SPEC side by side, on its first task and model, and compare each step bit
@@ -57,7 +60,9 @@ def parity(
     Exit code 0: identical, 1: different, 2: an error.
     """
     document, plan = open_experiment(spec)
-    settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads())
+    paths, remedy = find_paths(data, spec), f"`{Called(spec, None, data).again('parity', '--trust')}`"
+    trusted = agreed(document, plan, paths, trust=trust, remedy=remedy)
+    settings = Settings(paths=paths, device=device, threads=threads or usable_threads(), trusted=trusted)
     pair = choose_pair(plan, strategies, seed)
     require_available(document, plan, settings.paths, pair)
     verdict = compare(*(trace(run, steps, settings) for run in pair))

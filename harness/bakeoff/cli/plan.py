@@ -16,6 +16,7 @@ from bakeoff.cli.formats import plan_output
 from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
 from bakeoff.cli.options import into_option, json_option, only_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
+from bakeoff.cli.trust import trust_notes
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError, Problem
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
@@ -125,6 +126,7 @@ def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, calle
     changes, notes = find_changes(plan, store, paths, called)
     look = look_for_files(document, plan, paths)
     runs = with_looks(plan, store, survey(plan, store, changes.files))
+    notes += trust_notes(document, plan, paths, remedy=f"`{called.again('run', '--trust')}` runs them")
     return PlanOutlook(plan, runs, list(look.problems), [*notes, *look.unseen])
 
 

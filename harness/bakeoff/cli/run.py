@@ -20,11 +20,13 @@ from bakeoff.cli.options import (
     only_option,
     spec_argument,
     threads_option,
+    trust_option,
 )
 from bakeoff.cli.output import print_damage, print_json, print_result, terminal_width
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, where_all_is
+from bakeoff.cli.trust import agreed
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
@@ -71,6 +73,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
     help="Also repeat recorded runs that failed, or (unkept) whose model was not kept though the file says `keep: final`.",
 )
 @only_option
+@trust_option
 @json_option
 def run(
     spec: Path,
@@ -83,6 +86,7 @@ def run(
     control: bool,
     retry: Literal["failed", "unkept"] | None,
     only: tuple[str, ...],
+    trust: bool,
     as_json: bool,
 ) -> int:
     """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC. Without
@@ -99,16 +103,18 @@ def run(
     document, plan = open_experiment(spec)
     plan = select(plan, only)
     require_own_name(spec)
+    paths, called = find_paths(data, spec), Called(spec, into, data)
     settings = Settings(
-        paths=find_paths(data, spec),
+        paths=paths,
         device=device,
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,
         changed=changed,
         retry=retry,
         control=control,
+        trusted=agreed(document, plan, paths, trust=trust, remedy=f"`{called.again('run', '--trust')}`"),
     )
-    store, called = Store(into or spec.parent), Called(spec, into, data)
+    store = Store(into or spec.parent)
     with stopped_by_signals(), make_progress() as progress:
         outcome = make(document, plan, store, settings, progress)
 

@@ -9,10 +9,11 @@ import click
 
 from bakeoff.analysis.timings import Amount, baseline_of, paired, run_time
 from bakeoff.cli.data_folders import DataFolders, data_option
-from bakeoff.cli.inputs import find_paths, open_experiment, require_text
-from bakeoff.cli.options import device_option, into_option, spec_argument, threads_option
+from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
+from bakeoff.cli.options import device_option, into_option, spec_argument, threads_option, trust_option
 from bakeoff.cli.output import aligned, print_result
 from bakeoff.cli.progress import make_timing_progress
+from bakeoff.cli.trust import agreed
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.records.schema import Timed, Timing, Titles
@@ -47,6 +48,7 @@ from bakeoff.text.words import escaped, shown_path
     show_default=True,
     help="Stop after so long, however certain the ratios are.",
 )
+@trust_option
 def time(
     spec: Path,
     into: Path | None,
@@ -55,6 +57,7 @@ def time(
     threads: int | None,
     within: float,
     budget: float,
+    trust: bool,
 ) -> int:
     """Measure what a run of each strategy of the experiment file SPEC takes: seconds of training and evaluation, and their
     ratios to the baseline's. Tables and pages use these in place of the seconds of recorded runs.
@@ -68,7 +71,9 @@ def time(
     if into is not None:
         require_text(into)
     document, plan = open_experiment(spec)
-    settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads())
+    paths, remedy = find_paths(data, spec), f"`{Called(spec, into, data).again('time', '--trust')}`"
+    trusted = agreed(document, plan, paths, trust=trust, remedy=remedy)
+    settings = Settings(paths=paths, device=device, threads=threads or usable_threads(), trusted=trusted)
     store, goal = Store(into or spec.parent), TimingGoal(within=within / 100, budget=60 * budget)
     with stopped_by_signals(), make_timing_progress() as progress:
         outcome = time_experiment(document, plan, spec, store, settings=settings, goal=goal, progress=progress)

@@ -13,7 +13,8 @@ from bakeoff.training.worker import perform_requested
 @click.command()
 @click.argument("request", type=PATH)
 @click.argument("folder", type=PATH)
-def worker(request: Path, folder: Path) -> int:
+@click.option("--trust", is_flag=True, help="Run the commands that REQUEST names. Read them and their code first.")
+def worker(request: Path, folder: Path, trust: bool) -> int:
     """Perform the one run that the file REQUEST describes, and write its record to FOLDER, which must be new or empty.
 
     For cluster schedulers that start each run themselves. REQUEST is the JSON of `bakeoff.training.request.Request`. Nothing
@@ -21,4 +22,4 @@ def worker(request: Path, folder: Path) -> int:
 
     Exit code 0: the run succeeded, 1: it failed (it is recorded with its reason), 2: an error.
     """
-    return perform_requested(request, folder)
+    return perform_requested(request, folder, trust=trust)

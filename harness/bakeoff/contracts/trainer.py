@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from bakeoff.contracts.component import Component
@@ -143,6 +144,22 @@ class Trainer(Component):
         """The options as `fit` gets them, with what they need on this machine: called in each process that trains. Raises
         BakeoffError where something is missing."""
         return options
+
+    runs_commands: ClassVar[bool] = False
+    """Whether its options name commands that it runs. An experiment file with such a strategy is run only once the user has
+    trusted it: file, commands and code."""
+
+    def commands(self, options: Any) -> Sequence[Sequence[str]]:
+        """The commands that it runs with these options, each as its words; for trainers with `runs_commands`."""
+        return ()
+
+    def code_files(self, options: Any, places: Paths) -> Sequence[Path]:
+        """The files, as a user would name them, of the code that these commands run."""
+        return ()
+
+    def code_digest(self, options: Any, places: Paths) -> str:
+        """A hash over names and contents of that code. Raises BakeoffError where it is missing or can't be read."""
+        return ""
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
         """The part of `owns` that matters under this recipe and these options."""

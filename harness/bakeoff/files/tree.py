@@ -92,13 +92,14 @@ class Tree:
             if at.is_symlink():
                 raise self._refusal(at)
 
-    def write(self, path: Path, content: bytes, *, synced: bool = True) -> None:
-        """Writes the file atomically, replacing an existing one; its folder must exist. synced: survives a power cut."""
-        with self.writing(path, synced=synced) as stream:
+    def write(self, path: Path, content: bytes, *, synced: bool = True, private: bool = False) -> None:
+        """Writes the file atomically, replacing an existing one; its folder must exist. synced: survives a power cut. private:
+        only its owner may read it."""
+        with self.writing(path, synced=synced, private=private) as stream:
             stream.write(content)
 
     @contextmanager
-    def writing(self, path: Path, *, synced: bool = True) -> Iterator[BinaryIO]:
+    def writing(self, path: Path, *, synced: bool = True, private: bool = False) -> Iterator[BinaryIO]:
         """A context with a stream for the file's content, which replaces the file atomically when the block ends without an
         exception.
 
@@ -107,7 +108,8 @@ class Tree:
         with self._holding(path) as (folder, name):
             beside = temporary_name(name)
             try:
-                with os.fdopen(os.open(beside, NEW_FILE, 0o666, dir_fd=folder), "wb") as stream:
+                mode = 0o600 if private else 0o666
+                with os.fdopen(os.open(beside, NEW_FILE, mode, dir_fd=folder), "wb") as stream:
                     yield stream
                     stream.flush()
                     if synced:

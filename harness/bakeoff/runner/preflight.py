@@ -30,6 +30,7 @@ from bakeoff.records.silent_metrics import why_silent
 from bakeoff.runner.availability import require_available
 from bakeoff.runner.changes import Machine
 from bakeoff.runner.settings import Progress, Settings, request_of
+from bakeoff.runner.trust import require_trust
 from bakeoff.spec.document import Document
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.numbers import with_decimals
@@ -54,6 +55,7 @@ Culprit = tuple[str, str]
 def preflight(document: Document, plan: Plan, settings: Settings, progress: Progress, *, rehearsed: bool = False) -> Machine:
     """What the runs would run on; raises SpecError with everything that would keep one of them from starting. rehearsed: also
     lets each trainer take two steps."""
+    require_trust(document, plan, settings)
     hardware.prepare_environment(settings.threads)
     runs: dict[tuple[Any, ...], Run] = {}  # one seed stands for all
     for run in plan.wanted.values():

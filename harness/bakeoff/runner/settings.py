@@ -28,6 +28,8 @@ class Settings:
     changed: Policy = "stop"
     retry: Literal["failed", "unkept"] | None = None
     """Recorded runs that are made anew: those that failed, or those that left no model although the file says `keep: final`."""
+    trusted: str = ""
+    """The hash of the experiment file's commands that the user has agreed to with this call (`runner/trust`)."""
     control: bool = True
     """Whether a control run is made before the first run and after the last."""
 

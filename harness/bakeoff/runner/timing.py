@@ -24,6 +24,7 @@ from bakeoff.runner.experiment import declaration
 from bakeoff.runner.rounds import CLAIM, Contender, Rounds, TimedGroup, TimingGoal, TimingProgress
 from bakeoff.runner.scheduler import CLAIM_SECONDS
 from bakeoff.runner.settings import Settings
+from bakeoff.runner.trust import require_trust
 from bakeoff.spec.document import Document
 from bakeoff.text.values import listed
 from bakeoff.text.words import shown_path
@@ -53,6 +54,7 @@ def time_experiment(
     Raises BakeoffError where a baseline can't be timed, StoreError where another command times the same experiment, and
     MachineError where the machine fails.
     """
+    require_trust(document, plan, settings)
     deadline = time.monotonic() + goal.budget
     try:
         require_owner(store, declaration(document, plan), spec, document.content)

@@ -45,10 +45,15 @@ class UserConfiguration(Options):
     ] = Field(default_factory=dict, description="Name -> folder of datasets, as by `--data NAME=PATH`.")
 
 
-def configuration_path() -> Path:
-    """`bakeoff/config.yaml` in $XDG_CONFIG_HOME, else in ~/.config."""
+def configuration_folder() -> Path:
+    """`bakeoff` in $XDG_CONFIG_HOME, else in ~/.config."""
     home = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(home) if home else Path.home() / ".config") / "bakeoff" / "config.yaml"
+    return (Path(home) if home else Path.home() / ".config") / "bakeoff"
+
+
+def configuration_path() -> Path:
+    """`config.yaml` in that folder."""
+    return configuration_folder() / "config.yaml"
 
 
 def _says_nothing(path: Path) -> bool:

@@ -1,0 +1,46 @@
+"""Asks the user whether the commands of an experiment file may run."""
+
+from __future__ import annotations
+
+from bakeoff.cli.output import print_note
+from bakeoff.cli.questions import ask, can_ask
+from bakeoff.contracts.task import Paths
+from bakeoff.errors import StoreError
+from bakeoff.planning.runs import Plan
+from bakeoff.runner.trust import Commands, commands_of, is_trusted, remember
+from bakeoff.spec.document import Document
+
+
+def agreed(document: Document, plan: Plan, paths: Paths, *, trust: bool, remedy: str, may_ask: bool = True) -> str:
+    """The hash of the commands that the user agrees to, for `Settings.trusted`; empty where the file names none.
+
+    trust: the user has said so with this call. Otherwise what was remembered counts; then, on a terminal, the user is asked.
+    remedy: what to do, for the message. Raises BakeoffError where nobody has agreed, SpecError where code can't be read.
+    """
+    found = commands_of(document, plan, paths)
+    if found is None:
+        return ""
+    if not trust and is_trusted(found.digest):
+        return found.digest
+    if not trust:
+        if not (may_ask and can_ask()):
+            raise found.refusal(remedy)
+        print_note(f"{found.file} runs commands on this machine, with your rights:", *found.lines)
+        if ask("run them, now and until the file or this code is edited?", ("no", "yes")) == "no":
+            raise found.refusal(remedy)
+    keep(found)
+    return found.digest
+
+
+def keep(commands: Commands) -> None:
+    """Remembers the user's consent; where that can't be written, says so: it then holds for this call."""
+    try:
+        remember(commands)
+    except StoreError as error:
+        print_note(f"caution: not remembered that the file is trusted: {error}")
+
+
+def trust_notes(document: Document, plan: Plan, paths: Paths, *, remedy: str) -> list[str]:
+    """For `check` and `plan`: a sentence about the file's commands, if it names any."""
+    found = commands_of(document, plan, paths)
+    return [] if found is None else [found.note(remedy)]

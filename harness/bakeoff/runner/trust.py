@@ -1,0 +1,133 @@
+"""Trust: an experiment file that names commands is run only after the user has agreed to them.
+
+That is remembered on this machine by a hash over the file, its commands and their code, in one private file for each such hash:
+an edit of any of them has another hash, and asks again. What is remembered is nobody else's: a file of another user, or behind
+a link, counts for nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bakeoff.contracts.configured import canonical
+from bakeoff.contracts.task import Paths
+from bakeoff.contracts.trainer import Trainer
+from bakeoff.errors import BakeoffError, SpecError, StoreError
+from bakeoff.files import Tree, make_private
+from bakeoff.planning.runs import Plan
+from bakeoff.runner.settings import Settings
+from bakeoff.spec.document import Document
+from bakeoff.spec.user_configuration import configuration_folder
+from bakeoff.text.values import shell_word
+from bakeoff.text.words import escaped, shown_path
+
+FOLDER: Final = "trusted"
+"""In the folder of the user's configuration."""
+LARGEST: Final = 4096
+"""The largest size of a file that remembers, in bytes."""
+
+
+@dataclass(frozen=True)
+class Commands:
+    """The commands that an experiment file names."""
+
+    file: str
+    """The experiment file, as messages name it."""
+    by_strategy: tuple[tuple[str, Sequence[str]], ...]
+    """(strategy, words of a command)."""
+    code: tuple[Path, ...]
+    """The files of their code."""
+    digest: str
+    """SHA-256 over the experiment file, the commands and their code."""
+
+    @property
+    def lines(self) -> list[str]:
+        """Commands and files, one a line, for a user who is to decide."""
+        shown = [f"  {name}: {in_a_shell(words)}" for name, words in self.by_strategy]
+        return [*shown, *(f"  code: {shown_path(path)}" for path in self.code)]
+
+    def note(self, remedy: str) -> str:
+        """One sentence for `check` and `plan`: the commands, and whether the user trusts them."""
+        shown = "; ".join(f"`{in_a_shell(words)}` ({escaped(name)})" for name, words in self.by_strategy)
+        told = "trusted on this machine" if is_trusted(self.digest) else f"not trusted on this machine yet: {remedy}"
+        return f"the file runs commands: {shown}; {told}"
+
+    def refusal(self, remedy: str) -> BakeoffError:
+        """The error of a command that would run them."""
+        names = ", ".join(dict.fromkeys(escaped(name) for name, _ in self.by_strategy))
+        files = f" and their code ({', '.join(map(shown_path, self.code))})" if self.code else ""
+        return BakeoffError(
+            f"{self.file}: strategies run commands ({names}), and this file is not trusted on this machine, or it or the code "
+            f"was edited since; read the commands{files}, then {remedy}"
+        )
+
+
+def in_a_shell(words: Sequence[str]) -> str:
+    """A command as text."""
+    return " ".join(map(shell_word, words))
+
+
+def commands_of(document: Document, plan: Plan, paths: Paths) -> Commands | None:
+    """The commands of all strategies; None where the file names none. Raises SpecError where their code can't be read."""
+    parts = {
+        (strategy.name, canonical(variant.trainer.identity)): variant.trainer
+        for strategy in plan.strategies
+        for variant in strategy.variants
+        if variant.trainer.registered.component.runs_commands
+    }
+    if not parts:
+        return None
+    asked: list[tuple[str, Sequence[str]]] = []
+    code: dict[Path, None] = {}
+    digests: list[str] = []
+    for (name, _), part in parts.items():
+        trainer: Trainer = part.registered.component
+        asked += [(name, tuple(words)) for words in trainer.commands(part.options)]
+        try:
+            code |= dict.fromkeys(trainer.code_files(part.options, paths))
+            digests.append(trainer.code_digest(part.options, paths))
+        except BakeoffError as error:
+            raise SpecError([document.problem(("strategies", name, "trainer"), str(error))]) from None
+    hashed = {"file": hashlib.sha256(document.content).hexdigest(), "commands": asked, "code": digests}
+    digest = hashlib.sha256(canonical(hashed).encode()).hexdigest()
+    return Commands(document.file, tuple(dict.fromkeys(asked)), tuple(code), digest)
+
+
+def require_trust(document: Document, plan: Plan, settings: Settings) -> None:
+    """Raises BakeoffError if the file names commands that the user has not agreed to. Whatever executes a plan asks this
+    first."""
+    found = commands_of(document, plan, settings.paths)
+    if found and found.digest != settings.trusted and not is_trusted(found.digest):
+        raise found.refusal("trust it by --trust (from Python: trust=True)")
+
+
+def is_trusted(digest: str) -> bool:
+    """Whether the user has agreed to what has this hash, on this machine."""
+    folder = configuration_folder()
+    path = folder / FOLDER / digest
+    try:
+        whose = [path.parent.lstat(), path.lstat()]
+        said = Tree(folder).read(path, at_most=LARGEST)
+    except (OSError, BakeoffError):
+        return False  # not there, or not as Bakeoff writes it: the user is asked again
+    private = all(found.st_uid == os.geteuid() and not stat.S_IMODE(found.st_mode) & 0o022 for found in whose)
+    return private and said.split(maxsplit=1)[:1] == [digest.encode()]
+
+
+def remember(commands: Commands) -> None:
+    """Remembers that the user has agreed to these commands. Raises StoreError where that can't be written."""
+    tree = Tree(configuration_folder())
+    path = tree.root / FOLDER / commands.digest
+    content = f"{commands.digest} {commands.file}\n".encode(errors="backslashreplace")
+    try:
+        tree.make(tree.root)
+        make_private(path.parent)
+        tree.write(path, content[:LARGEST], private=True)
+    except OSError as error:
+        raise StoreError(f"{shown_path(error.filename or path)} cannot be written: {error.strerror}") from None
