@@ -92,8 +92,9 @@ def commands_of(document: Document, plan: Plan, paths: Paths) -> Commands | None
         try:
             code |= dict.fromkeys(trainer.code_files(part.options, paths))
             digests.append(trainer.code_digest(part.options, paths))
-        except BakeoffError as error:
-            raise SpecError([document.problem(("strategies", name, "trainer"), str(error))]) from None
+        except (BakeoffError, OSError) as error:
+            what = str(error) if isinstance(error, BakeoffError) else f"{shown_path(error.filename)}: {error.strerror}"
+            raise SpecError([document.problem(("strategies", name, "trainer"), what)]) from None
     hashed = {"file": hashlib.sha256(document.content).hexdigest(), "commands": asked, "code": digests}
     digest = hashlib.sha256(canonical(hashed).encode()).hexdigest()
     return Commands(document.file, tuple(dict.fromkeys(asked)), tuple(code), digest)
