@@ -94,9 +94,9 @@ def _folders(data: object) -> DataFolders:
     return NOT_TOLD
 
 
-def agreed_here(document: Document, plan: Plan, paths: Paths, *, trust: bool) -> str:
+def agreed_here(document: Document, plan: Plan, *, trust: bool) -> str:
     """The hash of the commands that the program agrees to; nobody is asked."""
-    return agreed(document, plan, paths, trust=trust, remedy="pass trust=True", may_ask=False)
+    return agreed(document, plan, trust=trust, remedy="pass trust=True", may_ask=False)
 
 
 def run(
@@ -114,7 +114,7 @@ def run(
     names = [only] if isinstance(only, str) else list(only)
     document, plan, store = opened.document, select(opened.plan, names), opened.store
     jobs, threads = more["jobs"], more["threads"]
-    more["trusted"] = agreed_here(document, plan, opened.paths, trust=trust)
+    more["trusted"] = agreed_here(document, plan, trust=trust)
     more["threads"] = threads or max(1, usable_threads() // jobs)
     require_owner(store, declaration(document, plan), document.path, document.content)
     notes = notes_of_other_rows(opened)

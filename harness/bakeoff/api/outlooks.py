@@ -41,7 +41,7 @@ def check(spec: Given, *, data: object, into: str | Path | None, build: bool, tr
     opened = open_given(spec, data, into)
     document, plan, called = opened.document, opened.plan, opened.called
     with as_a_guest(), opened.readable() as paths:
-        trusted = agreed_here(document, plan, paths, trust=trust) if build else ""
+        trusted = agreed_here(document, plan, trust=trust) if build else ""
         notes = check_command.look(document, plan, opened.store, paths, called, build=build, trusted=trusted)
     return Checked(plan.spec, check_command.passed(document, plan, build=build), notes, check_command.outlook_of(plan, called))
 

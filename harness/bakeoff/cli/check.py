@@ -46,9 +46,9 @@ def check(spec: Path, build: bool, data: DataFolders, into: Path | None, trust: 
     called = Called(spec, into, data)
     try:
         document, plan = open_experiment(spec)
-        paths, remedy = find_paths(data, spec), f"`{called.again('check', '--build', '--trust')}`"
-        trusted = agreed(document, plan, paths, trust=trust, remedy=remedy) if build else ""
-        notes = look(document, plan, Store(into or spec.parent), paths, called, build=build, trusted=trusted)
+        remedy = f"`{called.again('check', '--build', '--trust')}`"
+        trusted = agreed(document, plan, trust=trust, remedy=remedy) if build else ""
+        notes = look(document, plan, Store(into or spec.parent), find_paths(data, spec), called, build=build, trusted=trusted)
     except BakeoffError as error:
         if not as_json:
             raise
@@ -105,7 +105,7 @@ def look(
         if files.problems and runs_are_due(document, known, store):
             raise SpecError(files.problems)
         lines += files.unseen
-        lines += trust_notes(document, plan, paths, remedy=f"`{called.again('run', '--trust')}` runs them")
+        lines += trust_notes(document, plan, remedy=f"`{called.again('run', '--trust')}` runs them")
     return [*lines, *note_lines(plan)]
 
 

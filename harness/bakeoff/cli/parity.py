@@ -60,9 +60,8 @@ def parity(
     Exit code 0: identical, 1: different, 2: an error.
     """
     document, plan = open_experiment(spec)
-    paths, remedy = find_paths(data, spec), f"`{Called(spec, None, data).again('parity', '--trust')}`"
-    trusted = agreed(document, plan, paths, trust=trust, remedy=remedy)
-    settings = Settings(paths=paths, device=device, threads=threads or usable_threads(), trusted=trusted)
+    trusted = agreed(document, plan, trust=trust, remedy=f"`{Called(spec, None, data).again('parity', '--trust')}`")
+    settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads(), trusted=trusted)
     pair = choose_pair(plan, strategies, seed)
     require_available(document, plan, settings.paths, pair)
     verdict = compare(*(trace(run, steps, settings) for run in pair))

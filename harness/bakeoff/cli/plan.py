@@ -126,7 +126,7 @@ def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, calle
     changes, notes = find_changes(plan, store, paths, called)
     look = look_for_files(document, plan, paths)
     runs = with_looks(plan, store, survey(plan, store, changes.files))
-    notes += trust_notes(document, plan, paths, remedy=f"`{called.again('run', '--trust')}` runs them")
+    notes += trust_notes(document, plan, remedy=f"`{called.again('run', '--trust')}` runs them")
     return PlanOutlook(plan, runs, list(look.problems), [*notes, *look.unseen])
 
 

@@ -103,16 +103,16 @@ def run(
     document, plan = open_experiment(spec)
     plan = select(plan, only)
     require_own_name(spec)
-    paths, called = find_paths(data, spec), Called(spec, into, data)
+    called = Called(spec, into, data)
     settings = Settings(
-        paths=paths,
+        paths=find_paths(data, spec),
         device=device,
         threads=threads or max(1, usable_threads() // jobs),
         jobs=jobs,
         changed=changed,
         retry=retry,
         control=control,
-        trusted=agreed(document, plan, paths, trust=trust, remedy=f"`{called.again('run', '--trust')}`"),
+        trusted=agreed(document, plan, trust=trust, remedy=f"`{called.again('run', '--trust')}`"),
     )
     store = Store(into or spec.parent)
     with stopped_by_signals(), make_progress() as progress:

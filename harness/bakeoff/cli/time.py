@@ -71,9 +71,8 @@ def time(
     if into is not None:
         require_text(into)
     document, plan = open_experiment(spec)
-    paths, remedy = find_paths(data, spec), f"`{Called(spec, into, data).again('time', '--trust')}`"
-    trusted = agreed(document, plan, paths, trust=trust, remedy=remedy)
-    settings = Settings(paths=paths, device=device, threads=threads or usable_threads(), trusted=trusted)
+    trusted = agreed(document, plan, trust=trust, remedy=f"`{Called(spec, into, data).again('time', '--trust')}`")
+    settings = Settings(paths=find_paths(data, spec), device=device, threads=threads or usable_threads(), trusted=trusted)
     store, goal = Store(into or spec.parent), TimingGoal(within=within / 100, budget=60 * budget)
     with stopped_by_signals(), make_timing_progress() as progress:
         outcome = time_experiment(document, plan, spec, store, settings=settings, goal=goal, progress=progress)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from bakeoff.cli.output import print_note
 from bakeoff.cli.questions import ask, can_ask
-from bakeoff.contracts.task import Paths
 from bakeoff.errors import StoreError
 from bakeoff.planning.runs import Plan
 from bakeoff.runner.trust import Commands, commands_of, is_trusted, remember
 from bakeoff.spec.document import Document
 
 
-def agreed(document: Document, plan: Plan, paths: Paths, *, trust: bool, remedy: str, may_ask: bool = True) -> str:
+def agreed(document: Document, plan: Plan, *, trust: bool, remedy: str, may_ask: bool = True) -> str:
     """The hash of the commands that the user agrees to, for `Settings.trusted`; empty where the file names none.
 
     trust: the user has said so with this call. Otherwise what was remembered counts; then, on a terminal, the user is asked.
-    remedy: what to do, for the message. Raises BakeoffError where nobody has agreed, SpecError where code can't be read.
+    remedy: what to do, for the message. Raises BakeoffError where nobody has agreed.
     """
-    found = commands_of(document, plan, paths)
+    found = commands_of(document, plan)
     if found is None:
         return ""
     if not trust and is_trusted(found.digest):
@@ -40,7 +39,7 @@ def keep(commands: Commands) -> None:
         print_note(f"caution: not remembered that the file is trusted: {error}")
 
 
-def trust_notes(document: Document, plan: Plan, paths: Paths, *, remedy: str) -> list[str]:
+def trust_notes(document: Document, plan: Plan, *, remedy: str) -> list[str]:
     """For `check` and `plan`: a sentence about the file's commands, if it names any."""
-    found = commands_of(document, plan, paths)
+    found = commands_of(document, plan)
     return [] if found is None else [found.note(remedy)]

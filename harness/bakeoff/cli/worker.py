@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from bakeoff.cli.options import PATH
+from bakeoff.runner.trust import refuse_commands
 from bakeoff.training.worker import perform_requested
 
 
@@ -22,4 +23,6 @@ def worker(request: Path, folder: Path, trust: bool) -> int:
 
     Exit code 0: the run succeeded, 1: it failed (it is recorded with its reason), 2: an error.
     """
-    return perform_requested(request, folder, trust=trust)
+    if not trust:
+        refuse_commands(request)
+    return perform_requested(request, folder)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
 from bakeoff.contracts.component import Component
@@ -132,6 +131,11 @@ class Trainer(Component):
         """The commands that it starts, as the options have them: each a list of words, its placeholders unfilled."""
         return ()
 
+    def code_files(self, options: Any) -> Sequence[str]:
+        """The files and folders of the code that its commands run, as the options name them: shown to a user who is to trust
+        them."""
+        return ()
+
     def code_digest(self, options: Any, places: Paths) -> str | None:
         """SHA-256 of the files beside the experiment file that its commands run; None for a trainer, or options, without any.
 
@@ -144,22 +148,6 @@ class Trainer(Component):
         """The options as `fit` gets them, with what they need on this machine: called in each process that trains. Raises
         BakeoffError where something is missing."""
         return options
-
-    runs_commands: ClassVar[bool] = False
-    """Whether its options name commands that it runs. An experiment file with such a strategy is run only once the user has
-    trusted it: file, commands and code."""
-
-    def commands(self, options: Any) -> Sequence[Sequence[str]]:
-        """The commands that it runs with these options, each as its words; for trainers with `runs_commands`."""
-        return ()
-
-    def code_files(self, options: Any, places: Paths) -> Sequence[Path]:
-        """The files, as a user would name them, of the code that these commands run."""
-        return ()
-
-    def code_digest(self, options: Any, places: Paths) -> str:
-        """A hash over names and contents of that code. Raises BakeoffError where it is missing or can't be read."""
-        return ""
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
         """The part of `owns` that matters under this recipe and these options."""

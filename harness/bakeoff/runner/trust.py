@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from bakeoff.contracts.configured import canonical
-from bakeoff.contracts.task import Paths
+from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.trainer import Trainer
-from bakeoff.errors import BakeoffError, SpecError, StoreError
+from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree, make_private
 from bakeoff.planning.runs import Plan
 from bakeoff.runner.settings import Settings
@@ -26,6 +26,7 @@ from bakeoff.spec.document import Document
 from bakeoff.spec.user_configuration import configuration_folder
 from bakeoff.text.values import shell_word
 from bakeoff.text.words import escaped, shown_path
+from bakeoff.training.request import read_request
 
 FOLDER: Final = "trusted"
 """In the folder of the user's configuration."""
@@ -41,10 +42,10 @@ class Commands:
     """The experiment file, as messages name it."""
     by_strategy: tuple[tuple[str, Sequence[str]], ...]
     """(strategy, words of a command)."""
-    code: tuple[Path, ...]
-    """The files of their code."""
+    code: tuple[str, ...]
+    """The files and folders of their code."""
     digest: str
-    """SHA-256 over the experiment file, the commands and their code."""
+    """SHA-256 over the experiment file, the commands and, by the hash of it that a trainer's options hold, their code."""
 
     @property
     def lines(self) -> list[str]:
@@ -73,8 +74,8 @@ def in_a_shell(words: Sequence[str]) -> str:
     return " ".join(map(shell_word, words))
 
 
-def commands_of(document: Document, plan: Plan, paths: Paths) -> Commands | None:
-    """The commands of all strategies; None where the file names none. Raises SpecError where their code can't be read."""
+def commands_of(document: Document, plan: Plan) -> Commands | None:
+    """The commands of all strategies; None where the file names none."""
     parts = {
         (strategy.name, canonical(variant.trainer.identity)): variant.trainer
         for strategy in plan.strategies
@@ -83,29 +84,29 @@ def commands_of(document: Document, plan: Plan, paths: Paths) -> Commands | None
     }
     if not parts:
         return None
-    asked: list[tuple[str, Sequence[str]]] = []
-    code: dict[Path, None] = {}
-    digests: list[str] = []
+    asked: dict[tuple[str, Sequence[str]], None] = {}
+    code: dict[str, None] = {}
     for (name, _), part in parts.items():
         trainer: Trainer = part.registered.component
-        asked += [(name, tuple(words)) for words in trainer.commands(part.options)]
-        try:
-            code |= dict.fromkeys(trainer.code_files(part.options, paths))
-            digests.append(trainer.code_digest(part.options, paths))
-        except (BakeoffError, OSError) as error:
-            what = str(error) if isinstance(error, BakeoffError) else f"{shown_path(error.filename)}: {error.strerror}"
-            raise SpecError([document.problem(("strategies", name, "trainer"), what)]) from None
-    hashed = {"file": hashlib.sha256(document.content).hexdigest(), "commands": asked, "code": digests}
-    digest = hashlib.sha256(canonical(hashed).encode()).hexdigest()
-    return Commands(document.file, tuple(dict.fromkeys(asked)), tuple(code), digest)
+        asked |= dict.fromkeys((name, tuple(words)) for words in trainer.commands(part.options))
+        code |= dict.fromkeys(trainer.code_files(part.options))
+    hashed = [hashlib.sha256(document.content).hexdigest(), *map(list, asked), *(identity for _, identity in parts)]
+    return Commands(document.file, tuple(asked), tuple(code), hashlib.sha256(canonical(hashed).encode()).hexdigest())
 
 
 def require_trust(document: Document, plan: Plan, settings: Settings) -> None:
     """Raises BakeoffError if the file names commands that the user has not agreed to. Whatever executes a plan asks this
     first."""
-    found = commands_of(document, plan, settings.paths)
+    found = commands_of(document, plan)
     if found and found.digest != settings.trusted and not is_trusted(found.digest):
         raise found.refusal("trust it by --trust (from Python: trust=True)")
+
+
+def refuse_commands(path: Path) -> None:
+    """Raises BakeoffError if the request of a run at `path` names commands."""
+    trainer, registry = read_request(path).requested.trainer.name, load_registry()
+    if trainer in registry.names("trainer") and registry.get("trainer", trainer).component.runs_commands:
+        raise BakeoffError(f"{shown_path(path)}: trainer '{trainer}' runs commands; read them and their code, then add --trust")
 
 
 def is_trusted(digest: str) -> bool:

@@ -30,7 +30,6 @@ from bakeoff.records.provenance import (
 from bakeoff.records.record_files import UNFINISHED
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
-from bakeoff.text.words import shown_path
 from bakeoff.training.assembly import Findings, assemble, components
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.clock import Clock
@@ -261,17 +260,12 @@ def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Call
     return evaluate
 
 
-def perform_requested(path: Path, folder: Path, *, trust: bool) -> int:
+def perform_requested(path: Path, folder: Path) -> int:
     """Performs the run that the file at `path` describes, and leaves its record in `folder`. Returns 0 if it succeeded, else 1.
 
-    trust: whether it may run the commands that the file names. Raises BakeoffError if it names some and may not, if the file is
-    not a request, or the folder is not empty or can't be created.
+    Raises BakeoffError if the file is not a request, or the folder is not empty or can't be created.
     """
     request = read_request(path)
-    registry, trainer = load_registry(), request.requested.trainer.name
-    known = trainer in registry.names("trainer")
-    if known and not trust and registry.get("trainer", trainer).component.runs_commands:
-        raise BakeoffError(f"{shown_path(path)}: trainer '{trainer}' runs commands; read them and their code, then add --trust")
     Tree(folder).make_empty(folder)
     hardware.prepare_environment(request.threads)
     record = perform(request, folder)

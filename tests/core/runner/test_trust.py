@@ -26,7 +26,7 @@ from bakeoff.runner.trust import FOLDER, Commands, is_trusted, remember
 from bakeoff.spec.user_configuration import configuration_folder
 
 TRAINER = """
-from bakeoff.plugin import Options, hookimpl, sha256_of
+from bakeoff.plugin import Options, PluginError, hookimpl, sha256_of
 from bakeoff_torch_loop import TorchLoop
 
 
@@ -36,14 +36,17 @@ class Outside(TorchLoop):
 
     class Options(Options):
         run: list[str] = ["python", "job.py"]
+        code_sha256: str | None = None
 
     def commands(self, options):
         return [options.run]
 
-    def code_files(self, options, places):
-        return [places.beside / "job.py"]
+    def code_files(self, options):
+        return ["job.py"]
 
     def code_digest(self, options, places):
+        if not (places.beside / "job.py").exists():
+            raise PluginError("`code`: no file job.py")
         return sha256_of(places.beside / "job.py")
 
     def fit(self, job, options):
@@ -92,7 +95,7 @@ def test_without_trust_and_terminal_nothing_runs_and_one_line_says_what_to_do(sp
     before = sorted(spec.parent.iterdir())
     code, out, err = call(words[0], spec, *words[1:])
     assert (code, out, len(err.splitlines())) == (2, "", 1)
-    assert tells(err, f"{spec}: ", "theirs", str(spec.parent / "job.py"), f"`bakeoff {words[0]} {spec}", "--trust`")
+    assert tells(err, f"{spec}: ", "theirs", "job.py", f"`bakeoff {words[0]} {spec}", "--trust`")
     assert sorted(spec.parent.iterdir()) == before
     assert not configuration_folder().exists()
 
@@ -149,7 +152,7 @@ def answered(spec: Path, typed: str) -> tuple[int, str]:
 def test_on_a_terminal_the_commands_and_files_are_shown_and_asked_for_and_the_default_is_no(spec: Path, call: Call) -> None:
     code, shown = answered(spec, "\n")
     assert code == 2
-    assert all(part in shown for part in ("theirs: python job.py", str(spec.parent / "job.py"), "1  no", "not trusted"))
+    assert all(part in shown for part in ("theirs: python job.py", "code: job.py", "1  no", "not trusted"))
     assert refused(call("check", spec, "--build"))
     code, shown = answered(spec, "yes\n")
     assert "nowhere" in shown
