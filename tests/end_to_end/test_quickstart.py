@@ -11,7 +11,8 @@ from messages import tells
 PUBLISHED = Path(__file__).parents[2] / "results" / "quickstart"
 
 
-@pytest.mark.parametrize("seeds", [pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("seeds", [1, 3])
 def test_the_quickstart_trains_and_then_knows_that_all_is_recorded(tmp_path: Path, seeds: int) -> None:
     folder, spec = tmp_path / "runs", tmp_path / "spec.yaml"
     text = (PUBLISHED / "spec.yaml").read_text(encoding="utf-8")

@@ -131,7 +131,7 @@ def test_where_all_diverge_that_row_is_not_run_the_rest_is_and_the_exit_code_say
     assert set(reported_rates(tmp_path)) == {"fixed"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_repeated_searches_are_made_look_by_look_and_each_seed_runs_its_own_choice(tmp_path: Path) -> None:
     """Killed among the trials of a later look, it goes on to the same."""
     rows = {"loop": ROWS["loop"], "fixed": {"trainer": "torch-loop", "method": "head-only", "search": "none"}}

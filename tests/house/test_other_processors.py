@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).parents[1]
-OFTEN = ("core/parity", "core/statistics", "house/test_published.py")
-"""Statistics, parity, published tables."""
+OFTEN = ("core/statistics", "house/test_published.py")
+"""Statistics, published tables."""
 SELDOM = (
     "core/analysis",
     "core/kinds",
+    "core/parity",
     "core/records",
     "core/report",
     "core/training",

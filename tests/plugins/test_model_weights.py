@@ -250,7 +250,9 @@ def test_a_head_for_a_number_is_kept_for_a_number(tmp_path: Path) -> None:
     original = model_of("electra", num_labels=1)
     built = load_classifier(save(tmp_path, original, "electra"), task_info((), kind=REGRESSION))
     assert (built.head, built.cautions, built.newly_initialised) == ("by position", (), ())
-    assert logits(built.model).equal(logits(original))
+    loaded, saved = built.model.state_dict(), original.state_dict()  # where tensors lie may change the last bit of a logit
+    assert loaded.keys() == saved.keys()
+    assert all(loaded[name].equal(saved[name]) for name in saved)
 
 
 def test_a_head_half_of_which_is_missing_is_replaced_whole(tmp_path: Path) -> None:

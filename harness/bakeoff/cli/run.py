@@ -28,7 +28,8 @@ from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, where_all_is
 from bakeoff.cli.trust import agreed
 from bakeoff.errors import BakeoffError
-from bakeoff.machine.hardware import usable_threads
+from bakeoff.machine import fork_server
+from bakeoff.machine.hardware import prepare_environment, usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.selection import select
@@ -100,6 +101,8 @@ def run(
     """
     if into is not None:
         require_text(into)
+    store, threads = Store(into or spec.parent), threads or max(1, usable_threads() // jobs)
+    begin_imports(spec, store, threads)
     document, plan = open_experiment(spec)
     plan = select(plan, only)
     require_own_name(spec)
@@ -107,14 +110,13 @@ def run(
     settings = Settings(
         paths=find_paths(data, spec),
         device=device,
-        threads=threads or max(1, usable_threads() // jobs),
+        threads=threads,
         jobs=jobs,
         changed=changed,
         retry=retry,
         control=control,
         trusted=agreed(document, plan, trust=trust, remedy=f"`{called.again('run', '--trust')}`"),
     )
-    store = Store(into or spec.parent)
     with stopped_by_signals(), make_progress() as progress:
         outcome = make(document, plan, store, settings, progress)
 
@@ -153,6 +155,14 @@ class Finished:
     def summary(self) -> str:
         """What was done, in one line."""
         return summary(self.outcome, len(self.failed), len(self.unkept), self.only)
+
+
+def begin_imports(spec: Path, store: Store, threads: int) -> None:
+    """Lets the fork server import what trains while the experiment file is read, where runs are about to be made: of a folder
+    with a plan all may be recorded."""
+    if spec.is_file() and not store.plan_file.exists():
+        prepare_environment(threads)
+        fork_server.begin()
 
 
 def make(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> Outcome:

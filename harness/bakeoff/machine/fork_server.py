@@ -49,6 +49,9 @@ main({})
 """
 """The code of the resource tracker, with its end of the pipe."""
 
+IMPORTED: Final[set[int]] = set()
+"""Process ids of servers of this process whose imports are done."""
+
 
 @cache
 def _log() -> Any:
@@ -59,22 +62,30 @@ def _log() -> Any:
 def context() -> Any:
     """The multiprocessing context: on Linux a fork server, so that only the first worker has to import; elsewhere new
     interpreters."""
+    begin()
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    if (server := number()) is not None and server not in IMPORTED:
+        _await_imports(server)
+        IMPORTED.add(server)
+    return multiprocessing.get_context("forkserver")
+
+
+def begin() -> None:
+    """Starts the server on Linux, if there is none, without waiting for its imports: what the caller does meanwhile costs no
+    time. Environment variables that libraries read when they are imported must have been set."""
     shorten_socket_paths()
     _start_tracker()
     if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
+        return
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(["bakeoff.machine.parent_death", "bakeoff.machine.first_imports"])
-    running = number()
     os.environ[COMMAND] = f"{os.getpid()}:{_log().fileno()}"
     try:
         with _ignoring_interrupts():
             forkserver.ensure_running()
     finally:
         del os.environ[COMMAND]
-    if (started := number()) is not None and started != running:
-        _await_imports(started)
-    return server
 
 
 @contextmanager

@@ -462,6 +462,24 @@ def test_imports_that_fail_or_hang_are_one_line(datasets: str, limit: str, said:
     assert (done.stdout.count("\n"), done.stderr, done.returncode) == (1, "", 0)
 
 
+BEGUN = """
+from bakeoff.machine import fork_server
+
+fork_server.begin()
+print(fork_server.number())
+"""
+
+
+def test_a_fork_server_that_was_begun_is_not_waited_for_and_ends_with_its_command(tmp_path: Path) -> None:
+    (tmp_path / "datasets.py").write_text("import time; time.sleep(3600)")
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", BEGUN], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert await_end_of(int(done.stdout)) == []
+
+
 def answer(send: Any, key: str) -> None:
     send({"something else": 0})
     send({key: 42})
