@@ -23,7 +23,7 @@ from bakeoff.analysis.recipes import (
 from bakeoff.analysis.results import Fact
 from bakeoff.analysis.under_test import UnderTest
 from bakeoff.contracts.recipe import Recipe
-from bakeoff.records.schema import Requested
+from bakeoff.records.schema import Requested, Vary
 from bakeoff.text.values import spelt
 
 ALL_PARTS = (*COMPONENTS, *(f"{RECIPE}{key}" for key in Recipe.model_fields))
@@ -73,19 +73,24 @@ class PlannedPair:
 
 
 def planned_pairs(
-    strategies: Mapping[str, PlannedStrategy], baseline: str, named: Sequence[str], spelt_out: Mapping[str, Collection[str]]
+    strategies: Mapping[str, PlannedStrategy],
+    baseline: str,
+    named: Sequence[str],
+    spelt_out: Mapping[str, Collection[str]],
+    vary: Vary | None = None,
 ) -> list[PlannedPair]:
-    """The pairs with the baseline first, then all others.
+    """The pairs with the baseline first, then all others; where a key varies, only those at the same value.
 
-    named, spelt_out: what is under test, as `Declared` holds it.
+    named, spelt_out, vary: as `Declared` holds them.
     """
     rows: dict[str, Sequence[Run]] = {name: strategy.runs for name, strategy in strategies.items()}
     requested = {name: [run.requested for run in strategy.runs] for name, strategy in strategies.items()}
     under_test, recipes = UnderTest(named, spelt_out, requested), side_by_side(rows)
-    others = [name for name in strategies if name != baseline]
-    pairs = [(name, baseline) for name in others]
+    baseline_of = vary.baselines(baseline) if vary else dict.fromkeys(strategies, baseline)
+    others = [name for name in strategies if name != baseline_of[name]]
+    pairs = [(name, baseline_of[name]) for name in others]
     if len(strategies) <= MOST_STRATEGIES:
-        pairs += combinations(others, 2)
+        pairs += [(one, two) for one, two in combinations(others, 2) if baseline_of[one] == baseline_of[two]]
     found = []
     for first, second in pairs:
         parts = under_test.of(first, second)

@@ -20,7 +20,8 @@ ENOUGH = 0.5
 def question_of(plan: Plan, difference: float) -> Question:
     """Whether the plan's seeds detect the difference (in the shown unit), with what its verdicts are judged by."""
     first, seeds = plan.known_tasks[0], plan.spec.seeds
-    unit, comparisons = first.metric.unit, max(1, len(plan.strategies) - 1)
+    strategies = len({strategy.written for strategy in plan.strategies})  # each value is a family of its own
+    unit, comparisons = first.metric.unit, max(1, strategies - 1)
     margin = plan.margin.get(first.metric.name, plan.margin.get(first.unit))
     return Question(
         difference=difference,
@@ -28,7 +29,7 @@ def question_of(plan: Plan, difference: float) -> Question:
         unit=unit,
         seeds=len(seeds.numbers),
         comparisons=comparisons,
-        rows=2 if seeds.looks else len(plan.strategies),  # looks never shrink variances
+        rows=2 if seeds.looks else strategies,  # looks never shrink variances
         alpha=looks_at(seeds.looks, comparisons)[-1].budget if seeds.looks else ALPHA,
         margin=margin or (DEFAULT_MARGIN if unit.in_points else None),
     )
@@ -39,7 +40,7 @@ def chance_lines(plan: Plan, resolve: Callable[[str], str]) -> list[str]:
 
     resolve: gives the command that says how many seeds a difference takes.
     """
-    if len(plan.strategies) < 2 or not plan.known_tasks:
+    if len({strategy.written for strategy in plan.strategies}) < 2 or not plan.known_tasks:
         return []
     question = question_of(plan, 1.0)
     found = planned_chances(question)

@@ -130,8 +130,14 @@ def arithmetic(plan: Plan) -> str:
     """How the number of runs comes about: `2 strategies x 1 task x 1 model x 3 seeds = 6 runs`, or `... x 3 to 20 seeds = 6 to
     40 runs, by looks at 3, 8 and 20 seeds`."""
     seeds = plan.spec.seeds
-    factors = {"strategy": plan.strategies, "task": plan.tasks, "model": plan.models}
-    shown = [count(len(items), what).replace("strategys", "strategies") for what, items in factors.items()]
+    factors = {
+        "strategy": len({strategy.written for strategy in plan.strategies}),
+        "task": len(plan.tasks),
+        "model": len(plan.models),
+    }
+    shown = [count(number, what).replace("strategys", "strategies") for what, number in factors.items()]
+    if plan.vary:
+        shown.insert(1, f"{len(plan.vary.values)} values of {plan.vary.key}")
     trials = f", after {count(len(plan.trials), 'trial')} of a search" if plan.trials else ""
     fewest, most = plan.run_range
     if seeds.looks:

@@ -20,6 +20,7 @@ def pairs_of(plan: Plan) -> list[PlannedPair]:
         plan.baseline,
         plan.spec.under_test or [],
         plan.spelt_out or {},
+        plan.vary,
     )
 
 
@@ -36,15 +37,15 @@ def _planned(plan: Plan, strategy: ResolvedStrategy) -> PlannedStrategy:
 
 def comparison_lines(plan: Plan) -> list[str]:
     """What each comparison with the baseline is about, and which pairs will end confounded; equal ones in one line."""
-    if len(plan.strategies) < 2:
+    if len({strategy.written for strategy in plan.strategies}) < 2:
         return [_nothing_compared(plan)]
     pairs = pairs_of(plan)
-    to_baseline = [pair for pair in pairs if pair.second == plan.baseline]
-    lines = [f"{named}: {what}" for named, what in _together(to_baseline, _conclusion)]
+    to_baseline = [pair for pair in pairs if pair.second in plan.baselines]
+    lines = [f"{named}: {what}" for named, what in _together(plan, to_baseline, _conclusion)]
     if any(len(pair.studied) > 1 and not _trouble(pair) for pair in to_baseline):
-        lines.append(f"a strategy that differs from {plan.baseline} in one of them alone would tell")
+        lines.append(f"a strategy that differs from {plan.baseline_alone} in one of them alone would tell")
     if troubled := [pair for pair in pairs if _trouble(pair)]:
-        others = [pair for pair in troubled if pair.second != plan.baseline]
+        others = [pair for pair in troubled if pair.second not in plan.baselines]
         if others:
             named = listed([f"{pair.first} against {pair.second}" for pair in others], most=5)
             lines.append(f"so will these: {named}")
@@ -54,10 +55,10 @@ def comparison_lines(plan: Plan) -> list[str]:
 
 def confounded_lines(plan: Plan) -> list[str]:
     """The comparisons with the baseline that will end without a verdict, and the remedy; empty where there are none."""
-    troubled = [pair for pair in pairs_of(plan) if pair.second == plan.baseline and _trouble(pair)]
+    troubled = [pair for pair in pairs_of(plan) if pair.second in plan.baselines and _trouble(pair)]
     if not troubled:
         return []
-    return [*(f"caution: {named}: {what}" for named, what in _together(troubled, _trouble)), _remedy(plan, troubled)]
+    return [*(f"caution: {named}: {what}" for named, what in _together(plan, troubled, _trouble)), _remedy(plan, troubled)]
 
 
 def comparisons(plan: Plan) -> list[dict[str, object]]:
@@ -75,13 +76,27 @@ def comparisons(plan: Plan) -> list[dict[str, object]]:
     ]
 
 
-def _together(pairs: Iterable[PlannedPair], told: Callable[[PlannedPair], str]) -> list[tuple[str, str]]:
+def _together(plan: Plan, pairs: Iterable[PlannedPair], told: Callable[[PlannedPair], str]) -> list[tuple[str, str]]:
     """(`lora and bitfit against full`, what is told of them)"""
-    alike = grouped(((pair.second, told(pair)), pair.first) for pair in pairs)
-    found = [(f"{listed(names, most=5)} against {second}", what) for (second, what), names in alike.items()]
+    strategy_of = plan.vary.strategy_of if plan.vary else {}
+    alike = grouped(((strategy_of.get(pair.second, pair.second), told(pair)), pair) for pair in pairs)
+    found = []
+    for (second, what), own in alike.items():
+        names = dict.fromkeys(strategy_of.get(pair.first, pair.first) for pair in own)
+        found.append((f"{listed(names, most=5)} against {second}{_where(plan, own)}", what))
     if len(found) <= MOST_LINES + 1:
         return found
     return [*found[:MOST_LINES], (f"{len(found) - MOST_LINES} more kinds of pair", "`bakeoff plan --json` lists them")]
+
+
+def _where(plan: Plan, pairs: Sequence[PlannedPair]) -> str:
+    """At which values of the key that varies; empty where none does."""
+    if plan.vary is None:
+        return ""
+    places = sorted({plan.vary.place_of[pair.second] for pair in pairs})
+    if len(places) == len(plan.vary.values):
+        return f", at each value of {plan.vary.key}"
+    return f", at {plan.vary.key} {listed(map(plan.vary.word, places), most=5)}"
 
 
 def _conclusion(pair: PlannedPair) -> str:

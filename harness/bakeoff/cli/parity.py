@@ -78,7 +78,7 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
     wanted = (
         [name.strip() for name in names.split(",")]
         if names
-        else [plan.baseline, *(name for name in known if name != plan.baseline)][:2]
+        else [plan.baseline, *(name for name, of in plan.baseline_of.items() if name != plan.baseline == of)][:2]
     )
     for name in wanted:
         if name not in known:

@@ -27,7 +27,7 @@ from bakeoff.records.store import Store
 from bakeoff.runner.availability import look_for_files
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count, duration
-from bakeoff.text.values import options_in_words
+from bakeoff.text.values import grouped, options_in_words
 from bakeoff.text.words import escaped
 
 if TYPE_CHECKING:
@@ -108,7 +108,13 @@ class PlanOutlook:
         again = partial(called.again, "plan", "--resolve")
         expected = [] if only else [*comparison_lines(self.plan), *chance_lines(self.plan, again)]
         summed = summary(self.runs, left(self.runs), called.again("run", *same, "--retry", "failed"))
-        lines = [*summed, *look_lines(self.plan, self.runs), *search_lines(self.plan), *note_lines(self.plan)]
+        lines = [
+            *summed,
+            *value_lines(self.plan, self.runs),
+            *look_lines(self.plan, self.runs),
+            *search_lines(self.plan),
+            *note_lines(self.plan),
+        ]
         return [*self.lacking, *self.notes, *expected, *lines]
 
     def resolve(self, store: Store, difference: float, called: Called) -> Resolution:
@@ -155,6 +161,20 @@ def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outloo
         return "if open" if (outlook.run.task.label, outlook.run.model.label) in waiting else "not needed"
 
     return [replace(outlook, state=state_of(outlook)) for outlook in outlooks]
+
+
+def value_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:
+    """How many runs each value of the key that varies has, and what is left of them; with looks up to the last one."""
+    if plan.vary is None:
+        return []
+    value_of = {row: plan.vary.word(place) for row, place in plan.vary.place_of.items()}
+    rows = [[plan.vary.key, "runs", "left", "time left"]]
+    for value, own in grouped((value_of[one.run.strategy.name], one) for one in outlooks).items():
+        todo = [one.seconds for one in own if one.state in ("to do", "running", "if open")]
+        known = [seconds for seconds in todo if seconds is not None]
+        long = f"about {duration(sum(known))}" if known and len(known) == len(todo) else "unknown" if todo else ""
+        rows.append([value, f"{len(own):,}", f"{len(todo):,}", long])
+    return ["", *aligned(rows), ""]
 
 
 def look_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:

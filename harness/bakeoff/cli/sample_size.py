@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -77,7 +77,8 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
 
     Raises BakeoffError if there is nothing to compare, or if the tasks' metrics have different units.
     """
-    others = [strategy.name for strategy in plan.strategies if strategy.name != plan.baseline]
+    baseline_of = plan.baseline_of
+    others = [name for name, baseline in baseline_of.items() if name != baseline]
     if not others:
         raise BakeoffError("--resolve: a difference needs two strategies, and the experiment file has only one")
     groups = [(task.label, model.label) for task in plan.tasks for model in plan.models]
@@ -96,20 +97,26 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     pilots = list(find_pilots(plan, store))
     prepared = [(where, prepared_groups(experiment, plan.spec.report_on)) for where, experiment in pilots]
     found = {
-        (*group, name): _compared((*group, name), (kinds[*group, name], kinds[*group, plan.baseline]), prepared)
+        (*group, name): _compared((*group, name), (kinds[*group, name], kinds[*group, baseline_of[name]]), prepared)
         for group in groups
         for name in others
     }
     needs, strictest = [], 1
     for place, pilot in found.items():
-        family = [one for other, one in found.items() if other[:2] == place[:2]]
+        family = [one for other, one in found.items() if _family(other, baseline_of) == _family(place, baseline_of)]
         judged = as_of(question, pilot, family)
         needs.append(_needs(judged, place, pilot))
         strictest = max(strictest, judged.comparisons)
     print_damage(*(experiment for _, experiment in pilots))
     price = _price(needs, outlooks)
     question = question.model_copy(update={"comparisons": strictest})
-    return Resolution(question=question, power=POWER, baseline=plan.baseline, needs=needs, price=price)
+    return Resolution(question=question, power=POWER, baseline=plan.baseline_in_words, needs=needs, price=price)
+
+
+def _family(place: tuple[str, str, str], baseline_of: Mapping[str, str]) -> tuple[str, str, str]:
+    """Of a strategy on a task and model: those that are compared with the same baseline are judged as one family."""
+    task, model, name = place
+    return task, model, baseline_of[name]
 
 
 def as_of(question: Question, pilot: Compared, family: Sequence[Compared]) -> Question:

@@ -25,7 +25,8 @@ from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
 from bakeoff.spec.messages import sentence
 from bakeoff.spec.other_names import not_found
-from bakeoff.spec.strategy import NAME, SearchSpace, Strategy, merged_recipe
+from bakeoff.spec.strategy import NAME, OwnRecipe, SearchSpace, Strategy, merged_recipe
+from bakeoff.spec.varied import Varied
 from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.values import options_in_words
 from bakeoff.text.words import did_you_mean, escaped
@@ -47,7 +48,7 @@ class _Resolver:
     def plan(self) -> Plan:
         listed = self.reading.components["task"]
         tasks = [known for index, task in enumerate(listed) if task and (known := self.known(index, task))]
-        strategies = [found for name, given in self.reading.named.items() if given and (found := self.resolved(name, given))]
+        strategies = [row for name, given in self.reading.named.items() if given for row in self.rows_of(name, given)]
         self.check(tasks, strategies)
         imported: list[Imported] = []
         if tasks and len(tasks) == len(listed):
@@ -75,7 +76,7 @@ class _Resolver:
     def say(self, found: Iterable[tuple[KeyPath, str]]) -> bool:
         """Adds problems; returns whether there were any."""
         problems = [self.document.problem(path, message) for path, message in found]
-        self.problems += problems
+        self.problems += [one for one in dict.fromkeys(problems) if one not in self.problems]
         return bool(problems)
 
     # --- combining -------------------------------------------------------------------------------------------------------
@@ -92,8 +93,16 @@ class _Resolver:
             self.say([(about, f"{whose}{escaped(what)}")])
             return None
 
-    def resolved(self, name: str, given: Strategy) -> ResolvedStrategy | None:
-        """The strategy with all its parts found, those of another one if it repeats it; None if that is a problem."""
+    def rows_of(self, name: str, given: Strategy) -> Iterator[ResolvedStrategy]:
+        """What a strategy of the file becomes: itself, or one for each value of the key that varies."""
+        varied: Varied | None = self.says("vary")
+        for number in range(len(varied.values)) if varied else (None,):
+            if (row := self.resolved(name, given, number)) is not None:
+                yield row
+
+    def resolved(self, name: str, given: Strategy, number: int | None) -> ResolvedStrategy | None:
+        """The strategy with all its parts found, those of another one if it repeats it; None if that is a problem. number: of
+        the value that the key which varies has."""
         source, origin = given, name
         path: KeyPath = ("strategies", name)
         if given.same_as is not None:
@@ -111,11 +120,39 @@ class _Resolver:
         trainer = source.trainer and self.with_code(source.trainer, ("strategies", origin, "trainer"))
         if not (trainer and method):
             return None
+        varied: Varied | None = self.says("vary")
+        if number is not None:
+            if (at_value := self.at_value(source, origin, number)) is None:
+                return None
+            source = at_value
+        row, key = (varied.row(name, varied.values[number]), varied.key) if varied and number is not None else (name, "")
         recipe = source.recipe.whole or DEFAULTS  # where there is none, only the search is looked at
         strategy = ResolvedStrategy(
-            name, trainer, method, recipe, given.replicate, source.trials, tuple(source.spelt_out), given.title or ""
+            row,
+            trainer,
+            method,
+            recipe,
+            given.replicate,
+            source.trials,
+            tuple(source.spelt_out),
+            written=name,
+            varied=key,
+            title=given.title or "",
         )
         return self.tuned(strategy, source, origin)
+
+    def at_value(self, source: Strategy, origin: str, number: int) -> Strategy | None:
+        """The strategy as if its recipe gave the key that varies; None if the value goes ill with the other keys."""
+        varied: Varied = self.says("vary")
+        value = varied.values[number]
+        changes = {**source.recipe.changes, varied.key: value}
+        try:
+            whole = merged_recipe(self.says("recipe") or DEFAULTS, changes)
+        except ValidationError as error:
+            told = [sentence(detail, Recipe) for detail in error.errors(include_url=False)]
+            self.say(((("vary", varied.key, number)), f"strategy '{origin}': {one}") for one in told)
+            return None
+        return source.model_copy(update={"recipe": OwnRecipe(changes, whole if source.recipe.whole else None)})
 
     def with_code(self, trainer: Configured, path: KeyPath) -> Configured | None:
         """The trainer with the hash of the code that it runs, if it runs any; None if that code is a problem."""
@@ -139,6 +176,7 @@ class _Resolver:
             return None
         space = source.search if own else self.says("search")
         path: KeyPath = ("strategies", origin, "search") if own else ("search",)
+        varied: Varied | None = self.says("vary")
         found_wrong = space and self.say(self.wrong_search(space, strategy, source, origin, path))
         if found_wrong:
             return None
@@ -156,7 +194,8 @@ class _Resolver:
                 found_wrong = self.say(one for one in wrong if source.recipe.whole or one[0] != path)
         if found_wrong or source.recipe.whole is None:
             return None
-        tuning = Tuning(origin, space, tuple(configurations))
+        at = strategy.name.removeprefix(f"{strategy.written}@") if space.at is None or varied is None else varied.said(space.at)
+        tuning = Tuning(f"{origin}@{at}" if varied else origin, space, tuple(configurations))
         spelt_out = tuple(dict.fromkeys([*strategy.spelt_out, *space.parts]))
         return replace(configurations[0], trials=len(configurations), tuning=tuning, spelt_out=spelt_out)
 
@@ -166,16 +205,17 @@ class _Resolver:
         """What cannot be searched for this strategy: seeds and keys that are given already, and unknown keys."""
         if reported := self.says("seeds"):
             yield from (((*path, key), problem) for key, problem in rules.wrong_search_seeds(space, reported))
+        yield from (((*path, key), problem) for key, problem in rules.searched_at_a_value(self.says("vary"), space))
         parts = {"trainer": strategy.trainer, "method": strategy.method}
         options = {kind: [f"{kind}.{option}" for option in type(part.options).model_fields] for kind, part in parts.items()}
-        for key in space.grid:
+        for key in (one for one in space.grid if one != strategy.varied):
             kind, _, option = key.partition(".")
             place: KeyPath = ("strategies", origin, kind, option) if option else ("strategies", origin, "recipe", key)
             if kind in parts and option:
                 given = parts[kind].options.model_fields_set
                 if key not in options[kind]:
                     wrong = did_you_mean(f"option of {kind} '{parts[kind].name}'", key, options[kind])
-                    yield (*path, key), f"{wrong} (strategy '{strategy.name}')"
+                    yield (*path, key), f"{wrong} (strategy '{strategy.written}')"
             else:
                 given = set(source.recipe.changes)
                 if key not in Recipe.model_fields:
@@ -241,6 +281,9 @@ class _Resolver:
         if not self.document.flaws:  # NaN, for one, has no identity
             self.say(rules.stand_once(listed))
             self.say(rules.titles_differ(listed, strategies))
+        if varied := self.says("vary"):
+            known = {name: given for name, given in self.reading.named.items() if given}
+            self.say(rules.nothing_else_gives_it(varied, self.given_keys(), known))
         if seeds := self.says("seeds"):
             self.say(rules.looks_have_something_to_compare(seeds, len(self.reading.named)))
         searched = any(strategy.tuning for strategy in strategies)
@@ -256,11 +299,16 @@ class _Resolver:
             for variant in strategy.variants:
                 self.check_strategy(replace(variant, tuning=strategy.tuning))
 
+    def given_keys(self) -> Set[str]:
+        """The recipe keys that the file gives for all strategies."""
+        shared: Recipe | None = self.says("recipe")
+        return shared.model_fields_set if shared else set()
+
     def check_strategy(self, strategy: ResolvedStrategy) -> None:
         """Applies the rules to one configuration of a strategy."""
-        path: KeyPath = ("strategies", strategy.name, "recipe")
+        path: KeyPath = ("strategies", strategy.written, "recipe")
         own = {key for key in Recipe.model_fields if (*path, key) in self.document.places}
-        own |= set(strategy.tuning.space.grid if strategy.tuning else ())
+        own |= {*(strategy.tuning.space.grid if strategy.tuning else ()), strategy.varied}
         self.refuse(strategy, rules.keys_are_followed(strategy, own))
         self.refuse(strategy, self.unsupported(strategy).items())
         self.refuse(strategy, rules.precision_and_processes_are_supported(strategy))
@@ -293,13 +341,13 @@ class _Resolver:
         except Exception as error:  # the author's code, as above
             told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(_told(error))}"
             told = str(error) if isinstance(error, BakeoffError) else told
-            self.say([(("strategies", strategy.name), told)])
+            self.say([(("strategies", strategy.written), told)])
             return {}
 
     def refuse(self, strategy: ResolvedStrategy, found: Iterable[rules.Refusal]) -> None:
         """Adds a problem for each recipe key that the strategy's trainer can't follow, at its place in the file."""
         for key, why in found:
-            told = f"trainer '{strategy.trainer.name}' (strategy '{strategy.name}') {why}"
+            told = f"trainer '{strategy.trainer.name}' (strategy '{strategy.written}') {why}"
             self.say([(place_of(key, strategy, self.document.places), told)])
 
 
@@ -317,4 +365,4 @@ def _wrong_choice(
         keys = [key for key in chosen if detail["loc"][:1] == (key.rpartition(".")[2],)]
         yield from (((*path, key, space.grid[key].index(chosen[key])), message) for key in keys)
         if not keys and not detail["loc"]:
-            yield path, f"strategy '{strategy.name}' with {shown}: {message}"
+            yield path, f"strategy '{strategy.written}' with {shown}: {message}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.fields import LARGEST_SEED
@@ -14,7 +14,8 @@ from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
 from bakeoff.spec.other_names import value_meant_by
 from bakeoff.spec.seeds import ReportedSeeds
-from bakeoff.spec.strategy import SearchSpace
+from bakeoff.spec.strategy import SearchSpace, Strategy
+from bakeoff.spec.varied import Varied
 from bakeoff.spec.yaml_reader import KeyPath, dotted
 from bakeoff.text.tolerances import POINTS, Tolerance, quality_tolerances, tolerance_of, with_tolerance
 from bakeoff.text.values import spelt, yaml_value
@@ -43,14 +44,14 @@ def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
 
 def titles_differ(components: Mapping[KeyPath, Configured], strategies: Iterable[ResolvedStrategy]) -> Iterator[Problem]:
     """No two tasks, models or strategies have one title, and no strategy another's name. `components`: as for `stand_once`."""
-    named = {strategy.name for strategy in strategies}
+    written = {strategy.written: strategy.title for strategy in strategies}
     given = [((*path, "title"), path[0], component.given_title) for path, component in components.items()]
-    given += [(("strategies", one.name, "title"), "strategies", one.title) for one in strategies]
+    given += [(("strategies", name, "title"), "strategies", title) for name, title in written.items()]
     seen: dict[tuple[str | int, str], KeyPath] = {}
     for path, key, title in given:
         if title and (first := seen.setdefault((key, title), path)) != path:
             yield path, f"the same as {dotted(first)}"
-        elif key == "strategies" and title in named - {path[1]}:
+        elif key == "strategies" and title in written.keys() - {path[1]}:
             yield path, f"'{title}' is the name of another strategy"
 
 
@@ -127,7 +128,7 @@ def trainer_does_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterat
     trainer, kind = _trainer(strategy), task.info.kind
     if trainer.supports.kinds is not None and kind.name not in trainer.supports.kinds:
         told = f"trainer '{trainer.name}' does no {kind} (task '{task.name}', tasks[{task.index}])"
-        yield ("strategies", strategy.name, "trainer"), told
+        yield ("strategies", strategy.written, "trainer"), told
 
 
 # --- of a strategy: recipe keys that its trainer can't follow, and why -------------------------------------------------------
@@ -166,7 +167,7 @@ def method_is_supported(strategy: ResolvedStrategy) -> Iterator[Problem]:
     methods = trainer.supports.methods
     if methods is not None and strategy.method.name not in methods:
         told = f"goes with method {', '.join(sorted(methods))} only, not with '{strategy.method.name}'"
-        yield ("strategies", strategy.name, "method"), f"trainer '{trainer.name}' {told}"
+        yield ("strategies", strategy.written, "method"), f"trainer '{trainer.name}' {told}"
 
 
 def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
@@ -175,14 +176,42 @@ def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
     if "steps" in trainer.owns:
         return
     if strategy.recipe.processes > 1:
-        yield ("checkpoint_every",), f"runs of several processes cannot go on from one (strategy '{strategy.name}')"
+        yield ("checkpoint_every",), f"runs of several processes cannot go on from one (strategy '{strategy.written}')"
     elif not trainer.supports.resume:
-        yield ("checkpoint_every",), f"trainer '{trainer.name}' cannot go on from one (strategy '{strategy.name}')"
+        yield ("checkpoint_every",), f"trainer '{trainer.name}' cannot go on from one (strategy '{strategy.written}')"
 
 
 def _trainer(strategy: ResolvedStrategy) -> Trainer:
     trainer: Trainer = strategy.trainer.registered.component
     return trainer
+
+
+# --- of a key that varies ------------------------------------------------------------------------------------------------
+
+
+def nothing_else_gives_it(varied: Varied, recipe: Collection[str], strategies: Mapping[str, Strategy]) -> Iterator[Problem]:
+    """`vary` alone gives its key: neither the shared recipe, nor a strategy or a search. recipe: keys that the file gives."""
+    key, told = varied.key, f"`vary` gives {varied.key} to every strategy"
+    if key in recipe:
+        yield ("recipe", key), f"{told}: leave it out here, or leave `vary` out"
+    for name, strategy in strategies.items():
+        if key in strategy.recipe.changes:
+            yield ("strategies", name, "recipe", key), f"{told}: leave it out here, or leave `vary` out"
+        if strategy.search is not None and key in strategy.search.grid:
+            yield ("strategies", name, "search", key), f"{told}, so that no search can choose it: leave one of the two out"
+
+
+def searched_at_a_value(varied: Varied | None, space: SearchSpace) -> Iterator[tuple[str, str]]:
+    """(key of the search, problem)"""
+    if varied is not None and varied.key in space.grid:
+        told = f"`vary` gives {varied.key} to every strategy, so that no search can choose it: leave one of the two out"
+        yield varied.key, told
+    if space.at is None:
+        return
+    if varied is None:
+        yield "at", "nothing varies, so that there is no value to name: leave it out, or write `vary`"
+    elif (word := varied.said(space.at)) not in varied.words:
+        yield "at", did_you_mean(f"value of {varied.key}", word, varied.words)
 
 
 # --- of searches ---------------------------------------------------------------------------------------------------------
@@ -279,18 +308,24 @@ def looks_have_something_to_compare(seeds: ReportedSeeds, strategies: int) -> It
 
 
 def strategies_differ(plan: Plan) -> Iterator[Problem]:
-    first: dict[str, str] = {}
+    first: dict[str, ResolvedStrategy] = {}
     taken = {strategy.replicate for strategy in plan.strategies}
     free = next(number for number in range(1, len(taken) + 2) if number not in taken)
     for run in (*plan.runs, *plan.trials):
-        name = run.strategy.name
-        if (other := first.setdefault(run.id, name)) != name:
-            told = f"the same runs as strategy '{other}'; say `replicate: {free}` for an A/A arm with other seed streams"
-            yield ("strategies", name), told
+        one = run.strategy
+        if (other := first.setdefault(run.id, one)).name == one.name:
+            continue
+        if other.written == one.written:
+            told = f"trainer '{one.trainer.name}' (strategy '{one.written}') makes the same runs at each value of {one.varied}"
+            yield ("vary", one.varied), told
+        else:
+            told = f"say `replicate: {free}` for an A/A arm with other seed streams"
+            yield ("strategies", one.written), f"the same runs as strategy '{other.written}'; {told}"
 
 
 def place_of(key: str, strategy: ResolvedStrategy, places: Mapping[KeyPath, object]) -> KeyPath:
     """The place in the file that sets a recipe key of a strategy: its own recipe, a search, or the shared recipe."""
-    own = ("strategies", strategy.name)
+    own = ("strategies", strategy.written)
+    varied = (("vary", key),) if key == strategy.varied else ()
     searched = ((*own, "search", key), ("search", key)) if strategy.tuning and key in strategy.tuning.space.grid else ()
-    return next((path for path in ((*own, "recipe", key), *searched, ("recipe", key)) if path in places), own)
+    return next((path for path in (*varied, (*own, "recipe", key), *searched, ("recipe", key)) if path in places), own)

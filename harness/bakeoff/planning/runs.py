@@ -18,10 +18,11 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.titles import titles_of
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.run_names import NamedRun, RunNames, place_name, run_name, trial_name
-from bakeoff.records.schema import Imported, Requested, Titles
+from bakeoff.records.schema import Imported, Requested, Titles, Vary
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
 from bakeoff.text.tolerances import POINTS
+from bakeoff.text.values import grouped
 
 ID_ALGORITHM = "r1"
 """The prefix of every id. Another way of computing ids gets another prefix, so that no run is silently repeated."""
@@ -83,6 +84,10 @@ class ResolvedStrategy:
     trials: int
     spelt_out: tuple[str, ...] = ()
     """The parts, named as in `under_test`, that the experiment file spells out for it, those that its search chooses too."""
+    written: str = ""
+    """Its name in the experiment file: `full` of `full@64`, where a key varies."""
+    varied: str = ""
+    """The recipe key that varies; empty where none does."""
     title: str = ""
     """What headings call it beside its name; empty if the file says nothing."""
     tuning: Tuning | None = None
@@ -93,7 +98,10 @@ class ResolvedStrategy:
     @property
     def heading(self) -> str:
         """Its title with its name, `Full fine-tuning (full)`; its name if it has no title."""
-        return f"{self.title} ({self.name})" if self.title not in ("", self.name) else self.name
+        return self.called(self.name)
+
+    def called(self, name: str) -> str:
+        return f"{self.title} ({name})" if self.title not in ("", name) else name
 
     @property
     def variants(self) -> tuple[ResolvedStrategy, ...]:
@@ -274,7 +282,7 @@ class Plan:
         trials = (
             NamedRun(run.id, run.task.label, run.model.label, run.strategy.name, run.seed, run.trial) for run in self.trials
         )
-        return RunNames((*trials, *(NamedRun(ids.get(key), *key) for key in keys)), self.titles)
+        return RunNames((*trials, *(NamedRun(ids.get(key), *key) for key in keys)), self.titles, self.vary)
 
     @property
     def searches(self) -> dict[str, Tuning]:
@@ -299,7 +307,12 @@ class Plan:
         return Titles(
             tasks=titles_of(self.tasks),
             models=titles_of(self.models),
-            strategies={one.name: one.heading for one in self.strategies if one.heading != one.name},
+            strategies={
+                name: one.called(name)
+                for one in self.strategies
+                for name in dict.fromkeys((one.written, one.name))
+                if one.called(name) != name
+            },
         )
 
     @property
@@ -394,7 +407,36 @@ class Plan:
 
     @property
     def baseline(self) -> str:
-        return self.spec.baseline or self.strategies[0].name
+        """Where a key varies, that of its last value."""
+        return next(one.name for one in reversed(self.strategies) if one.written == self.baseline_alone)
+
+    @property
+    def baseline_alone(self) -> str:
+        """As the file names it."""
+        return self.spec.baseline or self.strategies[0].written
+
+    @property
+    def baseline_of(self) -> dict[str, str]:
+        """Strategy -> the baseline that it is compared with: where a key varies, the one at the same value."""
+        names = [strategy.name for strategy in self.strategies]
+        return self.vary.baselines(self.baseline) if self.vary else dict.fromkeys(names, self.baseline)
+
+    @property
+    def baseline_in_words(self) -> str:
+        """`full`, or `full at the same train_examples` where that key varies."""
+        return f"{self.baseline_alone} at the same {self.vary.key}" if self.vary else self.baseline
+
+    @property
+    def baselines(self) -> set[str]:
+        return set(self.baseline_of.values())
+
+    @cached_property
+    def vary(self) -> Vary | None:
+        """The key that varies, as `plan.json` holds it."""
+        if self.spec.vary is None:
+            return None
+        rows = grouped((strategy.written, strategy.name) for strategy in self.strategies)
+        return Vary(key=self.spec.vary.key, values=list(self.spec.vary.values), rows=rows)
 
 
 def margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> dict[str, float]:

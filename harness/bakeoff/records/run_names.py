@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from bakeoff.errors import BakeoffError
-from bakeoff.records.schema import Declared, Titles
+from bakeoff.records.schema import Declared, Titles, Vary
 from bakeoff.text.values import listed, options_in_words, seeds_spelt
 from bakeoff.text.words import did_you_mean, escaped, nearest, quoted, quoted_whole
 
@@ -68,6 +68,7 @@ class RunNames:
 
     runs: tuple[NamedRun, ...]
     titles: Titles = field(default_factory=Titles)
+    vary: Vary | None = None
 
     @classmethod
     def declared(cls, declared: Declared) -> RunNames:
@@ -79,7 +80,7 @@ class RunNames:
                 number = search.chosen_by[run.seed] if search.repeat > 1 else None
                 named = NamedRun(run.id, run.task, run.model, name, run.seed, trial_name(run.values, number))
                 trials.setdefault(run.id, named)  # a repeat has the trials of what it repeats
-        return cls((*trials.values(), *reported), declared.titles)
+        return cls((*trials.values(), *reported), declared.titles, declared.vary)
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -136,9 +137,13 @@ class RunNames:
     def _forms_of(self, run: NamedRun) -> Iterator[tuple[str, str]]:
         """(kind of name, each name of this kind that the run has)."""
         named = run_name(run.strategy, run.seed)
+        whole = self.vary.strategy_of.get(run.strategy) if self.vary else None
         for where in self._places_of(run):
             yield "a strategy", f"{run.strategy}{where}"
             yield "a strategy and seed", f"{named}{where}"
+            if whole is not None:  # at all its values
+                yield "a strategy", f"{whole}{where}"
+                yield "a strategy and seed", f"{run_name(whole, run.seed)}{where}"
             yield "a seed", f":{run.seed}{where}"
             if run.trial:
                 yield "a trial", f"{named}{where}{run.trial}"

@@ -149,6 +149,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
         history=[],
+        vary=plan.vary,
         searches=declared_searches(plan),
         runs=[
             DeclaredRun(id=run.id, task=run.task.label, model=run.model.label, strategy=run.strategy.name, seed=run.seed)

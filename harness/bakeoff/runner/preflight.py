@@ -70,7 +70,7 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     places: dict[str, dict[str, KeyPath]] = {
         "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
         "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
-        "strategy": {strategy.name: ("strategies", strategy.name) for strategy in plan.strategies},
+        "strategy": {strategy.name: ("strategies", strategy.written) for strategy in plan.strategies},
     }
     try:
         found = ask_worker(try_runs, requests, trials, seeds, rehearsed, key="problems", named="the check of tasks and models")

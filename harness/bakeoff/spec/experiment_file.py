@@ -32,6 +32,7 @@ from bakeoff.spec.strategy import (
     checked_prose,
     read_strategy,
 )
+from bakeoff.spec.varied import VariedKey
 from bakeoff.text.tolerances import PERCENT, QUALITY, cost_tolerance, exactly, quality_tolerances
 
 Prose = Annotated[str, Field(max_length=500), AfterValidator(checked_prose)]
@@ -138,6 +139,11 @@ class Spec(Options):
     recipe: Recipe = Field(DEFAULTS, description="The hyper-parameters that all strategies share unless one has its own.")
     strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)] = Field(
         description="What is compared, by name: each is a trainer, a method and changes to the recipe; one row of the table."
+    )
+    vary: VariedKey = Field(
+        None,
+        description="One recipe key with two or more values, like train_examples: [64, 256, all]: each strategy is made at "
+        "each value, and compared with the others at the same value.",
     )
     baseline: Name | None = Field(None, description="The strategy that the others are compared with; default: the first.")
     under_test: list[Part] | None = Field(

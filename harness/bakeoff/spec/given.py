@@ -18,6 +18,7 @@ from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.location import experiment_file
 from bakeoff.spec.seeds import ReportedSeeds
 from bakeoff.spec.strategy import Strategy
+from bakeoff.spec.varied import Varied
 from bakeoff.spec.yaml_reader import MAX_DEPTH, KeyPath, dotted
 from bakeoff.text.values import yaml_value
 from bakeoff.text.words import quoted
@@ -152,6 +153,8 @@ def _written(key: str, value: Any) -> Any:
         if not value.looks:
             return list(value.numbers)
         return {"looks": list(value.looks), "first": value.numbers[0], "ranks": value.ranks}
+    if isinstance(value, Varied):
+        return value.written
     if isinstance(value, Strategy):
         return {name: _of_strategy(name, getattr(value, name)) for name in value.model_fields_set}
     if key == "margin" and set(value) == {PLAIN_MARGIN}:

@@ -63,6 +63,7 @@ Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE), AfterValidator(checked_prose)
 ]
 
+
 DEFINED = "defined"
 """Key in pydantic's schemas whose value names a definition that `json_schema` adds."""
 
@@ -131,6 +132,12 @@ class SearchSpace(BaseModel):
         description="How often the search is made, each time with trial seeds of its own: 1, or once for each reported seed, "
         "which then runs what its own search chose. So verdicts are about the strategy with its search; with one search they "
         "are about the one configuration that it chose.",
+    )
+
+    at: bool | int | float | str | None = Field(
+        None,
+        description="Where a key varies: the value, of `vary`, at which the search runs; its choice then holds at all values. "
+        "Default: a search at each value.",
     )
 
     @model_validator(mode="after")

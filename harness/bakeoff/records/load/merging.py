@@ -11,7 +11,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.folders import RunFiles
 from bakeoff.records.load.separation import renamed
 from bakeoff.records.provenance import SCORED, differing
-from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Search, Titles
+from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Search, Titles, Vary
 from bakeoff.records.store import Store
 
 Read = Sequence[tuple[Store, Experiment]]
@@ -78,6 +78,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "spelt_out": {row: parts for declared in own for row, parts in (declared.spelt_out or {}).items()},
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
+            "vary": _vary(own),
             "looks": [],
             "ranks": False,
             "history": [
@@ -94,6 +95,14 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             ],
         }
     )
+
+
+def _vary(own: Sequence[Declared]) -> Vary | None:
+    """What varies, where the same key has the same values in all folders in which one does."""
+    found = [declared.vary for declared in own if declared.vary]
+    if not found or any((one.key, one.values) != (found[0].key, found[0].values) for one in found):
+        return None
+    return found[0].model_copy(update={"rows": {name: rows for one in found for name, rows in one.rows.items()}})
 
 
 def _titles(own: Sequence[Declared]) -> Titles:

@@ -19,7 +19,7 @@ from bakeoff.records.provenance import (
     in_words,
     unknown,
 )
-from bakeoff.records.schema import Declared, DeclaredRun, Record, Search, Titles
+from bakeoff.records.schema import Declared, DeclaredRun, Record, Search, Titles, Vary
 from bakeoff.text.values import listed
 
 MOST_NAMED: Final = 3
@@ -94,9 +94,20 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
             "searches": searches,
             "history": history,
             "spelt_out": spelt_out,
+            "vary": _renamed_vary(declared.vary, rows) if declared.vary else None,
             "titles": declared.titles.model_copy(update={"strategies": titles}),
         }
     )
+
+
+def _renamed_vary(vary: Vary, names: Mapping[str, Sequence[str]]) -> Vary:
+    """names: row -> what it is called now; several where a row became one for each model."""
+    found: dict[str, list[str]] = {}
+    for strategy, own in vary.rows.items():
+        endings = dict.fromkeys(new.removeprefix(row) for row in own for new in names.get(row, [row]))
+        for ending in endings:  # a row without runs keeps its name
+            found[f"{strategy}{ending}"] = [f"{row}{ending}" for row in own]
+    return vary.model_copy(update={"rows": found})
 
 
 def separated(declared: Declared, records: Iterable[Record], *, where: str = "") -> tuple[Declared, tuple[Separated, ...]]:

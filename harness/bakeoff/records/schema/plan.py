@@ -221,6 +221,22 @@ class Vary(Part):
         """Row -> the position of its value."""
         return {row: place for rows in self.rows.values() for place, row in enumerate(rows)}
 
+    @property
+    def strategy_of(self) -> dict[str, str]:
+        """Row -> its strategy."""
+        return {row: strategy for strategy, rows in self.rows.items() for row in rows}
+
+    def baselines(self, baseline: str) -> dict[str, str]:
+        """Row -> the row of the baseline's strategy at the same value. baseline: any row of that strategy; {} for another."""
+        if (strategy := self.strategy_of.get(baseline)) is None:
+            return {}
+        return {row: self.rows[strategy][place] for row, place in self.place_of.items()}
+
+    def word(self, place: int) -> str:
+        """The value at a position as the names of rows have it: `64`, `all`."""
+        row, strategy = next((rows[place], name) for name, rows in self.rows.items())
+        return row.removeprefix(f"{strategy}@")
+
 
 class Declared(Part):
     """What an experiment asked for, written before its first run: `records/plan.json`."""
