@@ -37,6 +37,7 @@ GIVEN_PLACES = {
 }
 """Where they may be called, FILE:FUNCTION."""
 READ_ELSEWHERE = {
+    "harness/bakeoff/cli/adapter.py:adapter_of": "a template of the package",
     "harness/bakeoff/cli/new.py:package": "a template of the package",
     "harness/bakeoff/report/page/html.py:write_html": "a template of the package",
     "harness/bakeoff/machine/distributions.py:_modules": "what an installed distribution says of itself",

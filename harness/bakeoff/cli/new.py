@@ -11,6 +11,7 @@ from string import Template
 
 import click
 
+from bakeoff.cli.adapter import adapter_of, read_script, write_beside
 from bakeoff.cli.options import PATH
 from bakeoff.cli.output import print_result, write_files
 from bakeoff.contracts.hookspecs import COMPONENT_KINDS
@@ -18,7 +19,7 @@ from bakeoff.contracts.recipe import COMPONENT_NAME
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
 from bakeoff.machine.installing import install_folder_command
-from bakeoff.text.values import shell_word
+from bakeoff.text.values import command, shell_word
 from bakeoff.text.words import quoted, shown_path
 
 USAGES = {
@@ -30,19 +31,37 @@ USAGES = {
 
 
 @click.command()
-@click.argument("kind", type=click.Choice(list(COMPONENT_KINDS)))
+@click.argument("kind", type=click.Choice([*COMPONENT_KINDS, "command"]))
 @click.argument("name")
 @click.option("--folder", metavar="DIR", type=PATH, help="Folder to create; must be new or empty (default: ./bakeoff-NAME).")
 def new(kind: str, name: str, folder: Path | None) -> None:
     """Create a plugin package with one working task, model, method or trainer, called NAME, and a test of it.
 
     Install it, run its test, then replace the example by your own code.
+
+    With `command`, NAME is your own training script, such as train.py: writes an experiment file beside it in which the script
+    is a strategy, and, if the script takes no files of rows, a short one that does. Nothing is overwritten, and nothing run.
     """
+    if kind == "command":
+        if folder is not None:
+            raise click.UsageError("--folder is for packages: an adapter is written beside its script")
+        adapt(Path(name))
+        return
     words = template_words(kind, name)
     place = folder or Path(words["distribution"])
     write(package(words), place)
     print_result(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
     print_result(f"next: cd {shell_word(place)} && {install_folder_command()} && pytest")
+
+
+def adapt(path: Path) -> None:
+    """Writes the adapter of a script beside it."""
+    script = read_script(path)
+    written = write_beside(script, adapter_of(script))
+    print_result(*(f"wrote {shown_path(one)}" for one in written))
+    if not script.is_ready:
+        print_result(f"{shown_path(path)} has no options for rows and answers: put its training into {shown_path(written[1])}")
+    print_result(f"next: {command('check', written[0], '--build', '--trust')}")
 
 
 def template_words(kind: str, name: str) -> dict[str, str]:
