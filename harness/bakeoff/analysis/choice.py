@@ -21,6 +21,7 @@ from bakeoff.analysis.results import Pair, Row
 from bakeoff.analysis.training_costs import TrainingCosts, training_costs
 from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.analysis.withholding import mark_of, without_p
+from bakeoff.contracts.configured import canonical
 from bakeoff.records.history import changed_question
 from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.power import chances
@@ -62,13 +63,27 @@ class Choice:
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        """Those that are compared with each other: of the baseline's ranking, with a score and predictions."""
-        rows, sides = self.group.rows, self.prepared.sides if self.prepared.judges else {}
+        """Those that are compared with each other: of the baseline's ranking, with a score and predictions; no A/A arm."""
+        sides = self.prepared.sides if self.prepared.judges else {}
         return {
             row.strategy: row
-            for row in rows
+            for row in self.candidates
             if row.ranking == 0 and row.strategy in sides and self.group.score(row) is not None
         }
+
+    @cached_property
+    def candidates(self) -> list[Row]:
+        """All rows but A/A arms: one that repeats another row with other random numbers is no other choice."""
+        succeeded, known = self.prepared.layout.succeeded, set[str]()
+        asked = {row.strategy: [record.requested for record in succeeded[row.strategy]][:1] for row in self.group.rows}
+        arms = set()
+        for name in sorted(asked, key=lambda name: [one.replicate for one in asked[name]]):
+            for one in asked[name]:
+                trained = canonical(one.model_dump(include={"model", "method", "trainer", "recipe", "select"}))
+                if one.replicate and trained in known:
+                    arms.add(name)
+                known.add(trained)
+        return [row for row in self.group.rows if row.strategy not in arms]
 
     @cached_property
     def judged(self) -> dict[str, float]:
@@ -89,7 +104,7 @@ class Choice:
     @cached_property
     def best(self) -> str | None:
         """None where nothing may be called the best."""
-        alone = len(self.group.rows) < 2 or len(self.rows) < 2
+        alone = len(self.rows) < 2
         return None if alone or self._untested or self.highest in self.withheld else self.highest
 
     @property
@@ -102,8 +117,8 @@ class Choice:
         group, few = self.group, [Unsettled(strategy=name, why="few seeds", what=what) for name, what in self.few.items()]
         if not self.prepared.judges:
             why = f"{group.metric} says nothing on {group.split}"
-        elif len(group.rows) < 2:
-            why = f"there is only {group.rows[0].strategy}, and nothing to choose from"
+        elif len(self.candidates) < 2:
+            why = f"there is only {self.candidates[0].strategy}, and nothing to choose from"
         elif len(self.rows) < 2:
             why = "there are no two strategies to compare"
         elif self._untested:
@@ -193,7 +208,7 @@ class Choice:
 
     def recommendation(self) -> Recommendation:
         assert self.best is not None
-        others = [row.strategy for row in self.group.rows if row.strategy not in (self.best, self.take)]
+        others = [row.strategy for row in self.candidates if row.strategy not in (self.best, self.take)]
         worse = [name for name in others if self._is_ruled_out(name)]
         good = [name for name in others if name in self.judged and self.is_as_good(name)]
         unsettled = [self._unsettled(name) for name in others if name not in {*worse, *good}]

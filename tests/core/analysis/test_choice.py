@@ -192,6 +192,17 @@ def test_one_strategy_alone_is_no_choice() -> None:
     assert answer({FULL: 0.9}).take is None
 
 
+def test_an_arm_that_repeats_a_strategy_with_other_random_numbers_is_no_choice() -> None:
+    again = "again"
+    made = altered(experiment({FULL: 0.85, LORA: 0.6, again: 0.95}), "requested", row=again, replicate=1)
+    original = next(one.requested.method for one in made.records if one.requested.strategy == FULL)
+    found = of(altered(made, "requested", row=again, method=original))
+    assert (found.best, found.take) == (FULL, FULL)
+    assert again not in found.sentence
+    other = of(made)
+    assert other.best == again, "with another method it is a strategy of its own"
+
+
 def test_confounded_rows_are_never_taken_in_place_of_the_best() -> None:
     made = declaring(experiment({FULL: 0.9, LORA: 0.895}), under_test=[])
     found = of(made)
