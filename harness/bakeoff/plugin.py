@@ -16,20 +16,23 @@ from bakeoff.contracts.metric import Metric, MetricNames
 from bakeoff.contracts.metric_lookup import metric_named
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.contracts.model import Batch, Built, Encoding, Model, Prepared
-from bakeoff.contracts.recipe import Options, Recipe, no_duplicates
+from bakeoff.contracts.own_model import Answer, Example, OwnModelJob, OwnModelTrainer, ReportedStep
+from bakeoff.contracts.recipe import SET, Options, Recipe, no_duplicates
 from bakeoff.contracts.task import NewRows, Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.contracts.versions import CONTRACT_VERSION, RENAMED
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError
-from bakeoff.files import Tree, read_regular, temporary_folder
+from bakeoff.files import Tree, open_regular, read_regular, temporary_folder
 from bakeoff.kinds import CLASSIFICATION, MULTILABEL, REGRESSION, KindName, kind_named
 from bakeoff.machine.distributions import installed_version
 from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot
+from bakeoff.machine.json_reader import read_json
 from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, shown_path
 from bakeoff.toolkit.arrow_cache import cached_table
+from bakeoff.toolkit.child_command import Ended, free_port, run_command
 from bakeoff.toolkit.hub_model import cached_model, local_folder, model_folder
 from bakeoff.toolkit.model_folder import check_folder, model_files, of_unread_weights
 from bakeoff.toolkit.model_settings import nested_values
@@ -54,14 +57,18 @@ __all__ = [
     "NOT_FETCHED",
     "PERCENT",
     "REGRESSION",
+    "SET",
     "SHARE",
     "Accuracy",
     "Adaptation",
+    "Answer",
     "BakeoffError",
     "Batch",
     "Built",
     "DataError",
     "Encoding",
+    "Ended",
+    "Example",
     "Kind",
     "KindName",
     "Method",
@@ -72,12 +79,15 @@ __all__ = [
     "ModelError",
     "NewRows",
     "Options",
+    "OwnModelJob",
+    "OwnModelTrainer",
     "Owned",
     "ParameterGroup",
     "Paths",
     "PluginError",
     "Prepared",
     "Recipe",
+    "ReportedStep",
     "Row",
     "Signal",
     "Supports",
@@ -95,6 +105,7 @@ __all__ = [
     "copy_of",
     "did_you_mean",
     "first_line",
+    "free_port",
     "head_names",
     "hookimpl",
     "hub_file",
@@ -116,10 +127,13 @@ __all__ = [
     "nested_values",
     "no_duplicates",
     "of_unread_weights",
+    "open_regular",
     "quoted",
     "quoted_whole",
+    "read_json",
     "read_regular",
     "refuse_adapter",
+    "run_command",
     "saved_tokenizer",
     "scheduler_name",
     "scheduler_settings",

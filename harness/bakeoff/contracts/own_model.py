@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol
 
@@ -44,6 +44,16 @@ class Answer:
     scores: Mapping[str, float] | None = None
     """Label -> probability, for all labels or none: of a classification they sum to 1, and the answer has the largest; in a
     multi-label task the answer's labels are those above 0.5. A regression has none."""
+    place: str = field(default="", compare=False)
+    """Where it stands in a file, `line 3 of answers.jsonl`, for messages; empty for one that was never in a file."""
+
+
+@dataclass(frozen=True)
+class ReportedStep:
+    """An optimizer step as a trainer reports it, which the harness did not observe."""
+
+    loss: float
+    learning_rate: float | None = None
 
 
 class OwnModelJob(Protocol):
@@ -101,6 +111,14 @@ class OwnModelTrainer(Trainer):
     @abstractmethod
     def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Any) -> Sequence[Answer]:
         """An answer for each of the examples, in any order. Called once for each split."""
+
+    def claims(self, options: Any) -> Sequence[str]:
+        """Recipe keys that it is said to follow, which the harness can't observe. Of the others nothing is known."""
+        return ()
+
+    def reported_steps(self, model: Any) -> Sequence[ReportedStep]:
+        """The steps by which `fit_own` made this model, from step 0 on, if it tells them."""
+        return ()
 
     def fit(self, job: TrainingJob, options: Any) -> None:
         """Never called: see `fit_own`."""

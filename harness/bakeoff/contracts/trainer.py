@@ -149,6 +149,11 @@ class Trainer(Component):
         BakeoffError where something is missing."""
         return options
 
+    def recipe_keys(self, options: Any) -> frozenset[str]:
+        """The recipe keys that it follows with these options, some of those of `supports`. Of a trainer that owns its steps no
+        others are part of a run's id."""
+        return self.supports.recipe_keys
+
     def owned(self, recipe: Recipe, options: Any) -> Owned:
         """The part of `owns` that matters under this recipe and these options."""
         return self.owns

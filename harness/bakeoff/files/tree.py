@@ -92,23 +92,22 @@ class Tree:
             if at.is_symlink():
                 raise self._refusal(at)
 
-    def write(self, path: Path, content: bytes, *, synced: bool = True, private: bool = False) -> None:
-        """Writes the file atomically, replacing an existing one; its folder must exist. synced: survives a power cut. private:
-        only its owner may read it."""
-        with self.writing(path, synced=synced, private=private) as stream:
+    def write(self, path: Path, content: bytes, *, synced: bool = True, mode: int = 0o666) -> None:
+        """Writes the file atomically, replacing an existing one; its folder must exist. synced: survives a power cut. mode: as
+        in `writing`."""
+        with self.writing(path, synced=synced, mode=mode) as stream:
             stream.write(content)
 
     @contextmanager
-    def writing(self, path: Path, *, synced: bool = True, private: bool = False) -> Iterator[BinaryIO]:
+    def writing(self, path: Path, *, synced: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
         """A context with a stream for the file's content, which replaces the file atomically when the block ends without an
-        exception.
+        exception. mode: its permissions, of which the umask takes some.
 
         If the file has several names (hard links), its content stays under the others.
         """
         with self._holding(path) as (folder, name):
             beside = temporary_name(name)
             try:
-                mode = 0o600 if private else 0o666
                 with os.fdopen(os.open(beside, NEW_FILE, mode, dir_fd=folder), "wb") as stream:
                     yield stream
                     stream.flush()

@@ -7,10 +7,11 @@ import ctypes
 import os
 import re
 import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -83,6 +84,9 @@ PR_SET_PDEATHSIG = 1
 
 
 PR_SET_CHILD_SUBREAPER = 36
+
+
+PR_GET_CHILD_SUBREAPER = 37
 """From prctl(2)."""
 
 
@@ -93,6 +97,21 @@ LONGEST_SECONDS = 5.0
 def adopt_orphans() -> None:
     """Makes descendants of this process its children when their own parents end, whatever sessions and groups they are in."""
     ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+@contextmanager
+def adopting_orphans() -> Iterator[None]:
+    """A context in which this process adopts orphans, as by `adopt_orphans`; without effect on other systems than Linux."""
+    if sys.platform != "linux":
+        yield
+        return
+    before, libc = ctypes.c_int(), ctypes.CDLL(None)
+    libc.prctl(PR_GET_CHILD_SUBREAPER, ctypes.byref(before))
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, before.value)
 
 
 def end_with(parent: int, number: int = signal.SIGKILL) -> None:
@@ -144,3 +163,23 @@ def end_descendants(process: int, *, but: frozenset[int] = frozenset()) -> None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(number, signal.SIGKILL)
         time.sleep(0.01)
+
+
+def stop_descendants(process: int, grace_seconds: float, *, but: frozenset[int] = frozenset()) -> int:
+    """Asks all descendants to end (SIGTERM), waits at most so long, and kills those that are left. Children of this process
+    among them are collected, so that they leave no zombies. but: as in `end_descendants`. Returns how many there were."""
+    spared = {*but, *(number for one in but for number in descendants(one))}
+    found = {number for number in descendants(process) if number not in spared}
+    for number in found:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(number, signal.SIGTERM)
+    seen, until = set(found), time.monotonic() + grace_seconds
+    while found and time.monotonic() < until:
+        time.sleep(0.01)
+        found = {number for number in descendants(process) if number not in spared}
+        seen |= found
+    end_descendants(process, but=but)
+    for number in seen:
+        with suppress(ChildProcessError):
+            os.waitpid(number, os.WNOHANG)
+    return len(seen)

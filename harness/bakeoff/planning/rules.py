@@ -148,10 +148,11 @@ def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterato
     """`own`: keys that the strategy itself gives or searches. Only these apply to a trainer that owns its steps, since the
     shared recipe describes the steps of others."""
     trainer = _trainer(strategy)
-    for key in Recipe.model_fields.keys() - trainer.supports.recipe_keys - DECLARED_APART:
+    for key in Recipe.model_fields.keys() - trainer.recipe_keys(strategy.trainer.options) - DECLARED_APART:
         is_meant = "steps" not in trainer.owns or key in own
         if is_meant and getattr(strategy.recipe, key) != getattr(DEFAULTS, key):
-            yield key, "does not follow this key"
+            remedy = f": give it to the command as {{{key}}}, or name it in `claims`" if trainer.runs_commands else ""
+            yield key, f"does not follow this key{remedy}"
 
 
 def precision_and_processes_are_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:

@@ -113,8 +113,10 @@ class ResolvedStrategy:
         """The recipe as ids and records have it: without keys that a trainer does not follow because it owns its steps."""
         trainer: Trainer = self.trainer.registered.component
         whole = identity(self.recipe)
-        owns_steps = "steps" in trainer.owns
-        return {key: value for key, value in whole.items() if not owns_steps or key in trainer.supports.recipe_keys}
+        if "steps" not in trainer.owns:
+            return whole
+        followed = trainer.recipe_keys(self.trainer.options)
+        return {key: value for key, value in whole.items() if key in followed}
 
 
 @dataclass(frozen=True)

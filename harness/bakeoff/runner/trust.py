@@ -130,6 +130,6 @@ def remember(commands: Commands) -> None:
     try:
         tree.make(tree.root)
         make_private(path.parent)
-        tree.write(path, content[:LARGEST], private=True)
+        tree.write(path, content[:LARGEST], mode=0o600)
     except OSError as error:
         raise StoreError(f"{shown_path(error.filename or path)} cannot be written: {error.strerror}") from None
