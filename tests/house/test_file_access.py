@@ -39,7 +39,7 @@ GIVEN_PLACES = {
 READ_ELSEWHERE = {
     "harness/bakeoff/cli/adapter.py:adapter_of": "a template of the package",
     "harness/bakeoff/cli/new.py:package": "a template of the package",
-    "harness/bakeoff/report/page/html.py:write_html": "a template of the package",
+    "harness/bakeoff/report/page/html.py:_part": "a template of the package",
     "harness/bakeoff/machine/distributions.py:_modules": "what an installed distribution says of itself",
     "harness/bakeoff/machine/distributions.py:_sources": "what an installed distribution says of itself",
     "harness/bakeoff/planning/estimate.py:hardware_here": "of the kernel",

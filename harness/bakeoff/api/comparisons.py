@@ -96,6 +96,30 @@ SLICE_COLUMNS = {
     "high": NUMBER,
     "p_adjusted": NUMBER,
 }
+CURVE_COLUMNS = {
+    "group": TEXT,
+    "strategy": TEXT,
+    "key": TEXT,
+    "value": TEXT,
+    "place": NUMBER,
+    "row": TEXT,
+    "score": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "runs": WHOLE,
+}
+CROSSING_COLUMNS = {
+    "group": TEXT,
+    "first": TEXT,
+    "second": TEXT,
+    "key": TEXT,
+    "found": TEXT,
+    "at": NUMBER,
+    "low": NUMBER,
+    "high": NUMBER,
+    "single": NUMBER,
+    "sentence": TEXT,
+}
 ACROSS_COLUMNS = {
     "strategy": TEXT,
     "mean_rank": NUMBER,
@@ -249,6 +273,44 @@ class Comparisons:
         )
 
     @cached_property
+    def curve(self) -> pd.DataFrame:
+        """One row for each strategy at each value of the recipe key that varies; none where no key does.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | group | string | task and model |
+        | strategy | string | as the experiment file names it |
+        | key | string | the recipe key that varies |
+        | value | string | as it is shown: 64, all |
+        | place | float64 | the value as a number; of all training examples, how many they are |
+        | row | string | the strategy at this value, as the leaderboard names it |
+        | score | float64 | the metric's own unit; missing where the row has none |
+        | low | float64 | the metric's own unit; end of the 95 % interval |
+        | high | float64 | the metric's own unit |
+        | runs | Int64 | that the score is over |
+        """
+        return frame((row for group in self.comparison.groups for row in _points(group)), CURVE_COLUMNS)
+
+    @cached_property
+    def crossings(self) -> pd.DataFrame:
+        """One row for each two curves: where they cross, as an estimate and not a verdict.
+
+        | column | dtype | unit, meaning |
+        |---|---|---|
+        | group | string | task and model |
+        | first | string | |
+        | second | string | |
+        | key | string | the recipe key that varies |
+        | found | string | the first overtakes, falls behind, is ahead or behind everywhere; several crossings; or open |
+        | at | float64 | the unit of the key; missing unless there is one crossing within the measured values |
+        | low | float64 | the unit of the key; end of the 95 % interval, missing where it lies beyond them |
+        | high | float64 | the unit of the key |
+        | single | float64 | 0 to 1; share of bootstrap draws with at most one crossing, in that direction |
+        | sentence | string | |
+        """
+        return frame((row for group in self.comparison.groups for row in _crossings(group)), CROSSING_COLUMNS)
+
+    @cached_property
     def across(self) -> pd.DataFrame:
         """One row for each strategy that is ranked over several groups; none where fewer than five share two strategies.
 
@@ -306,6 +368,21 @@ def _rows(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
             "front_probability": row.front_probability,
             "warnings": ", ".join(row.warnings),
         }
+
+
+def _points(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
+    if group.curve is None:
+        return
+    for curve in group.curve.strategies:
+        for point in curve.points:
+            yield point.model_dump() | {"group": group.title, "strategy": curve.strategy, "key": group.curve.key}
+
+
+def _crossings(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
+    if group.curve is None:
+        return
+    for crossing in group.curve.crossings:
+        yield crossing.model_dump() | {"group": group.title, "key": group.curve.key}
 
 
 def _across(found: AcrossTasks | None) -> Iterator[dict[str, Any]]:

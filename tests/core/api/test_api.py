@@ -13,8 +13,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from builders import drawn_answers, make_declaration, make_folder, make_record
+from builders.curves import varied_experiment
 
 from bakeoff import compare, load
+from bakeoff.analysis.comparison import compare as compare_experiment
 from bakeoff.analysis.findings import Comparison, NamedWarning
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
@@ -83,7 +85,7 @@ def test_every_table_has_the_columns_and_dtypes_of_its_docstring(results: Result
 
 def test_a_table_without_rows_has_the_same_columns() -> None:
     empty = Comparisons(Comparison(declared=make_declaration([], name="none"), answer="", groups=[], warnings=[], facts={}))
-    for name in ("leaderboard", "pairs", "warnings", "slices", "across"):
+    for name in ("leaderboard", "pairs", "warnings", "slices", "curve", "crossings", "across"):
         frame = getattr(empty, name)
         assert len(frame) == 0
         assert dtypes(frame) == promised(Comparisons, name)
@@ -151,6 +153,16 @@ def test_slices_are_those_of_the_group(results: Results) -> None:
     assert dict(zip(inside["value"], inside["examples"], strict=True)) == {"scipy": 200, "sympy": 100}
     right = (answers()["manual-loop"] == LABELS)[:, :100].mean()
     assert inside.set_index("value").loc["sympy", "score"] == pytest.approx(right)
+
+
+def test_curves_are_those_of_the_group() -> None:
+    found = Comparisons(compare_experiment(varied_experiment()))
+    full = found.curve[found.curve["strategy"] == "full"]
+    assert full["place"].tolist() == [64.0, 256.0, 1024.0, 3668.0]
+    assert full["row"].tolist() == ["full@64", "full@256", "full@1024", "full@all"]
+    first = found.crossings.iloc[0]
+    assert (first["first"], first["second"], first["key"], first["found"]) == ("full", "tfidf", "train_examples", "overtakes")
+    assert first["low"] < first["at"] < first["high"]
 
 
 def test_several_folders_make_one_set_of_results(tmp_path: Path, results: Results) -> None:

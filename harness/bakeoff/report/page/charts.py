@@ -1,6 +1,7 @@
-"""The page's charts: quality against cost, every seed, learning curves. Values come in the units that are shown.
+"""The page's charts: quality against cost, every seed, scores over a key that varies, learning curves.
 
-Colours are classes of the page's style sheet, so that one drawing serves light, dark and print.
+Values come in the units that are shown. Colours are classes of the page's style sheet, so that one drawing serves light, dark
+and print.
 """
 
 from __future__ import annotations
@@ -138,6 +139,128 @@ def _apart(places: Sequence[float]) -> list[int]:
         used = {step for other, step in zip(places, steps, strict=False) if abs(other - place) < 7}
         steps.append(next((step for step in (0, 1, -1, 2, -2) if step not in used), 0))
     return steps
+
+
+# --- scores over a key that varies ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Line:
+    """A strategy's scores over places; None where it has none."""
+
+    name: str
+    places: Sequence[float]
+    scores: Sequence[Range | None]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a line crosses the first one, with its interval, whose ends may lie beyond the axis."""
+
+    line: int
+    """Which line, from 0."""
+    at: Range
+
+
+COLOURS = 6
+"""Lines have so many colours; the first one is also dashed."""
+APART = 15
+"""Pixels between two names at the ends of lines, and between two marks."""
+
+
+def score_curves(
+    lines: Sequence[Line],
+    marks: Sequence[Mark],
+    ticks: Sequence[tuple[float, str]],
+    *,
+    logarithmic: bool,
+    titles: tuple[str, str],
+    width: int,
+    height: int,
+    ends: Ends = (None, None),
+) -> Markup:
+    """A line for each strategy in the band of its 95 % intervals, its name at the end; crossings as bars at the foot.
+
+    ticks: (place, word). ends: lowest and highest possible score.
+    """
+    room = min(max(len(line.name) for line in lines) * LETTER + 14, width * 0.3)
+    x = _axis_of_places([place for place, _ in ticks], logarithmic=logarithmic, width=int(width - room))
+    y = _axis_above(
+        APART * len(marks), [end for line in lines for score in line.scores if score for end in score], height, ends
+    )
+    bands, drawn = [], []
+    for number, line in enumerate(lines):
+        kind = f"line{number % COLOURS}"
+        for part in _unbroken(line):
+            across = [x.place(place) for place, _ in part]
+            low, middle, high = (
+                [f"{left:.1f},{height - y.place(score[end]):.1f}" for left, (_, score) in zip(across, part, strict=True)]
+                for end in range(3)
+            )
+            bands.append(f'<path class="area {kind}" d="M{"L".join([*high, *low[::-1]])}Z"/>')
+            drawn.append(f'<path class="score {kind}" d="M{"L".join(middle)}"/>')
+            drawn += [f'<path class="point {kind}" d="M{point}h0"/>' for point in middle]
+    names = _names_at_ends(lines, x, y, int(room / LETTER))
+    bars = [_bar(mark, x, height - APART * (len(marks) - row - 0.4)) for row, mark in enumerate(marks)]
+    shown = _legible([(x.place(place), word) for place, word in ticks])
+    return framed([*bands, *drawn, *names, *bars], x, y, height, titles=titles, right=room, places=shown)
+
+
+def _axis_of_places(places: Sequence[float], *, logarithmic: bool, width: int) -> Axis:
+    low, high = min(places), max(places)
+    if not logarithmic:
+        return axis_over(places, pad=0.05, width=width, inset=0)
+    room = (high / low) ** 0.05
+    return Axis(low / room, high * room, width, 0, logarithmic=True)
+
+
+def _axis_above(foot: int, values: Sequence[float], height: int, ends: Ends) -> Axis:
+    """Over all values, with `foot` pixels free below them."""
+    axis = axis_over(values, pad=0.06, ends=ends, width=height - foot, inset=0)
+    return Axis(axis.low - (axis.high - axis.low) * foot / (height - foot), axis.high, height, 0)
+
+
+def _unbroken(line: Line) -> list[list[tuple[float, Range]]]:
+    """Stretches of the line without a missing score."""
+    parts: list[list[tuple[float, Range]]] = [[]]
+    for place, score in zip(line.places, line.scores, strict=True):
+        if score is None:
+            parts.append([])
+        else:
+            parts[-1].append((place, score))
+    return [part for part in parts if part]
+
+
+def _names_at_ends(lines: Sequence[Line], x: Axis, y: Axis, letters: int) -> Iterator[Markup]:
+    """Names right of the last points, pushed down where two would overlap."""
+    last = [(y.width - y.place(parts[-1][-1][1][1]), number) for number, line in enumerate(lines) if (parts := _unbroken(line))]
+    below = -math.inf
+    for down, number in sorted(last):
+        below = max(down, below + APART)
+        yield label(_cut(lines[number].name, letters), x.width + 8, below + 4, f"name line{number % COLOURS}")
+
+
+def _bar(mark: Mark, x: Axis, y: float) -> str:
+    """A crossing with its interval; an arrowhead where an end lies beyond the axis."""
+    low, at, high = mark.at
+    left, right = x.place(max(low, x.low)), x.place(min(high, x.high))
+    heads = [f'<path class="head" d="M{left:.1f},{y:g}l7,-4v8z"/>'] if low < x.low else []
+    heads += [f'<path class="head" d="M{right:.1f},{y:g}l-7,-4v8z"/>'] if high > x.high else []
+    diamond = f'<path class="head" d="M{x.place(at):.1f},{y:g}m0,-5.5l5.5,5.5l-5.5,5.5l-5.5,-5.5z"/>'
+    return (
+        f'<g class="crossing line{mark.line % COLOURS}"><path d="M{left:.1f},{y:g}H{right:.1f}"/>{"".join(heads)}{diamond}</g>'
+    )
+
+
+def _legible(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
+    """(position, word) from right to left, without the words that would run into the one to their right."""
+    shown, free = [], math.inf
+    for place, word in reversed(ticks):
+        half = len(word) * LETTER / 2
+        fits = place + half + 6 <= free
+        free = place - half if fits else free
+        shown.append((place, word if fits else ""))
+    return shown
 
 
 # --- learning curves -----------------------------------------------------------------------------------------------------

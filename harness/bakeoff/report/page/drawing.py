@@ -160,18 +160,21 @@ def framed(
     titles: tuple[str, str] = ("", ""),
     ticks: int = 5,
     left: float = 0,
+    right: float = 8,
+    places: Sequence[tuple[float, str]] | None = None,
 ) -> Markup:
-    """A chart: parts over a grid with labelled axes; without y, `left` pixels are reserved for names instead."""
+    """A chart: parts over a grid with labelled axes; without y, `left` pixels are reserved for names instead. places: position
+    and label of the ticks of x, where they are not to be round values."""
     width, below, frame = x.width, height + 17, []
     numbers = y.ticks(ticks) if y else []
     left = max([left, *(len(number) * LETTER + 8 for _, number in numbers)])
     for place, number in numbers:
         frame.append(f'<path class="grid" d="M0,{height - place:.1f}h{width}"/>')
         frame.append(label(number, -6, height - place + 4, "end"))
-    for place, number in x.ticks(ticks):
+    for place, number in x.ticks(ticks) if places is None else places:
         frame.append("" if y else f'<path class="grid" d="M{place:.1f},0v{height}"/>')
         frame.append(label(number, place, below, "middle"))
     frame.append(label(titles[0], width / 2, below + 19, "middle") if titles[0] else "")
     frame.append(label(titles[1], -left, -10) if titles[1] else "")
     top, bottom = (24 if titles[1] else 6), (44 if titles[0] else 24)
-    return svg("chart", left + width + 8, top + height + bottom, [*frame, *parts], left=left, top=top)
+    return svg("chart", left + width + right, top + height + bottom, [*frame, *parts], left=left, top=top)

@@ -32,6 +32,7 @@ from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentence
 from bakeoff.report.notes import sentences
 from bakeoff.report.page import differences, drawing, views
 from bakeoff.report.page import leaderboard as ranks
+from bakeoff.report.page.curves import curve_view
 from bakeoff.report.page.mistakes import labels_of
 from bakeoff.report.text.across import TITLES, across
 from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
@@ -91,7 +92,9 @@ def write_html(
         for number, group in enumerate(comparison.groups, 1)
     ]
     by_id = {record.id: record for record in records}
-    style, script = (_squeezed((TEMPLATES / name).read_text(encoding="utf-8")) for name in ("style.css", "script.js"))
+    style, script = _part("style.css"), _part("script.js")
+    if any(group.curve for group in comparison.groups):
+        style += _part("curve.css")
     page = jinja.get_template("report.html.j2").render(
         comparison=comparison,
         sections=sections,
@@ -112,6 +115,11 @@ def write_html(
         look_titles=LOOK_TITLES,
     )
     return _squeezed(page)
+
+
+def _part(name: str) -> str:
+    """The text of a file beside the templates."""
+    return _squeezed((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _squeezed(text: str) -> str:
@@ -187,6 +195,7 @@ def _section(
         "drawn_names": {row.strategy for row in drawn},
         "leaderboard": ranks.leaderboard(group),
         "forest": differences.forest(group),
+        "by_value": curve_view(group),
         "matrix": differences.matrix(group),
         "timed": timed,
         "costs": views.cost_drawings(group),

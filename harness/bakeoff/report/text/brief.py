@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from bakeoff.analysis.findings import Comparison, ComparisonGroup, NamedWarning
 from bakeoff.analysis.results import Row
 from bakeoff.report.cells import BASELINE, MAJORITY, all_runs, amount_cell, shown_cost
+from bakeoff.report.curves import first_sentences
 from bakeoff.report.notes import urgent
 from bakeoff.report.text.terminal import wrapped
 from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
@@ -104,6 +105,7 @@ def _head(screen: _Screen, comparison: Comparison, group: ComparisonGroup) -> li
         *title,
         *map(Strong, screen.wrapped(recommended.headline if recommended else group.answer)),
         *(screen.wrapped(recommended.rest) if recommended and recommended.rest else []),
+        *(line for sentence in first_sentences(group.curve) for line in screen.wrapped(sentence)),
         *(["", *screen.wrapped(shown)] if group.compared else []),
     ]
 

@@ -24,6 +24,8 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
 - `timed_run_seconds, timed_train_seconds, timed_evaluate_seconds`, each with `<name>_ratio, <name>_ratio_low,
   <name>_ratio_high` to the baseline's: of one run by `bakeoff time`; these columns are there where that has measured
+- `curve_strategy, curve_place`: where a recipe key varies, the strategy as the experiment file names it, and the value as a
+  number (of all training examples, how many they are); these columns are there where there are curves
 - `parameters, trainable, steps, replicate, select`
 - `recipe_<key>` for every key of the recipe; lists are JSON
 - `warnings`, separated by `; `
@@ -73,6 +75,7 @@ VERDICT = (
     *("difference_level", "look", "looks"),
     *("all_runs_difference", "all_runs_low", "all_runs_high", "all_runs_p_adjusted", "all_runs_verdict"),
 )
+CURVE = ("curve_strategy", "curve_place")
 FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
 
@@ -101,6 +104,7 @@ def write_csv(comparison: Comparison) -> str:
         *(f"{cost}_{number}" for cost in COSTS for number in ("mean", "sd")),
         *("times_comparable", "peak_memory_bytes_max", "peak_device_memory_bytes_max"),
         *(f"{name}{end}" for name in TIMED if any_timed for end in ("", "_ratio", "_ratio_low", "_ratio_high")),
+        *(CURVE if any(group.curve for group in comparison.every_group) else ()),
         *FACTS,
         *recipe,
         "warnings",
@@ -168,6 +172,7 @@ def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, 
         "peak_memory_bytes_max": row.peak_memory_bytes,
         "peak_device_memory_bytes_max": row.peak_device_memory_bytes,
         **_timed(row, group),
+        **_place(row, group),
         **{name.replace(RECIPE, "recipe_", 1): _plain(value) for name, value in row.facts.items()},
         "warnings": "; ".join([*row.warnings, *owned(row)]),
     }
@@ -182,6 +187,15 @@ def _timed(row: Row, group: ComparisonGroup) -> dict[str, Any]:
         if (ratio := group.ratios.get((row.strategy, quantity))) is not None:
             found |= {f"{name}_ratio": ratio.ratio, f"{name}_ratio_low": ratio.low, f"{name}_ratio_high": ratio.high}
     return found
+
+
+def _place(row: Row, group: ComparisonGroup) -> dict[str, Any]:
+    """Where the row stands on the curve of its strategy."""
+    for curve in group.curve.strategies if group.curve else ():
+        for point in curve.points:
+            if point.row == row.strategy:
+                return dict(zip(CURVE, (curve.strategy, point.place), strict=True))
+    return {}
 
 
 def _difference(pair: Pair) -> dict[str, Any]:

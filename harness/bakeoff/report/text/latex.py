@@ -11,6 +11,7 @@ from bakeoff.analysis.findings import Comparison, ComparisonGroup
 from bakeoff.analysis.results import Pair, Row
 from bakeoff.report import TEMPLATES
 from bakeoff.report.cells import MAJORITY, all_runs, seconds
+from bakeoff.report.curves import curve_table
 from bakeoff.text.numbers import confidence
 from bakeoff.text.values import listed, seeds_spelt
 
@@ -69,7 +70,7 @@ def write_tex(comparison: Comparison) -> str:
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    latex.globals.update(cells=_cells, caption=_caption, confounders=_confounders, label=_label)
+    latex.globals.update(cells=_cells, caption=_caption, confounders=_confounders, curve_table=curve_table, label=_label)
     return latex.get_template("table.tex.j2").render(groups=comparison.groups, majority=MAJORITY)
 
 

@@ -23,6 +23,7 @@ from bakeoff.report.cells import (
     time_cell,
     timed_cells,
 )
+from bakeoff.report.curves import curve_sentences, curve_table
 from bakeoff.report.looks import TITLES as LOOK_TITLES
 from bakeoff.report.looks import level_cell, look_cell, look_rows, look_sentences
 from bakeoff.report.notes import owned, sentences
@@ -46,14 +47,15 @@ def write_page(comparison: Comparison) -> str:
         lines += ["", *paragraph(f"**damaged and left out: {as_markdown(sentence)}**")]
     for group in comparison.every_group:
         warnings = [warning for warning in comparison.warnings if warning.group == group.title]
-        scores, costs = [_scores(group), _differences(group), _looks(group)], [_costs(group), _timed(group), _work(group)]
+        scores = [_scores(group), _differences(group), _curve(group), _looks(group)]
+        costs = [_costs(group), _timed(group), _work(group)]
         blocks = [*scores, *costs, _searches(group)]
         lines += ["", f"## {as_markdown(group.title)}", ""]
         if len(comparison.recommendations) > 1 and (recommended := comparison.recommended(group)):
             lines += [*_recommendation(recommended), ""]
         lines += [line for block in blocks if block for line in (*block, "")]
         verdicts, looks = _verdicts(group, comparison.answer, warnings), look_sentences(group, comparison.commands)
-        for sentence in [*verdicts, *looks, *sentences(group, comparison.commands)]:
+        for sentence in [*curve_sentences(group.curve), *verdicts, *looks, *sentences(group, comparison.commands)]:
             lines += item(prose(sentence))
         for sentence in _published(group):
             lines += item(as_markdown(sentence))
@@ -143,6 +145,14 @@ def _differences(group: ComparisonGroup) -> list[str]:
         Column("detectable", [detectable_cell(pair, figures) for pair in pairs]),
     ]
     return grid(columns)
+
+
+def _curve(group: ComparisonGroup) -> list[str]:
+    """Each strategy's scores over the key that varies; empty where none does."""
+    if group.curve is None:
+        return []
+    titles, lines = curve_table(group, group.curve)
+    return grid([Column(as_markdown(title), [line[number] for line in lines]) for number, title in enumerate(titles)])
 
 
 def _looks(group: ComparisonGroup) -> list[str]:
