@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from bakeoff.plugin import ModelError, TrainingJob, body_of
+from bakeoff.plugin import ModelError, TrainingJob, head_inputs, head_modules
 from bakeoff_fast_loop.evaluation import fast_inference
 from bakeoff_fast_loop.families import encoder_of
 from bakeoff_fast_loop.packing import pack_batch
@@ -22,12 +22,7 @@ MOST_ITERATIONS = 10_000
 
 def final_linear(model: Any) -> torch.nn.Linear:
     """The head, if it is a single linear layer. Raises ModelError otherwise."""
-    prefix, _ = body_of(model)
-    heads = [
-        (name, module)
-        for name, module in model.named_modules()
-        if not f"{name}.".startswith(f"{prefix}.") and next(module.parameters(recurse=False), None) is not None
-    ]
+    heads = head_modules(model)
     if len(heads) != 1 or not isinstance(heads[0][1], torch.nn.Linear):
         found = ", ".join(f"{name} ({type(module).__name__})" for name, module in heads) or "none"
         raise ModelError(f"linear-probe needs a head of one linear layer; {type(model).__name__} has {found}")
@@ -36,22 +31,21 @@ def final_linear(model: Any) -> torch.nn.Linear:
 
 def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
     """The head's input for every training example, (n, width), and the labels, (n,)."""
-    model, head = job.model, final_linear(job.model)
+    model = job.model
     model.eval()  # dropout off
-    seen: list[torch.Tensor] = []
     labels: list[torch.Tensor] = []
     order = sorted(range(len(job.examples)), key=lambda row: -len(job.examples[row].get("input_ids", ())))
-    with torch.no_grad(), packed_predictions(job, job.collate([job.examples[order[0]], job.examples[order[-1]]])):
-        hook = head.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach().cpu()))
-        try:
-            for start in range(0, len(order), BATCH):
-                batch = job.collate([job.examples[row] for row in order[start : start + BATCH]])
-                labels.append(batch.pop("labels"))
-                with job.autocast():
-                    model(**{name: tensor.to(job.device) for name, tensor in batch.items()})
-        finally:
-            hook.remove()
-    return torch.cat(seen).float().numpy().astype(np.float64), torch.cat(labels).numpy()
+    with (
+        torch.no_grad(),
+        packed_predictions(job, job.collate([job.examples[order[0]], job.examples[order[-1]]])),
+        head_inputs(model) as seen,
+    ):
+        for start in range(0, len(order), BATCH):
+            batch = job.collate([job.examples[row] for row in order[start : start + BATCH]])
+            labels.append(batch.pop("labels"))
+            with job.autocast():
+                model(**{name: tensor.to(job.device) for name, tensor in batch.items()})
+    return torch.cat(seen).numpy().astype(np.float64), torch.cat(labels).numpy()
 
 
 def packed_predictions(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:

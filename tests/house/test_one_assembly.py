@@ -44,6 +44,11 @@ def test_each_stage_of_a_run_is_called_in_one_place() -> None:
         assert callers(name) <= places, f"{name}: take the run that `assemble` gives, or go through its stages"
 
 
+def test_a_run_without_steps_is_assembled_in_one_place_too() -> None:
+    assert callers("assemble_for_own_model") == {"training/own_run.py"}
+    assert callers("own_job") == {"training/own_run.py", "training/rehearsal.py"}
+
+
 def test_whoever_trains_has_its_run_assembled() -> None:
     assert callers("assemble") == ASSEMBLERS
     assert callers("Job") | callers("TracedJob") | callers("BenchJob") == set(), "`Assembly.job` makes jobs"

@@ -16,10 +16,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bakeoff.contracts.metric import Answers, Floats
+from bakeoff.contracts.returned import described
 from bakeoff.errors import PluginError
+from bakeoff.text.words import did_you_mean
+
+Said = str | float | Sequence[str]
+"""A label or an answer: the name of a label; a number in a regression; a list of names of labels in a multi-label task."""
 
 MADE_UP = 60
 """How many random examples a metric is tried on."""
+SMALLEST = 1e-30
+"""The smallest probability whose logarithm is taken."""
+OFF_BY = 1e-3
+"""How far from 1 the sum of an example's probabilities may be, since scripts round them."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +135,23 @@ class Kind(ABC):
         """A label as text for a user: its name."""
         return str(names[label])
 
+    def named(self, label: Any, names: Sequence[str]) -> Said:
+        """A label as plain JSON, by which it is told to a contestant that is no torch module: its name."""
+        return str(names[label])
+
+    def read_answer(self, said: Any, names: Sequence[str]) -> Any:
+        """The inverse of `named`: an answer as metrics get it. Raises ValueError, a sentence, for what is no answer."""
+        return number_of(said, names)
+
+    def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
+        """n_outputs numbers that stand for logits of an answer of which nothing else is known: 1.0 for it, 0.0 for others."""
+        return [float(number == answer) for number in range(n_outputs)]
+
+    def logits_of_scores(self, scores: Sequence[float], answer: Any) -> list[float]:
+        """Logits with these probabilities of all labels, (n_outputs,), each in [0, 1], and with this answer. Raises ValueError,
+        a sentence, where the probabilities are impossible together, or have another answer."""
+        raise ValueError(f"has scores, and {self.answers_in_words} have none: leave `scores` out")
+
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
         """The label number of each example, (n,), for scores by label; None where an example may have several labels or
         none."""
@@ -218,3 +244,22 @@ class Kind(ABC):
 
     def __str__(self) -> str:
         return self.name
+
+
+def number_of(said: Any, names: Sequence[str]) -> int:
+    """The number of a label by its name. Raises ValueError, a sentence, for anything else."""
+    if not isinstance(said, str):
+        raise ValueError(f"is {described(said)}, and must be the name of a label, a text")
+    if said not in names:
+        raise ValueError(f"is unknown: {did_you_mean('label', said, names)}")
+    return names.index(said)
+
+
+def log_of(probability: float) -> float:
+    """The logarithm of a probability, finite for 0 too."""
+    return math.log(max(probability, SMALLEST))
+
+
+def above(limit: float) -> float:
+    """The next larger number of those that predictions.parquet can hold (float32)."""
+    return float(np.nextafter(np.float32(limit), np.float32(np.inf)))

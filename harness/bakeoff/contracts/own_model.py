@@ -10,16 +10,13 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
-from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.kind import Kind, Said
 from bakeoff.contracts.metric import Floats
 from bakeoff.contracts.recipe import Recipe
-from bakeoff.contracts.trainer import Owned, Trainer, TrainingJob
+from bakeoff.contracts.trainer import Owned, Supports, Trainer, TrainingJob, WhatIsTimed
 from bakeoff.errors import PluginError
-
-Said = str | float | Sequence[str]
-"""A label or an answer: the name of a label; a number in a regression; a list of names of labels in a multi-label task."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +85,16 @@ class OwnModelJob(Protocol):
 
 
 class OwnModelTrainer(Trainer):
-    """A trainer that owns the model: whatever `fit` returns is its model, and `predict` answers with it."""
+    """A trainer that owns the model: whatever `fit_own` returns is its model, and `predict_own` answers with it."""
 
+    supports: ClassVar[Supports] = Supports(kinds=None, recipe_keys=frozenset({"train_examples"}), methods=frozenset({"full"}))
+    """One with `uses_model` may add `max_length` and `padding`, which `job.features` follows."""
     owns: ClassVar[Owned] = frozenset({"model", "steps", "order", "randomness", "loss"})
     uses_model: ClassVar[bool] = False
     """Whether it uses the strategy's model, frozen, by `job.features`. Where it does not, its runs have no model."""
-    timed: ClassVar[Literal["phases", "process", "nothing"]] = "phases"
-    """What its seconds mean: those of `fit` are for training and those of `predict` for evaluation; or only those of the whole
-    run mean anything; or none do."""
+    timed: ClassVar[WhatIsTimed] = "phases"
+    """What its seconds mean: those of `fit_own` are for training and those of `predict_own` for evaluation; or only those of
+    the whole run mean anything; or none do."""
     knows_ids: ClassVar[bool] = False
     """Whether it may call `job.task_ids`."""
 

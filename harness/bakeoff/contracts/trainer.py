@@ -123,6 +123,10 @@ class Trainer(Component):
     """What it controls itself instead of the harness (`steps`, `order`, `randomness`, `loss`), normally nothing; shown
     beside its results. One with random numbers of its own, for dropout, must own `randomness`: its runs share no random stream
     with those of another trainer, so the two are not compared seed by seed."""
+    uses_model: ClassVar[bool] = True
+    """Whether it uses the strategy's model; only an `OwnModelTrainer` need not."""
+    timed: ClassVar[WhatIsTimed] = "phases"
+    """What its seconds mean."""
     runs_commands: ClassVar[bool] = False
     """Whether its options name commands that it starts, or code that it runs: such an experiment file runs only where a user
     trusts it."""
@@ -187,3 +191,6 @@ class Trainer(Component):
 
 
 Owned = frozenset[Literal["model", "steps", "order", "randomness", "evaluation", "loss"]]
+WhatIsTimed = Literal["phases", "process", "nothing"]
+"""Of a run's seconds, what may stand beside those of other trainers: those of training and of evaluation, and their sum; that
+sum alone; or nothing."""

@@ -20,7 +20,7 @@ from bakeoff.files.loose import make_folders
 from bakeoff.files.reading import open_plain, read_all, require_plain
 from bakeoff.text.words import shown_path
 
-OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|model|ranks")
+OURS: Final = re.compile(r"\.(tmp|checkpoints|keep)-.+|step-\d{9}|work-[0-9a-f]{32}|model|ranks")
 """Names of folders that Bakeoff creates, and may delete with all their contents."""
 
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.kind import MADE_UP, Kind
+from bakeoff.contracts.kind import MADE_UP, OFF_BY, Kind, above, log_of
 from bakeoff.contracts.metric import Answers, Floats
+from bakeoff.text.numbers import significant
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,18 @@ class Classification(Kind):
 
     def impossible_in_words(self, n_outputs: int) -> str:
         return f"not one of 0 to {n_outputs - 1}"
+
+    def logits_of_scores(self, scores: Sequence[float], answer: Any) -> list[float]:
+        """Their logarithms; of equally probable labels the answer has a logit that is larger by rounding alone."""
+        if abs((total := math.fsum(scores)) - 1) > OFF_BY:
+            raise ValueError(f"has scores that sum to {significant(total, 6)}; those of all labels must sum to 1")
+        if scores[answer] < max(scores):
+            raise ValueError("is not the label with the largest score: answer that one, or leave `scores` out")
+        logits = [log_of(score) for score in scores]
+        others = max(logit for number, logit in enumerate(logits) if number != answer)
+        if np.float32(logits[answer]) <= np.float32(others):
+            logits[answer] = above(others)
+        return logits
 
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
         return labels

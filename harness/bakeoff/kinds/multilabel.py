@@ -5,15 +5,16 @@ A set of labels is stored as an integer whose bit i says whether label i is in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.kind import MADE_UP, Kind
+from bakeoff.contracts.kind import MADE_UP, Kind, Said, above, log_of, number_of
 from bakeoff.contracts.metric import Answers, Floats, Ints
+from bakeoff.contracts.returned import described
 from bakeoff.errors import DataError
 from bakeoff.text.words import quoted
 
@@ -53,6 +54,36 @@ class Multilabel(Kind):
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
         members = memberships(np.asarray([label]), len(names))[0]
         return ", ".join(name for name, member in zip(names, members, strict=True) if member) or "none"
+
+    def named(self, label: Any, names: Sequence[str]) -> Said:
+        """The names of its labels, in the task's order."""
+        members = memberships(np.asarray([label]), len(names))[0]
+        return [name for name, member in zip(names, members, strict=True) if member]
+
+    def read_answer(self, said: Any, names: Sequence[str]) -> Any:
+        """A set of labels, from the names of its members; none twice."""
+        if isinstance(said, str) or not isinstance(said, Collection) or isinstance(said, Mapping):
+            raise ValueError(f"is {described(said)}, and must be a list of names of labels, which may be empty")
+        members = [number_of(name, names) for name in said]
+        if len(set(members)) < len(members):
+            raise ValueError("names a label twice")
+        return sum(1 << number for number in members)
+
+    def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
+        """1.0 for its labels, -1.0 for the others."""
+        return [1.0 if member else -1.0 for member in memberships(np.asarray([answer]), n_outputs)[0]]
+
+    def logits_of_scores(self, scores: Sequence[float], answer: Any) -> list[float]:
+        """The log-odds; the answer has every label above 0.5 and none below."""
+        logits = [log_of(score) - log_of(1 - score) for score in scores]
+        for number, member in enumerate(memberships(np.asarray([answer]), len(scores))[0]):
+            if (scores[number] < 0.5) if member else (scores[number] > 0.5):
+                raise ValueError("must have the labels whose score is above 0.5, and no others: or leave `scores` out")
+            if member and np.float32(logits[number]) <= 0:
+                logits[number] = above(0.0)
+            elif not member:
+                logits[number] = min(logits[number], 0.0)
+        return logits
 
     def targets(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
         """For each example a list of n_outputs numbers, 1.0 for its labels and 0.0 for the others."""

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.kind import MADE_UP, Kind, OtherNumbers
+from bakeoff.contracts.kind import MADE_UP, Kind, OtherNumbers, Said
 from bakeoff.contracts.metric import Answers
+from bakeoff.contracts.returned import described
+from bakeoff.text.values import spelt
+
+LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,22 @@ class Regression(Kind):
 
     def label_in_words(self, label: Any, names: Sequence[str]) -> str:
         return str(label)
+
+    def named(self, label: Any, names: Sequence[str]) -> Said:
+        """The number."""
+        return float(label)
+
+    def read_answer(self, said: Any, names: Sequence[str]) -> Any:
+        """A number that predictions.parquet can hold (float32)."""
+        if not isinstance(said, Real) or isinstance(said, bool):
+            raise ValueError(f"is {described(said)}, and must be a number")
+        if not abs(float(said)) <= LARGEST_FLOAT32:
+            raise ValueError(f"is {spelt(float(said))}, and must be a finite number, {LARGEST_FLOAT32:.3g} at most")
+        return float(said)
+
+    def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
+        """The number itself."""
+        return [float(answer)]
 
     def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
         from torch.nn.functional import mse_loss

@@ -17,6 +17,7 @@ from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
+from bakeoff.contracts.own_model import OwnModelTrainer
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, SpecError
@@ -36,6 +37,7 @@ from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.numbers import with_decimals
 from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
+from bakeoff.toolkit.head_inputs import head_modules
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training.assembly import build, components, encode_rows, load, prepare, watched_files, with_model
 from bakeoff.training.data import Columns, LoadedTask
@@ -45,7 +47,7 @@ from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
 from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
 from bakeoff.training.record_writer import message_of
-from bakeoff.training.rehearsal import rehearse
+from bakeoff.training.rehearsal import rehearse, rehearse_own
 from bakeoff.training.request import Request
 
 Culprit = tuple[str, str]
@@ -179,7 +181,8 @@ class Preflight:
             self.attempt(("strategy", request.requested.strategy), self.require_hardware, request)
             parts = components(request, self.registry)
             if (task := self.load_task(request, parts["task"])) is not None:
-                self.try_run(request, parts, task)
+                owns_model = isinstance(parts["trainer"].registered.component, OwnModelTrainer)
+                (self.try_own_model if owns_model else self.try_run)(request, parts, task)
                 if self.rehearsed:
                     self.rehearse(request, parts, task)
 
@@ -194,8 +197,13 @@ class Preflight:
         if key in self.tried or any(problem[:2] in concerned for problem in self.problems):
             return
         self.tried.add(key)
-        self.doing(*culprit, f"trainer '{parts['trainer'].name}' took two steps")
-        self.attempt(culprit, rehearse, request, parts, task, during=f"two steps with {named(parts['trainer'])} failed")
+        trainer = parts["trainer"]
+        if isinstance(trainer.registered.component, OwnModelTrainer):
+            self.doing(*culprit, f"trainer '{trainer.name}' answered a few rows")
+            self.attempt(culprit, rehearse_own, request, parts, task, during=f"a few rows with {named(trainer)} failed")
+            return
+        self.doing(*culprit, f"trainer '{trainer.name}' took two steps")
+        self.attempt(culprit, rehearse, request, parts, task, during=f"two steps with {named(trainer)} failed")
 
     def load_task(self, request: Request, part: Configured) -> LoadedTask | None:
         label, task = request.requested.task_label, part.registered.component
@@ -268,6 +276,20 @@ class Preflight:
             paths = {"head": head, "cache": request.cache}
             self.attempt(of_strategy, require_keepable, network, prepared, info, texts, self.device, **paths)
 
+    def try_own_model(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
+        """Of a run whose trainer owns its model: the strategy's model is built, and has a head, if the trainer uses it."""
+        asked, recipe = request.requested, request.recipe
+        of_strategy, pair = ("strategy", asked.strategy), (asked.task_label, asked.model_label)
+        if request.id in self.trials:
+            self.attempt(("task", asked.task_label), require_choice, task.info, task.splits, "no 'search:'")
+        self.attempt(of_strategy, require_examples, recipe, len(task.splits["train"]["label"]))
+        if "model" not in parts:
+            self.sources.setdefault(pair, facts_of_rows(task.fingerprints, task.made_from))
+        elif (key := (*pair, asked.trainer.name, f"{recipe.max_length} {recipe.padding}")) not in self.tried:
+            self.tried.add(key)
+            if (model := self.build(request, parts["model"], task)) is not None:
+                self.attempt(of_strategy, head_modules, model[1].model)
+
     def build(self, request: Request, part: Configured, task: LoadedTask) -> tuple[Prepared, Built] | None:
         """The model, if it reads and answers all rows that runs of this task are given."""
         asked, recipe, info = request.requested, request.recipe, task.info
@@ -286,7 +308,8 @@ class Preflight:
             return None
         cautions = [(asked.model_label, caution) for caution in built.cautions]
         self.notes += [caution for caution in cautions if caution not in self.notes]
-        if (pair := (asked.task_label, asked.model_label)) not in self.sources:
+        pair = asked.task_label, asked.model_label
+        if ("weights", "") not in self.sources.get(pair, {}):
             made_from = self.attempt(culprit, with_model, task.made_from, prepared, built, files)
             if made_from is not None:
                 self.sources[pair] = {**facts_of_rows(task.fingerprints, made_from), **facts_of_model(made_from)}

@@ -164,7 +164,7 @@ class Scheduler:
                 sources=as_plain(self.sources.get((run.task.label, run.model.label), {})),
                 keep=self.spec.keep,
                 checkpoint_every=self.spec.checkpoint_every,
-                checkpoints=store.checkpoints(run.id).absolute() if self.spec.checkpoint_every else None,
+                checkpoints=store.checkpoints(run.id).absolute() if self.leaves_files(run) else None,
             )
             self.progress.begin(run)
             supervisor = Supervisor(run, folder, request, self.spec.run_timeout, self.progress, read=store.read_in)
@@ -177,6 +177,10 @@ class Scheduler:
         if self.is_rerun(run.id, instead_of):
             self.progress.note(f"{run.title}: {self.reruns[run.id].why}; archived once it is rerun")
         return True
+
+    def leaves_files(self, run: Run) -> bool:
+        """Whether files of an attempt wait for the next one: checkpoints, or those of a trainer that owns its model."""
+        return bool(self.spec.checkpoint_every) or "model" in run.strategy.trainer.registered.component.owns
 
     def attempts(self, run: Run) -> list[Attempt]:
         """Earlier attempts at this run, oldest first: those that are archived, and what stands there."""

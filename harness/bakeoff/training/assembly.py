@@ -19,13 +19,13 @@ from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.returned import described, required, required_texts
 from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
-from bakeoff.contracts.trainer import Owned, Trainer
+from bakeoff.contracts.trainer import Owned, Trainer, WhatIsTimed
 from bakeoff.errors import DataError, PluginError
 from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.file_hashes import FileHashes, Files, WatchedFiles, code_digest, digest_of, half
 from bakeoff.machine.memory_energy import EnergyCounter
 from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
-from bakeoff.records.schema import Data, MadeFrom, Selection, Weights
+from bakeoff.records.schema import Data, MadeFrom, Predicted, Selection, Weights
 from bakeoff.text.words import did_you_mean, quoted
 from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, named_by_data, weights_sha256
 from bakeoff.training.data_checks import describe_data
@@ -59,6 +59,9 @@ class Findings:
     owns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    predicted: Predicted = "logits"
+    timed: WhatIsTimed = "phases"
+    used_dev: bool = False
     memory: tuple[int, int] | None = None
     """Peak memory before saving, summed over the run's processes: bytes of main memory, bytes of device memory."""
 
@@ -114,6 +117,37 @@ class Assembly:
         return made_as(self.adaptation, self.prepared, self.examples, schedule, **given)
 
 
+@dataclass(frozen=True)
+class Start:
+    """What every run begins with, before anything of its model."""
+
+    components: Mapping[str, Any]
+    """Kind -> component."""
+    options: Mapping[str, Any]
+    """Kind -> options."""
+    title: str
+    """How error messages name the trainer."""
+    owns: Owned
+    device: Any
+    task: LoadedTask
+    train: Columns
+    """The rows to train on."""
+
+    @property
+    def trainer(self) -> Any:
+        return self.components["trainer"]
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """The strategy's model as it was built, for features."""
+
+    prepared: Prepared
+    encoded: Mapping[str, Sequence[Row]]
+    """Split -> its encoded rows; `train` has those to train on."""
+    built: Built
+
+
 def assemble(
     request: Request,
     parts: Mapping[str, Configured],
@@ -129,36 +163,13 @@ def assemble(
     by default it is loaded.
     """
     found, recipe = found or Findings(), request.recipe
-    seed = request.requested.seed, request.requested.replicate
-    component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
-    options, trainer = {kind: part.options for kind, part in parts.items()}, component["trainer"]
-    code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
-    found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
-    owns: Owned = trainer.owned(recipe, options["trainer"])
-    found.owns, found.notes = sorted(owns), notes_of(trainer, recipe, options["trainer"])
-    threads = max(1, request.threads // world.size)
-    found.device = device = hardware.pick_device(request.device, precision=recipe.precision, threads=threads)
-    found.energy.watch(device, devices=world.size)
-
-    begin("load")
-    task = task or load(component["task"], options["task"], request.places, found.made_from)
-    info, found.made_from = task.info, task.made_from
-    found.data = describe_data(task)
-    rows = {"train": training_rows(task.splits["train"], recipe, seed=seed)}
-
-    begin("encode")
-    files = watched_files(component["model"], options["model"], request.places)
-    prepared = prepare(component["model"], info, options["model"], recipe)
-    rows |= {name: task.splits[name] for name in info.predicted_splits}
-    encoded = encode_rows(prepared, task, rows, request.cache)
-
-    begin("build")
-    random_streams.restart_random(random_streams.stream_seed(*seed, "init"))
-    built = build(component["model"], info, options["model"])
+    start = begin_run(request, parts, found, begin, world=world, task=task)
+    options, trainer, task, device = start.options, start.trainer, start.task, start.device
+    prepared, encoded, built = read_and_build(start, request, found, begin)
     state = built.model.state_dict()
     head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
-    found.made_from = with_model(found.made_from, prepared, built, files)
-    adaptation = make_ready(component["method"], built, options["method"], recipe)
+    assert found.data is not None
+    adaptation = make_ready(start.components["method"], built, options["method"], recipe)
     require_same_sources(request, found.data, found.made_from)
     network = adaptation.model.to(device)
     initial = weights_sha256(network.state_dict().items())
@@ -167,15 +178,15 @@ def assemble(
         request=request,
         trainer=trainer,
         options=options["trainer"],
-        title=f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})",
-        owns=owns,
+        title=start.title,
+        owns=start.owns,
         device=device,
         world=world,
         task=task,
         data=found.data,
         prepared=prepared,
         encoded=encoded,
-        examples=Examples(encoded["train"], info.kind.targets(rows["train"]["label"], info.n_outputs)),
+        examples=Examples(encoded["train"], task.info.kind.targets(start.train["label"], task.info.n_outputs)),
         built=built,
         adaptation=adaptation,
         head_sha256=head,
@@ -183,16 +194,89 @@ def assemble(
     )
 
 
+def assemble_for_own_model(
+    request: Request,
+    parts: Mapping[str, Configured],
+    *,
+    found: Findings,
+    begin: Callable[[str], None] = lambda phase: None,
+    task: LoadedTask | None = None,
+) -> tuple[Start, Frozen | None]:
+    """Assembles a run whose trainer owns its model, with the strategy's model if the trainer uses it. The arguments are those
+    of `assemble`."""
+    start = begin_run(request, parts, found, begin, task=task)
+    if request.requested.processes > 1:
+        raise PluginError(f"{start.title} owns its model, and trains it in one process: leave `processes` at 1")
+    frozen = Frozen(*read_and_build(start, request, found, begin)) if start.trainer.uses_model else None
+    begin("build")
+    assert found.data is not None
+    require_same_sources(request, found.data, found.made_from)
+    return start, frozen
+
+
 # --- its stages, in their order ------------------------------------------------------------------------------------------
 
 
+def begin_run(
+    request: Request,
+    parts: Mapping[str, Configured],
+    found: Findings,
+    begin: Callable[[str], None],
+    *,
+    world: World = ALONE,
+    task: LoadedTask | None = None,
+) -> Start:
+    """Picks the device, loads the task and describes its data; `found` is filled in. The arguments are those of `assemble`."""
+    component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
+    options, trainer, recipe = {kind: part.options for kind, part in parts.items()}, component["trainer"], request.recipe
+    code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
+    found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
+    owns: Owned = trainer.owned(recipe, options["trainer"])
+    found.timed = trainer.timed
+    found.owns, found.notes = sorted(owns), notes_of(trainer, recipe, options["trainer"])
+    threads = max(1, request.threads // world.size)
+    found.device = device = hardware.pick_device(request.device, precision=recipe.precision, threads=threads)
+    found.energy.watch(device, devices=world.size)
+
+    begin("load")
+    task = task or load(component["task"], options["task"], request.places, found.made_from)
+    found.made_from = task.made_from
+    found.data = describe_data(task)
+    title = f"trainer '{trainer.name}' ({parts['trainer'].registered.origin})"
+    seed = request.requested.seed, request.requested.replicate
+    train = training_rows(task.splits["train"], recipe, seed=seed)
+    return Start(component, options, title, owns, device, task, train)
+
+
+def read_and_build(
+    start: Start, request: Request, found: Findings, begin: Callable[[str], None]
+) -> tuple[Prepared, dict[str, Sequence[Row]], Built]:
+    """Encodes the rows to train on and every predicted split, and builds the model with the seed's new weights."""
+    model, options, task = start.components["model"], start.options["model"], start.task
+    seed = request.requested.seed, request.requested.replicate
+
+    begin("encode")
+    files = watched_files(model, options, request.places)
+    prepared = prepare(model, task.info, options, request.recipe)
+    rows = {"train": start.train} | {name: task.splits[name] for name in task.info.predicted_splits}
+    encoded = encode_rows(prepared, task, rows, request.cache)
+
+    begin("build")
+    random_streams.restart_random(random_streams.stream_seed(*seed, "init"))
+    built = build(model, task.info, options)
+    found.made_from = with_model(found.made_from, prepared, built, files)
+    return prepared, encoded, built
+
+
 def components(request: Request, registry: Registry) -> dict[str, Configured]:
-    """Kind -> component of the run, with its paths resolved on this machine. Options are validated here, once per process.
+    """Kind -> component of the run, with its paths resolved on this machine; no model where the trainer owns it and uses no
+    other. Options are validated here, once per process.
 
     Raises PluginError for a component that is not installed, and pydantic's ValidationError.
     """
     found = {}
-    for kind in ("task", "model", "method", "trainer"):
+    uses_model = registry.get("trainer", request.requested.trainer.name).component.uses_model
+    for kind in ("task", *(["model"] if uses_model else []), "method", "trainer"):
         wanted = getattr(request.requested, kind)
         registered = registry.get(kind, wanted.name)
         component = Configured(registered, registered.component.Options.model_validate(wanted.options))

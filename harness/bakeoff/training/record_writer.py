@@ -40,6 +40,7 @@ from bakeoff.training.job import Job
 from bakeoff.training.request import Request
 from bakeoff.training.run_folder import hashes_of, require_plain
 
+NO_STEPS = "not counted: the trainer owns its model"
 DECIMALS = 6
 """Decimals of seconds in a record; clocks are not more precise."""
 
@@ -170,7 +171,7 @@ def compose(
     job, device, seconds = found.job, found.device, clock.seconds
     steps = len(job.losses) if job else 0
     training, evaluating = seconds["warm-up"] + seconds["train"], seconds["evaluate"]
-    operations = job.flops() if job else (None, "not counted: training was not reached")
+    operations = job.flops() if job else (None, NO_STEPS if "model" in found.owns else "not counted: training was not reached")
     requested = request.requested
     memory, on_device = found.memory or memory_peaks(device)
     return Record(
@@ -207,6 +208,9 @@ def compose(
         trainer_owns=found.owns,
         randomness="trainer" if "randomness" in found.owns else "harness",
         trainer_notes=capped(found.notes, MOST_NOTES),
+        predicted=found.predicted,
+        timed=found.timed,
+        used_dev=found.used_dev,
         files=hashes_of(folder),
     )
 

@@ -23,6 +23,7 @@ from bakeoff.training.data import Columns, LoadedTask, weights_sha256
 from bakeoff.training.evaluation import largest_of, predict, repeat_evaluation, require_finite
 from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import keep, trained_model
+from bakeoff.training.own_run import answers_of, own_job
 from bakeoff.training.preparation import taken
 from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
@@ -57,6 +58,15 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
         except RunError as error:
             if error.reason != "diverged":
                 raise
+
+
+def rehearse_own(request: Request, parts: Mapping[str, Configured], task: LoadedTask) -> None:
+    """Lets a trainer that owns its model train on a few rows and answer a few of each split. Raises what a run would."""
+    short = request.model_copy(
+        update={"recipe": request.recipe.model_copy(update={"train_examples": None}), "checkpoints": None, "sources": []}
+    )
+    with own_job(short, parts, Findings(), task=cut_short(task, OWN_STEPS_ROWS)) as job:
+        answers_of(job)
 
 
 def cut_short(task: LoadedTask, rows: int) -> LoadedTask:

@@ -71,7 +71,7 @@ class Request(BaseModel):
     checkpoint_every: Some | None = None
     """Steps between checkpoints; None for no checkpoints."""
     checkpoints: Place | None = None
-    """Folder of the checkpoints; it outlives this attempt."""
+    """Folder of the checkpoints, and of files of a trainer that owns its model; it outlives this attempt."""
 
     @field_validator("recipe", mode="plain")
     @classmethod

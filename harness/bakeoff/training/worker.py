@@ -1,4 +1,5 @@
-"""The main line of a run, in a process of its own. Read `fine_tune` from top to bottom.
+"""The main line of a run, in a process of its own. Read `fine_tune` from top to bottom; of a run whose trainer owns its model
+`own_run.train_and_answer`.
 
 `bakeoff worker REQUEST.json FOLDER` performs one run and leaves its record in FOLDER; schedulers call it. `python -m
 bakeoff.worker` does the same, except that Python then imports modules from the working directory first.
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.configured import Configured
+from bakeoff.contracts.own_model import OwnModelTrainer
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.files import Tree
@@ -28,7 +30,7 @@ from bakeoff.records.provenance import (
     facts_of_model,
 )
 from bakeoff.records.record_files import UNFINISHED
-from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, KeptModel, Record
 from bakeoff.records.training_state import TENSORS
 from bakeoff.training.assembly import Findings, assemble, components
 from bakeoff.training.checkpoints import Checkpoints
@@ -46,6 +48,7 @@ from bakeoff.training.evaluation import (
 )
 from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
+from bakeoff.training.own_run import WHY_NOT_KEPT, train_and_answer
 from bakeoff.training.record_writer import (
     bare_record,
     compose,
@@ -124,6 +127,16 @@ def fine_tune(
     return None if request.keep == "none" or world.rank > 0 else trained_model(run, logits)
 
 
+def train(
+    request: Request, parts: Mapping[str, Configured], folder: Path, clock: Clock, found: Findings, report: Report, world: World
+) -> Trained | None:
+    """The main line of the run: `fine_tune`, or `train_and_answer` where the trainer owns its model."""
+    if isinstance(parts["trainer"].registered.component, OwnModelTrainer):
+        train_and_answer(request, parts, folder, clock, found, report)
+        return None
+    return fine_tune(request, parts, folder, clock, found, report, world)
+
+
 def perform(request: Request, folder: Path, report: Report = print_notes) -> Record:
     """Performs a run and returns its record, whether it succeeded or failed. All its files are in `folder`."""
     if request.requested.processes > 1:
@@ -143,7 +156,7 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     forget_peak_memory()
     failure = trained = None
     try:
-        trained = fine_tune(request, import_all(request), folder, clock, found, report_alone, world)
+        trained = train(request, import_all(request), folder, clock, found, report_alone, world)
     except BaseException as error:  # also `sys.exit`: the run is recorded as failed, and the experiment continues
         if is_interrupt(error):
             raise
@@ -156,6 +169,8 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
         record = compose(request, started, clock, found, failure, folder)
         if trained is not None:
             record = record.model_copy(update={"kept": UNFINISHED})
+        elif request.keep != "none" and "model" in found.owns and failure is None:
+            record = record.model_copy(update={"kept": KeptModel(reason=WHY_NOT_KEPT, difference=None)})
         write_record(folder, record)
     except Exception as error:  # a plugin's numbers may be anything, and the run needs a record all the same
         second = failure_left(error, request, folder, clock.phase)
@@ -196,7 +211,8 @@ def import_all(request: Request) -> dict[str, Configured]:
     parts = components(request, load_registry())
     if "bakeoff.machine.preload" not in sys.modules:  # then nothing has checked yet what is available
         for kind in ("task", "model"):
-            parts[kind].check_available(request.places)
+            if kind in parts:
+                parts[kind].check_available(request.places)
     import bakeoff.machine.preload  # noqa: F401
 
     return parts

@@ -27,7 +27,7 @@ from bakeoff.records.schema.plan import (
     TrialRun,
     Vary,
 )
-from bakeoff.records.schema.record import Attempt, Failure, KeptModel, Record, Selection
+from bakeoff.records.schema.record import Attempt, Failure, KeptModel, Predicted, Record, Selection
 from bakeoff.records.schema.shared import (
     FILE_NAME,
     KIND_KEY,
@@ -89,6 +89,7 @@ __all__ = [
     "MadeFrom",
     "Observed",
     "ObservedGroup",
+    "Predicted",
     "Reason",
     "Record",
     "Requested",

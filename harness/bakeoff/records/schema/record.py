@@ -21,6 +21,7 @@ from bakeoff.contracts.fields import (
     Some,
     Text,
 )
+from bakeoff.contracts.trainer import WhatIsTimed
 from bakeoff.records.schema.inputs import Data, MadeFrom, Requested, Weights
 from bakeoff.records.schema.observed import Cost, Environment, Observed
 from bakeoff.records.schema.shared import (
@@ -34,6 +35,8 @@ from bakeoff.records.schema.shared import (
     RunId,
     require_known,
 )
+
+Predicted = Literal["logits", "scores", "answers"]
 
 
 class Selection(Part):
@@ -129,6 +132,14 @@ class Record(Part):
     None where nobody noted it."""
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
     """Sentences of the trainer about this recipe."""
+    predicted: Predicted = "logits"
+    """What the predictions were made from: a model's logits, probabilities that a trainer answered (`scores`), or its answers
+    alone, which tell no probability."""
+    timed: WhatIsTimed = "phases"
+    """What its seconds mean: those of every phase, those of the whole process alone, or nothing."""
+    used_dev: bool = False
+    """Whether a trainer that owns its model asked for the labels of the split to select on, so that scores there are
+    optimistic."""
     process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
     """Notes on the run's process, such as that it crashed after the record was complete."""
     files: dict[FileName, Sha256]
@@ -151,11 +162,16 @@ class Record(Part):
             if self.scores:
                 raise ValueError("scores: a failed run has none")
             return self
-        for what in ("data", "weights", "cost"):
+        owns_model = "model" in self.trainer_owns
+        for what in ("data", *([] if owns_model else ["weights"]), "cost"):
             if getattr(self, what) is None:
                 raise ValueError(f"{what}: missing, although the run succeeded")
         assert self.data is not None
         _require_scores(self.scores, self.data)
+        if not owns_model and self.predicted != "logits":
+            raise ValueError(f"predicted: {self.predicted!r}, although its trainer owns no model")
+        if owns_model and (self.weights or self.observed):
+            raise ValueError(f"{'weights' if self.weights else 'observed'}: there, although its trainer owns the model")
         if (self.selection is not None) and self.selection.split not in self.scores:
             raise ValueError(f"selection.split: {self.selection.split!r} is not among the splits with scores")
         return self

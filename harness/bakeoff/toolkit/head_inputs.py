@@ -1,0 +1,54 @@
+"""What the head of a classifier is given: the features that its encoder makes of each example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from bakeoff.errors import ModelError
+from bakeoff.toolkit.model_structure import body_of
+
+
+def head_modules(model: Any) -> list[tuple[str, Any]]:
+    """(name, module) of each module beside the encoder that has parameters of its own. Raises ModelError where there is no
+    encoder."""
+    prefix, _ = body_of(model)
+    return [
+        (name, module)
+        for name, module in model.named_modules()
+        if not f"{name}.".startswith(f"{prefix}.") and next(module.parameters(recurse=False), None) is not None
+    ]
+
+
+@contextmanager
+def head_inputs(model: Any) -> Iterator[list[Any]]:
+    """A context that collects what the head is given in each of the model's forward passes: a list of tensors (batch, width),
+    float32, on the CPU.
+
+    The head is the first module beside the encoder to be called. Raises ModelError where it gets anything but one vector for
+    each example.
+    """
+    heads, seen, called = head_modules(model), [], []
+    what = type(model).__name__
+    if not heads:
+        raise ModelError(f"{what} has no head with parameters, so that there are no features to take from it")
+
+    def note(module: Any, inputs: Any) -> None:
+        called.append(inputs[0])
+
+    def take(module: Any, inputs: Any, output: Any) -> None:
+        shapes = [tuple(given.shape) for given in called[:1]]
+        if not shapes or len(shapes[0]) != 2:
+            got = f"gets {shapes[0]}, not one vector for each example" if shapes else "was not called"
+            raise ModelError(f"the head of {what} ({heads[0][0]}) {got}, so that there are no features to take from it")
+        seen.append(called[0].detach().float().cpu())
+        called.clear()
+
+    hooks = [head.register_forward_pre_hook(note) for _, head in heads]
+    hooks.append(model.register_forward_hook(take))
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -1,0 +1,157 @@
+"""The job of a trainer that owns its model: rows as texts, their labels where they are not withheld, and features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bakeoff.contracts.held_out import selection_split
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Floats
+from bakeoff.contracts.own_model import Example
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.task import Row
+from bakeoff.errors import PluginError
+from bakeoff.machine.random_streams import stream_seed
+from bakeoff.text.words import quoted
+from bakeoff.toolkit.head_inputs import head_inputs
+from bakeoff.training.assembly import Frozen, Start
+from bakeoff.training.data import Columns, LoadedTask
+from bakeoff.training.evaluation import batches_of, predict_batch
+
+SEEDS: Final = 2**32
+"""A trainer's seed is below this, as numpy's and scikit-learn's generators ask for."""
+
+
+def numbers_of(task: LoadedTask) -> dict[str, int]:
+    """The task's own id of each row -> the number by which a trainer knows it, drawn from all rows so that it tells neither
+    split nor place.
+
+    It depends on the data alone: whatever does not depend on the seed gets the same rows at each.
+    """
+    ids = [row for name in task.info.splits for row in task.splits[name]["id"]]
+    seed = stream_seed(0, 0, "/".join(task.fingerprints.values()))
+    return dict(zip(ids, np.random.Generator(np.random.PCG64(seed)).permutation(len(ids)).tolist(), strict=True))
+
+
+@dataclass(kw_only=True)
+class OwnJob:
+    """See `contracts.own_model.OwnModelJob`."""
+
+    start: Start
+    recipe: Recipe
+    seed: int
+    threads: int
+    folder: Path
+    frozen: Frozen | None
+    used_dev: bool = field(default=False, init=False)
+
+    # --- rows ------------------------------------------------------------------------------------------------------------
+
+    @property
+    def kind(self) -> Kind:
+        return self.start.task.info.kind
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.start.task.info.labels
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        return self.start.task.info.text_columns
+
+    @property
+    def device(self) -> str:
+        return str(self.start.device)
+
+    @cached_property
+    def rows(self) -> Mapping[str, Columns]:
+        """Split -> the rows that the trainer gets; of train, those to train on."""
+        task = self.start.task
+        return {"train": self.start.train, **{name: task.splits[name] for name in task.info.predicted_splits}}
+
+    @cached_property
+    def numbers(self) -> Mapping[str, Sequence[int]]:
+        """Split -> the numbers of these rows."""
+        found = numbers_of(self.start.task)
+        return {name: [found[row] for row in columns["id"]] for name, columns in self.rows.items()}
+
+    @cached_property
+    def places(self) -> Mapping[int, tuple[str, int]]:
+        """The inverse of `numbers`: number -> split, place among its rows."""
+        return {number: (name, place) for name, numbers in self.numbers.items() for place, number in enumerate(numbers)}
+
+    @cached_property
+    def train(self) -> Sequence[Example]:
+        return self.examples("train", labelled=True)
+
+    @cached_property
+    def splits(self) -> Mapping[str, Sequence[Example]]:
+        return {name: self.examples(name) for name in self.start.task.info.predicted_splits}
+
+    def dev(self) -> Sequence[Example] | None:
+        scored = self.start.task.info.scored_splits
+        name = selection_split(scored)
+        if name not in scored:
+            return None
+        self.used_dev = True
+        return self.examples(name, labelled=True)
+
+    def examples(self, split: str, *, labelled: bool = False) -> list[Example]:
+        """The rows of a split as the trainer gets them."""
+        columns, names = self.rows[split], self.text_columns
+        texts = zip(*(columns[name] for name in names), strict=True)
+        labels = (
+            [self.kind.named(label, self.labels) for label in columns["label"]] if labelled else [None] * len(columns["id"])
+        )
+        given = zip(self.numbers[split], texts, labels, strict=True)
+        return [Example(number, dict(zip(names, row, strict=True)), label) for number, row, label in given]
+
+    # --- what not every trainer may ask for ------------------------------------------------------------------------------
+
+    def task_ids(self, examples: Sequence[Example]) -> Sequence[str]:
+        if not self.start.trainer.knows_ids:
+            raise PluginError(f"{self.start.title} called `task_ids`: set its `knows_ids`")
+        return [self.task_id(example.id) for example in examples]
+
+    def task_id(self, number: int) -> str:
+        """The task's own id of a row."""
+        split, place = self.place_of(number)
+        return str(self.rows[split]["id"][place])
+
+    def features(self, examples: Sequence[Example]) -> Floats:
+        if self.frozen is None:
+            raise PluginError(f"{self.start.title} called `features`: set its `uses_model`")
+        if not examples:
+            raise PluginError(f"{self.start.title} called `features` of no examples")
+        places = [self.place_of(example.id) for example in examples]
+        rows = [self.frozen.encoded[split][place] for split, place in places]
+        return features_of(self.frozen, rows, self.start.device, self.recipe)
+
+    def place_of(self, number: int) -> tuple[str, int]:
+        """Split and place of a row. Raises PluginError for one that the job did not give out."""
+        if (place := self.places.get(number)) is None:
+            raise PluginError(f"{self.start.title} asked for row {quoted(number)}, and the job has given it no such row")
+        return place
+
+
+def features_of(frozen: Frozen, rows: Sequence[Row], device: Any, recipe: Recipe) -> Floats:
+    """(rows, width) the input of the model's head, dropout off, in float64. Batches are those of predictions."""
+    import torch
+
+    network = frozen.built.model.to(device)
+    network.eval()
+    batches = batches_of(rows)
+    mixed = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
+    with head_inputs(network) as seen, torch.no_grad(), mixed:
+        for batch in batches:
+            predict_batch(frozen.prepared, network, [rows[row] for row in batch], device)
+    features = np.empty((len(rows), seen[0].shape[1]), dtype=np.float64)
+    for batch, values in zip(batches, seen, strict=True):
+        features[batch] = values.numpy()
+    return features
