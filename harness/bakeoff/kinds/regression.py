@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bakeoff.contracts.kind import MADE_UP, Kind, OtherNumbers, Said
 from bakeoff.contracts.metric import Answers
 from bakeoff.contracts.returned import described
+from bakeoff.text.numbers import significant
 from bakeoff.text.values import spelt
 
 LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
@@ -57,7 +58,7 @@ class Regression(Kind):
         if not isinstance(said, Real) or isinstance(said, bool):
             raise ValueError(f"is {described(said)}, and must be a number")
         if not abs(float(said)) <= LARGEST_FLOAT32:
-            raise ValueError(f"is {spelt(float(said))}, and must be a finite number, {LARGEST_FLOAT32:.3g} at most")
+            raise ValueError(f"is {spelt(float(said))}, and must be a finite number, {significant(LARGEST_FLOAT32, 2)} at most")
         return float(said)
 
     def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
