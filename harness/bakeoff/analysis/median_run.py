@@ -26,8 +26,8 @@ def median_run(experiment: Experiment, group: ComparisonGroup, strategy: str) ->
     """Of the runs that learned, by the primary metric on dev, never on the reported split where that is another; of two in the
     middle the worse one. None where no run has a score on dev."""
     (row,) = (row for row in group.rows if row.strategy == strategy)
-    places = {(run.task, run.model, run.strategy, run.seed): run.id for run in experiment.declared.runs}
-    ids = {places.get((group.task, group.model, strategy, seed)) for seed in row.learned}
+    runs = experiment.declared.groups.get((group.task, group.model), [])
+    ids = {run.id for run in runs if run.strategy == strategy and run.seed in row.learned}
     found: list[tuple[float, int, Record, str]] = []
     for record in experiment.records:
         if record.id not in ids or record.data is None:

@@ -78,7 +78,7 @@ class LeftOut(Part):
 
     @property
     def sentence(self) -> str:
-        return f"{self.task} · {self.model}: {self.reason}"
+        return f"{' · '.join(filter(None, (self.task, self.model)))}: {self.reason}"
 
 
 class Rescoring(Part):
@@ -143,7 +143,7 @@ def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str
     rows = [row for row in every if np.isfinite(row.score.mean)]
     titles = experiment.declared.titles
     return Rescored(
-        title=f"{titles.task(layout.task)} · {titles.model(layout.model)}",
+        title=titles.group(layout.task, [layout.model]),
         task=layout.task,
         model=layout.model,
         split=split,

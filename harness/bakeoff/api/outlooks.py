@@ -111,7 +111,7 @@ class Planned:
                     "name": one.run.title,
                     "run": one.run.id,
                     "task": one.run.task.label,
-                    "model": one.run.model.label,
+                    "model": one.run.model_label,
                     "strategy": one.run.strategy.name,
                     "seed": one.run.seed,
                     "trial": options_in_words(dict(one.run.tried)),

@@ -126,18 +126,25 @@ def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list
     return [f"since runs were recorded: {clause}" for clause in in_words(plan, changed)] + caveats(plan, records, machine)
 
 
+def _strategies(number: int) -> str:
+    return count(number, "strategy").replace("strategys", "strategies")
+
+
 def arithmetic(plan: Plan) -> str:
     """How the number of runs comes about: `2 strategies x 1 task x 1 model x 3 seeds = 6 runs`, or `... x 3 to 20 seeds = 6 to
     40 runs, by looks at 3, 8 and 20 seeds`."""
     seeds = plan.spec.seeds
-    factors = {
-        "strategy": len({strategy.written for strategy in plan.strategies}),
-        "task": len(plan.tasks),
-        "model": len(plan.models),
-    }
-    shown = [count(number, what).replace("strategys", "strategies") for what, number in factors.items()]
-    if plan.vary:
-        shown.insert(1, f"{len(plan.vary.values)} values of {plan.vary.key}")
+    alone = {strategy.written for strategy in plan.strategies if strategy.has_own_model}
+    own, tasks, models = len(alone), count(len(plan.tasks), "task"), count(len(plan.models), "model")
+    strategies = len({strategy.written for strategy in plan.strategies})
+    values = [f"{len(plan.vary.values)} values of {plan.vary.key}"] if plan.vary else []
+    if not own:
+        shown = [_strategies(strategies), *values, tasks, models]
+    elif len(plan.models) < 2:
+        shown = [_strategies(strategies), *values, tasks]
+    else:
+        beside = f"{_strategies(own)} with {'a model of its' if own == 1 else 'models of their'} own"
+        shown = [f"({_strategies(strategies - own)} x {models} + {beside})", *values, tasks]
     trials = f", after {count(len(plan.trials), 'trial')} of a search" if plan.trials else ""
     fewest, most = plan.run_range
     if seeds.looks:

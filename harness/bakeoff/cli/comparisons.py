@@ -27,7 +27,7 @@ def pairs_of(plan: Plan) -> list[PlannedPair]:
 def _planned(plan: Plan, strategy: ResolvedStrategy) -> PlannedStrategy:
     runs = []
     for variant in strategy.variants:
-        run = Run(plan.spec.name, plan.tasks[0], plan.models[0], variant, plan.spec.seeds.numbers[0], plan.spec.select)
+        run = Run(plan.spec.name, plan.tasks[0], plan.model_of(variant), variant, plan.spec.seeds.numbers[0], plan.spec.select)
         trainer: Trainer = variant.trainer.registered.component
         runs.append(PlannedRun(run.requested, sorted(trainer.owned(variant.recipe, variant.trainer.options))))
     if strategy.tuning is None:

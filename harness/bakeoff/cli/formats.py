@@ -172,7 +172,7 @@ def plan_output(
         PlannedRunOutput(
             id=outlook.run.id,
             task=outlook.run.task.label,
-            model=outlook.run.model.label,
+            model=outlook.run.model_label,
             strategy=outlook.run.strategy.name,
             seed=outlook.run.seed,
             name=outlook.run.title,

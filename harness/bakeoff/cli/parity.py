@@ -87,7 +87,9 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
         raise BakeoffError(f"--strategies: name two different strategies, as A,B; the file has {', '.join(known)}")
     spec = plan.spec
     chosen = spec.seeds.numbers[0] if seed is None else seed
-    first, second = (Run(spec.name, plan.tasks[0], plan.models[0], known[name], chosen, spec.select) for name in wanted)
+    first, second = (
+        Run(spec.name, plan.tasks[0], plan.model_of(known[name]), known[name], chosen, spec.select) for name in wanted
+    )
     return first, second
 
 

@@ -20,7 +20,7 @@ from bakeoff.cli.trust import trust_notes
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError, Problem
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
-from bakeoff.planning.runs import Plan
+from bakeoff.planning.runs import Plan, Run
 from bakeoff.planning.search import settled
 from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
@@ -142,7 +142,7 @@ def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outloo
     if not seeds.looks or all(outlook.state != "to do" for outlook in outlooks):
         return outlooks
     wanted = {run.id for run in (*plan.first_trials, *plan.runs) if run.is_trial or run.seed in plan.first_seeds}
-    waiting = {(run.task.label, run.model.label) for run in plan.runs}
+    waiting = {_group_of(run) for run in plan.runs}
     declared = store.plan_file.is_file() and store.declared().looks == list(seeds.looks)
     if (
         declared
@@ -153,12 +153,12 @@ def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outloo
 
         stage = stage_of(plan, store)
         wanted = {run.id for run in (*stage.trials, *stage.runs)}
-        waiting = {(run.task.label, run.model.label) for run in (*stage.trials, *stage.runs)}
+        waiting = {_group_of(run) for run in (*stage.trials, *stage.runs)}
 
     def state_of(outlook: Outlook) -> State:
         if outlook.state != "to do" or outlook.run.id in wanted:
             return outlook.state
-        return "if open" if (outlook.run.task.label, outlook.run.model.label) in waiting else "not needed"
+        return "if open" if any(_are_compared(_group_of(outlook.run), other) for other in waiting) else "not needed"
 
     return [replace(outlook, state=state_of(outlook)) for outlook in outlooks]
 
@@ -175,6 +175,15 @@ def value_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:
         long = f"about {duration(sum(known))}" if known and len(known) == len(todo) else "unknown" if todo else ""
         rows.append([value, f"{len(own):,}", f"{len(todo):,}", long])
     return ["", *aligned(rows), ""]
+
+
+def _group_of(run: Run) -> tuple[str, str | None]:
+    """Task and shared model; None for a strategy with a model of its own, which is in each of the task's groups."""
+    return run.task.label, None if run.strategy.has_own_model else run.model_label
+
+
+def _are_compared(first: tuple[str, str | None], second: tuple[str, str | None]) -> bool:
+    return first[0] == second[0] and (first[1] == second[1] or None in (first[1], second[1]))
 
 
 def look_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:

@@ -115,7 +115,7 @@ def example_texts(reading: Reading, data: DataFolders) -> Texts:
         if hard is None or facts is None:
             continue
         ids = {one.id for examples in (hard.examples, *(own.examples for own in hard.only)) for one in examples}
-        runs = {run.id for run in reading.experiment.declared.runs if (run.task, run.model) == (group.task, group.model)}
+        runs = {run.id for run in reading.experiment.declared.groups[group.task, group.model]}
         record = next(record for record in reading.experiment.records if record.id in runs)
         origin, folder = record.requested.task, Path(reading.experiment.record_folder(record.id)).parents[1]
         task = chosen(load_registry(), "task", origin.name, origin.options, "the record's task")

@@ -16,7 +16,7 @@ from bakeoff.cli.output import aligned, print_damage
 from bakeoff.contracts.fields import Part
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.planning.estimate import Outlook, likeness
-from bakeoff.planning.runs import Plan
+from bakeoff.planning.runs import Plan, label_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.schema import Requested, Titles
@@ -81,7 +81,7 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
     others = [name for name, baseline in baseline_of.items() if name != baseline]
     if not others:
         raise BakeoffError("--resolve: a difference needs two strategies, and the experiment file has only one")
-    groups = [(task.label, model.label) for task in plan.tasks for model in plan.models]
+    groups = [(task.label, label) for task, label, _ in plan.groups]
     question = question_of(plan, difference)
     unit = question.unit
     if len({task.unit for task in plan.known_tasks}) > 1:
@@ -93,7 +93,12 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
         raise BakeoffError(
             f"--resolve: {spelt(difference)} points exceeds the range of {question.metric}; give a smaller difference"
         )
-    kinds = {(run.task.label, run.model.label, run.strategy.name): kind_of(run.requested) for run in plan.runs}
+    runs = {(run.task.label, run.model_label, run.strategy.name): kind_of(run.requested) for run in plan.runs}
+    kinds = {
+        (task.label, label, strategy.name): runs[task.label, label_of(model), strategy.name]
+        for task, label, contestants in plan.groups
+        for strategy, model in contestants
+    }
     pilots = list(find_pilots(plan, store))
     prepared = [(where, prepared_groups(experiment, plan.spec.report_on)) for where, experiment in pilots]
     found = {
@@ -133,7 +138,7 @@ def as_of(question: Question, pilot: Compared, family: Sequence[Compared]) -> Qu
 
 def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
     """Yields this folder's experiment, then those in neighbouring folders that share a task and a model with the plan."""
-    pairs = {(run.task.label, run.model.label) for run in plan.runs}
+    pairs = {(run.task.label, run.model_label) for run in plan.runs}
     for one in (store, *store.neighbours):
         try:
             if any((run.task, run.model) in pairs for run in one.declared().runs):
@@ -200,7 +205,7 @@ def _price(needs: Sequence[Needs], outlooks: Sequence[Outlook]) -> Price | None:
     rows: dict[tuple[str, str, str], list[Outlook]] = defaultdict(list)
     for outlook in outlooks:
         run = outlook.run
-        rows[run.task.label, run.model.label, run.strategy.name].append(outlook)
+        rows[run.task.label, run.model_label, run.strategy.name].append(outlook)
     left, unknown, seconds = 0, 0, 0.0
     for row in rows.values():
         times = [outlook.seconds for outlook in row if outlook.seconds is not None]

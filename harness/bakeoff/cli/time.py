@@ -104,8 +104,7 @@ def lines_of(timing: Timing, goal: TimingGoal, titles: Titles) -> list[str]:
         notes.append(
             f"less certain than ± {per_cent(goal.within, 1)}: {', '.join(map(escaped, wide))}; a larger --budget tells more"
         )
-    models = " / ".join(map(titles.model, timing.model.split(" / ")))
-    return [escaped(f"{titles.task(timing.task)} · {models}"), *aligned(rows, "lr"), *notes]
+    return [escaped(titles.group(timing.task, [timing.model])), *aligned(rows, "lr"), *notes]
 
 
 def cells_of(timing: Timing, one: Timed, baseline: Timed) -> Iterator[list[str]]:

@@ -74,7 +74,7 @@ def like_times(plan: Plan, store: Store) -> dict[str, float]:
 
 def neighbours(plan: Plan, store: Store) -> list[Record]:
     """Records of experiments in neighbouring folders that share a task and a model with the plan."""
-    pairs = {(task.label, model.label) for task in plan.tasks for model in plan.models}
+    pairs = {(run.task.label, run.model_label) for run in plan.by_id.values()}
     found: list[Record] = []
     for other in store.neighbours:
         try:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bakeoff.contracts.configured import Configured, notes_of
+from bakeoff.contracts.configured import Configured, canonical, notes_of
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.returned import required
@@ -57,7 +57,7 @@ class _Resolver:
         if self.problems or self.spec is None:
             raise SpecError(self.problems)
         self.spec = self.spec.model_copy(update={"report_on": self.report_on(tasks)})
-        tasks_and_models = tuple(self.spec.tasks), tuple(self.spec.models)
+        tasks_and_models = tuple(self.spec.tasks), tuple(map(self.model, self.spec.models))
         plan = Plan(self.spec, *tasks_and_models, tuple(strategies), tuple(imported), tuple(tasks))
         self.say(rules.strategies_differ(plan))
         if self.problems:
@@ -138,6 +138,7 @@ class _Resolver:
             written=name,
             varied=key,
             title=given.title or "",
+            model=self.model(source.model) if source.model else None,
         )
         return self.tuned(strategy, source, origin)
 
@@ -161,6 +162,14 @@ class _Resolver:
         except BakeoffError as error:
             self.say([(path, str(error))])
             return None
+
+    def model(self, given: Configured) -> Configured:
+        """The model as the file first names it, so that it has one label, with the title that it has anywhere."""
+        if self.document.flaws:  # NaN, for one, has no identity
+            return given
+        named = [one for kind in ("model", "own model") for one in self.reading.components[kind] if one]
+        alike = [one for one in named if canonical(one.identity) == canonical(given.identity)]
+        return replace(alike[0], given_title=next((one.given_title for one in alike if one.given_title), ""))
 
     def full_method(self, path: KeyPath) -> Configured | None:
         try:
@@ -274,18 +283,24 @@ class _Resolver:
         used: dict[KeyPath, Configured] = {
             ("strategies", name, kind): component
             for name, given in self.reading.named.items()
-            for kind in ("trainer", "method")
+            for kind in ("trainer", "method", "model")
             if given and (component := getattr(given, kind))
         }
+        own_models = {path: component for path, component in used.items() if path[-1] == "model"}
         self.say(rules.are_installed(listed | used))
         if not self.document.flaws:  # NaN, for one, has no identity
             self.say(rules.stand_once(listed))
-            self.say(rules.titles_differ(listed, strategies))
+            self.say(rules.titles_differ(listed | own_models, strategies))
         if varied := self.says("vary"):
             known = {name: given for name, given in self.reading.named.items() if given}
             self.say(rules.nothing_else_gives_it(varied, self.given_keys(), known))
         if seeds := self.says("seeds"):
             self.say(rules.looks_have_something_to_compare(seeds, len(self.reading.named)))
+        for name, given in self.reading.named.items():
+            if given is not None:
+                self.say(rules.trainer_takes_model_and_method(name, given))
+        if "models" not in self.reading.keys.wrong:
+            self.say(rules.strategies_have_models(self.says("models") or (), self.reading.named))
         searched = any(strategy.tuning for strategy in strategies)
         report_on, is_written = self.report_on(tasks), ("report_on",) in self.document.places
         for task in tasks:

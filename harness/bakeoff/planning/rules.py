@@ -43,14 +43,25 @@ def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
 
 
 def titles_differ(components: Mapping[KeyPath, Configured], strategies: Iterable[ResolvedStrategy]) -> Iterator[Problem]:
-    """No two tasks, models or strategies have one title, and no strategy another's name. `components`: as for `stand_once`."""
+    """No two tasks, models or strategies have one title, no strategy another's name, and no model two titles. `components`:
+    tasks and models by their place in the file, those that strategies name for themselves too."""
     written = {strategy.written: strategy.title for strategy in strategies}
-    given = [((*path, "title"), path[0], component.given_title) for path, component in components.items()]
-    given += [(("strategies", name, "title"), "strategies", title) for name, title in written.items()]
-    seen: dict[tuple[str | int, str], KeyPath] = {}
-    for path, key, title in given:
-        if title and (first := seen.setdefault((key, title), path)) != path:
+    given = [
+        ((*path, "title"), f"{component.registered.component.kind}s", component.given_title, canonical(component.identity))
+        for path, component in components.items()
+    ]
+    given += [(("strategies", name, "title"), "strategies", title, name) for name, title in written.items()]
+    seen: dict[tuple[str, str], tuple[KeyPath, str]] = {}
+    titles: dict[tuple[str, str], tuple[KeyPath, str]] = {}
+    for path, key, title, whose in given:
+        if not title:
+            continue
+        first, owner = seen.setdefault((key, title), (path, whose))
+        other, called = titles.setdefault((key, whose), (path, title))
+        if owner != whose:
             yield path, f"the same as {dotted(first)}"
+        elif called != title:
+            yield path, f"{dotted(other)} calls the same {key.removesuffix('s')} {quoted(called)}; give it one title"
         elif key == "strategies" and title in written.keys() - {path[1]}:
             yield path, f"'{title}' is the name of another strategy"
 
@@ -171,6 +182,26 @@ def method_is_supported(strategy: ResolvedStrategy) -> Iterator[Problem]:
         yield ("strategies", strategy.written, "method"), f"trainer '{trainer.name}' {told}"
 
 
+def trainer_takes_model_and_method(name: str, given: Strategy) -> Iterator[Problem]:
+    """A trainer that owns its model uses no other, and no method says which of its parameters train."""
+    if given.trainer is None or (trainer := _component(given.trainer)).uses_model:
+        return
+    for kind in ("model", "method"):
+        if getattr(given, kind) is not None:
+            yield ("strategies", name, kind), f"trainer '{trainer.name}' has a model of its own: leave `{kind}` out"
+
+
+def strategies_have_models(shared: Sequence[Configured], named: Mapping[str, Strategy | None]) -> Iterator[Problem]:
+    """`shared`: what `models` lists; `named`: the strategies of the file, None in place of an invalid one."""
+    given = {name: one for name, one in named.items() if one is not None and one.same_as is None}
+    sharing = [name for name, one in given.items() if one.model is None and one.trainer and _component(one.trainer).uses_model]
+    if shared and named and not sharing and all(named.values()):
+        yield ("models",), "no strategy uses these, since each names a model or has a trainer with one: leave `models` out"
+    for name in () if shared else sharing:
+        told = f"strategy '{name}' has no model: write `models: [MODEL]` for all strategies, or `model: MODEL` in this one"
+        yield ("strategies", name), told
+
+
 def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
     """If checkpoints are requested. A trainer that owns its steps makes none."""
     trainer = _trainer(strategy)
@@ -183,8 +214,12 @@ def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
 
 
 def _trainer(strategy: ResolvedStrategy) -> Trainer:
-    trainer: Trainer = strategy.trainer.registered.component
-    return trainer
+    return _component(strategy.trainer)
+
+
+def _component(trainer: Configured) -> Trainer:
+    component: Trainer = trainer.registered.component
+    return component
 
 
 # --- of a key that varies ------------------------------------------------------------------------------------------------

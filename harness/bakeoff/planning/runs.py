@@ -18,9 +18,10 @@ from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.titles import titles_of
 from bakeoff.records.provenance import origin_of
 from bakeoff.records.run_names import NamedRun, RunNames, place_name, run_name, trial_name
-from bakeoff.records.schema import Imported, Requested, Titles, Vary
+from bakeoff.records.schema import Imported, Requested, Titles, Vary, together
 from bakeoff.spec.experiment_file import PLAIN_MARGIN, Spec
 from bakeoff.spec.strategy import SearchSpace
+from bakeoff.spec.yaml_reader import KeyPath
 from bakeoff.text.tolerances import POINTS
 from bakeoff.text.values import grouped
 
@@ -94,6 +95,14 @@ class ResolvedStrategy:
     """How its configuration is chosen; until then this strategy has the first one."""
     tried: tuple[tuple[str, Any], ...] = ()
     """The values of the search by which a configuration differs from the others."""
+    model: Configured | None = None
+    """The model that it names for itself; None where it fine-tunes the shared ones, or its trainer owns the model."""
+
+    @property
+    def has_own_model(self) -> bool:
+        """Whether it names a model or has a trainer with one, so that its runs are made once, whatever models others share."""
+        trainer: Trainer = self.trainer.registered.component
+        return self.model is not None or not trainer.uses_model
 
     @property
     def heading(self) -> str:
@@ -140,7 +149,8 @@ class Run:
 
     experiment: str
     task: Configured
-    model: Configured
+    model: Configured | None
+    """None where the strategy's trainer owns its model."""
     strategy: ResolvedStrategy
     seed: int
     select: str
@@ -150,6 +160,11 @@ class Run:
     """Which of its strategy's searches it serves or follows, from 0."""
     at: str = field(default="", compare=False)
     """What tells it from runs of the plan's other tasks and models: `@TASK,MODEL`."""
+
+    @property
+    def model_label(self) -> str:
+        """Empty where it has no model."""
+        return label_of(self.model)
 
     @property
     def tried(self) -> tuple[tuple[str, Any], ...]:
@@ -166,9 +181,9 @@ class Run:
             experiment=self.experiment,
             strategy=self.strategy.name,
             task_label=self.task.label,
-            model_label=self.model.label,
+            model_label=self.model_label,
             task=origin_of(self.task),
-            model=origin_of(self.model),
+            model=origin_of(self.model) if self.model else None,
             method=origin_of(self.strategy.method),
             trainer=origin_of(self.strategy.trainer),
             recipe=self.strategy.asked_recipe,
@@ -191,7 +206,16 @@ class Run:
     @property
     def search_key(self) -> SearchKey:
         """Of a trial: the search that it serves."""
-        return self.strategy.name, self.task.label, self.model.label, self.search
+        return self.strategy.name, self.task.label, self.model_label, self.search
+
+
+def label_of(model: Configured | None) -> str:
+    """As records have it: empty for no model."""
+    return model.label if model else ""
+
+
+Contestant = tuple[ResolvedStrategy, Configured | None]
+"""A strategy with the model that it is run with."""
 
 
 @dataclass(frozen=True)
@@ -216,6 +240,7 @@ class Plan:
     spec: Spec
     tasks: tuple[Configured, ...]
     models: tuple[Configured, ...]
+    """Those that strategies share; empty where each strategy has one of its own."""
     strategies: tuple[ResolvedStrategy, ...]
     imported: tuple[Imported, ...] = ()
     known_tasks: tuple[KnownTask, ...] = ()
@@ -233,11 +258,11 @@ class Plan:
     def runs(self) -> tuple[Run, ...]:
         """The runs to report, except those whose configuration is not chosen yet."""
         return tuple(
-            Run(self.spec.name, task, model, settled, seed, self.spec.select, search=number, at=self.at(task, model))
+            Run(self.spec.name, task, model, settled, seed, self.spec.select, search=number, at=self.at(task, model, strategy))
             for task in self.tasks
-            for model in self.models
+            for contestants in self.contestants
             for position, seed in enumerate(self.spec.seeds.numbers)
-            for strategy in self.strategies
+            for strategy, model in contestants
             for number in [self.search_of(strategy, position)]
             if (settled := self.settled(strategy, task, model, number)) is not None
         )
@@ -245,9 +270,9 @@ class Plan:
     @cached_property
     def trials(self) -> tuple[Run, ...]:
         """The runs by which configurations are chosen."""
-        searches = self.searches.values()
-        longest = max((len(search.space.seeds) for search in searches), default=0)
-        often = max((search.space.repeat for search in searches), default=0)
+        searches = self.searches
+        longest = max((len(search.space.seeds) for search in searches.values()), default=0)
+        often = max((search.space.repeat for search in searches.values()), default=0)
         return tuple(
             Run(
                 self.spec.name,
@@ -258,33 +283,91 @@ class Plan:
                 self.spec.select,
                 is_trial=True,
                 search=number,
-                at=self.at(task, model),
+                at=self.at(task, model, strategy),
             )
             for task in self.tasks
-            for model in self.models
+            for contestants in self.contestants
             for number in range(often)
             for position in range(longest)
-            for search in searches
+            for strategy, model in contestants
+            if (search := searches.get(strategy.name)) is not None
             if number < search.space.repeat
             for seed in search.space.trial_seeds(number)[position : position + 1]
             for configuration in search.configurations
         )
 
-    def at(self, task: Configured, model: Configured) -> str:
-        """What is added to the name of a run of this task and model: `@TASK,MODEL`; nothing where the plan has one of each."""
+    @cached_property
+    def contestants(self) -> tuple[tuple[Contestant, ...], ...]:
+        """What is run on each task, in groups of which each is interleaved seed by seed: one for each shared model. Strategies
+        with a model of their own are in the first."""
+        return tuple(
+            tuple(
+                (strategy, strategy.model if strategy.has_own_model else model)
+                for strategy in self.strategies
+                if number == 0 or not strategy.has_own_model
+            )
+            for number, model in enumerate(self.models or (None,))
+        )
+
+    @cached_property
+    def all_models(self) -> dict[str, tuple[Configured, KeyPath]]:
+        """Label -> each model that runs use, and the first place in the file that names it."""
+        found: dict[str, tuple[Configured, KeyPath]] = {}
+        for index, model in enumerate(self.models):
+            found[model.label] = model, ("models", index)
+        for strategy in self.strategies:
+            if strategy.model is not None:
+                found.setdefault(strategy.model.label, (strategy.model, ("strategies", strategy.written, "model")))
+        return found
+
+    @cached_property
+    def groups(self) -> list[tuple[Configured, str, list[Contestant]]]:
+        """(task, label of model, contestants) of each comparison group, as `Declared.groups` has them."""
+        shared = [model.label for model in self.models]
+        labels = shared or [together(label_of(model) for _, model in self.contestants[0])]
+        own = [(strategy, strategy.model) for strategy in self.strategies if strategy.has_own_model]
+        found = []
+        for task in self.tasks:
+            for label, contestants in zip(labels, self.contestants, strict=True):
+                model_of = {strategy.name: model for strategy, model in (*own, *contestants)}
+                members = [(one, model_of[one.name]) for one in self.strategies if one.name in model_of]
+                found.append((task, label, members))
+        return found
+
+    def model_of(self, strategy: ResolvedStrategy) -> Configured | None:
+        """That of its first runs; None where its trainer owns it."""
+        return strategy.model if strategy.has_own_model else next(iter(self.models), None)
+
+    @property
+    def own_models(self) -> dict[str, str]:
+        """As `plan.json` holds it."""
+        return {strategy.name: label_of(strategy.model) for strategy in self.strategies if strategy.has_own_model}
+
+    def at(self, task: Configured, model: Configured | None, strategy: ResolvedStrategy) -> str:
+        """What is added to the name of a run: `@TASK,MODEL`; no task where the plan has one, and no model where the strategy
+        has one."""
         found = self.titles
-        return place_name(found.task(task.label), found.model(model.label), tasks=len(self.tasks), models=len(self.models))
+        models = 1 if strategy.has_own_model else len(self.models)
+        return place_name(found.task(task.label), found.model(label_of(model)), tasks=len(self.tasks), models=models)
+
+    def places(self, seeds: Sequence[int]) -> list[tuple[str, str, str, int]]:
+        """Labels of task and model, strategy and seed of each run to report at these seeds."""
+        pairs = [pair for contestants in self.contestants for pair in contestants]
+        return [
+            (task.label, label_of(model), strategy.name, seed)
+            for task, (strategy, model), seed in itertools.product(self.tasks, pairs, seeds)
+        ]
 
     @cached_property
     def names(self) -> RunNames:
         """The names of all runs, also of those whose configuration is not chosen yet."""
-        ids = {(run.task.label, run.model.label, run.strategy.name, run.seed): run.id for run in self.runs}
-        places = itertools.product(self.tasks, self.models, self.strategies, self.spec.seeds.numbers)
-        keys = [(task.label, model.label, strategy.name, seed) for task, model, strategy, seed in places]
+        ids = {(run.task.label, run.model_label, run.strategy.name, run.seed): run.id for run in self.runs}
+        keys = self.places(self.spec.seeds.numbers)
         trials = (
-            NamedRun(run.id, run.task.label, run.model.label, run.strategy.name, run.seed, run.trial) for run in self.trials
+            NamedRun(run.id, run.task.label, run.model_label, run.strategy.name, run.seed, run.trial) for run in self.trials
         )
-        return RunNames((*trials, *(NamedRun(ids.get(key), *key) for key in keys)), self.titles, self.vary)
+        runs = (*trials, *(NamedRun(ids.get(key), *key) for key in keys))
+        return RunNames(runs, self.titles, self.vary, own_models=frozenset(self.own_models))
 
     @property
     def searches(self) -> dict[str, Tuning]:
@@ -308,7 +391,7 @@ class Plan:
         """What headings call tasks, models and strategies."""
         return Titles(
             tasks=titles_of(self.tasks),
-            models=titles_of(self.models),
+            models=titles_of([model for model, _ in self.all_models.values()]),
             strategies={
                 name: one.called(name)
                 for one in self.strategies
@@ -325,16 +408,14 @@ class Plan:
     @property
     def run_range(self) -> tuple[int, int]:
         """The fewest and the most runs to report: with looks those of the first look, and of all."""
-        rows, seeds = len(self.tasks) * len(self.models) * len(self.strategies), self.spec.seeds
+        rows, seeds = len(self.tasks) * sum(map(len, self.contestants)), self.spec.seeds
         most = len(seeds.numbers)
         return rows * (seeds.looks[0] if seeds.looks else most), rows * most
 
     def waiting_among(self, seeds: Sequence[int]) -> int:
         """The same, of these seeds alone."""
-        if self.only is None:
-            everything = len(self.tasks) * len(self.models) * len(seeds) * len(self.strategies)
-        else:
-            everything = sum(seed in seeds for _, _, _, seed in self.only.places)
+        places = self.places(seeds) if self.only is None else self.only.places
+        everything = sum(seed in seeds for _, _, _, seed in places)
         return everything - sum(run.seed in seeds and self.is_wanted(run) for run in self.runs)
 
     def is_wanted(self, run: Run) -> bool:
@@ -343,7 +424,7 @@ class Plan:
             return True
         if run.is_trial:
             return run.id in self.only.trials or run.search_key in self._wanted_searches
-        return (run.task.label, run.model.label, run.strategy.name, run.seed) in self.only.places
+        return (run.task.label, run.model_label, run.strategy.name, run.seed) in self.only.places
 
     @cached_property
     def wanted(self) -> dict[str, Run]:
@@ -379,20 +460,21 @@ class Plan:
     @property
     def first_trials(self) -> tuple[Run, ...]:
         """The wanted trials of searches that choose for `first_seeds` and have not chosen yet, and those that `only` names."""
-        places = itertools.product(self.tasks, self.models, self.strategies, self.first_seeds)
-        wanted = {(task.label, model.label, strategy.name, seed) for task, model, strategy, seed in places}
-        first = {run.id for run in self.trials_for(self.searches_for(wanted))} | (self.only.trials if self.only else set())
+        searches = self.searches_for(self.places(self.first_seeds))
+        first = {run.id for run in self.trials_for(searches)} | (self.only.trials if self.only else set())
         return tuple(run for run in self.trials if run.id in first and self.is_wanted(run))
 
     def search_of(self, strategy: ResolvedStrategy, position: int) -> int:
         """Which of the strategy's searches chooses for the reported seed at this position; 0 without a search."""
         return position if strategy.tuning and strategy.tuning.space.repeat > 1 else 0
 
-    def settled(self, strategy: ResolvedStrategy, task: Configured, model: Configured, search: int) -> ResolvedStrategy | None:
+    def settled(
+        self, strategy: ResolvedStrategy, task: Configured, model: Configured | None, search: int
+    ) -> ResolvedStrategy | None:
         """The strategy with the configuration that its search with this number chose; None if none is chosen yet."""
         if strategy.tuning is None:
             return strategy
-        number = self.chosen.get((strategy.tuning.owner, task.label, model.label, search))
+        number = self.chosen.get((strategy.tuning.owner, task.label, label_of(model), search))
         return None if number is None else strategy.tuning.configurations[number]
 
     @property

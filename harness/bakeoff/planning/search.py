@@ -61,7 +61,7 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
             reported=list(plan.spec.seeds.numbers) if tuning.space.repeat > 1 else [],
             choose=tuning.space.choose,
             trials=[
-                TrialRun(id=run.id, task=run.task.label, model=run.model.label, seed=run.seed, values=dict(run.tried))
+                TrialRun(id=run.id, task=run.task.label, model=run.model_label, seed=run.seed, values=dict(run.tried))
                 for run in plan.trials
                 if run.strategy.name == tuning.owner
             ],

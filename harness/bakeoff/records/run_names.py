@@ -69,6 +69,8 @@ class RunNames:
     runs: tuple[NamedRun, ...]
     titles: Titles = field(default_factory=Titles)
     vary: Vary | None = None
+    own_models: frozenset[str] = frozenset()
+    """Strategies with a model of their own, so that none of their runs needs to say which."""
 
     @classmethod
     def declared(cls, declared: Declared) -> RunNames:
@@ -80,7 +82,7 @@ class RunNames:
                 number = search.chosen_by[run.seed] if search.repeat > 1 else None
                 named = NamedRun(run.id, run.task, run.model, name, run.seed, trial_name(run.values, number))
                 trials.setdefault(run.id, named)  # a repeat has the trials of what it repeats
-        return cls((*trials.values(), *reported), declared.titles, declared.vary)
+        return cls((*trials.values(), *reported), declared.titles, declared.vary, frozenset(declared.own_models))
 
     @cached_property
     def tasks(self) -> list[str]:
@@ -88,7 +90,11 @@ class RunNames:
 
     @cached_property
     def models(self) -> list[str]:
-        return list(dict.fromkeys(run.model for run in self.runs))
+        return list(dict.fromkeys(run.model for run in self.runs if run.model))
+
+    @cached_property
+    def _shared_models(self) -> set[str]:
+        return {run.model for run in self.runs if run.strategy not in self.own_models}
 
     @cached_property
     def by_id(self) -> dict[str, NamedRun]:
@@ -97,7 +103,8 @@ class RunNames:
     def name(self, run: NamedRun) -> str:
         """The shortest name that only this run has; of a trial with the values that it tries."""
         place = self.titles.task(run.task), self.titles.model(run.model)
-        where = place_name(*place, tasks=len(self.tasks), models=len(self.models))
+        models = 1 if run.strategy in self.own_models else len(self._shared_models)
+        where = place_name(*place, tasks=len(self.tasks), models=models)
         return f"{run_name(run.strategy, run.seed)}{where}{run.trial}"
 
     def name_of(self, run_id: str) -> str:
@@ -150,7 +157,7 @@ class RunNames:
 
     def _places_of(self, run: NamedRun) -> list[str]:
         """`@TASK` and so on, by title or label; a label without its options will do where only one has it."""
-        tasks, models = self._task_spellings(run.task), self._model_spellings(run.model)
+        tasks, models = self._task_spellings(run.task), self._model_spellings(run.model) if run.model else []
         both = [f"@{task},{model}" for task in tasks for model in models]
         return ["", *(f"@{name}" for name in dict.fromkeys([*tasks, *models])), *both]
 

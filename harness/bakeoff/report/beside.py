@@ -137,7 +137,7 @@ def _group_pair(
     controls: Sequence[Control],
 ) -> GroupPair:
     """recorded: the records here and there."""
-    runs = {(run.strategy, run.seed): run.id for run in declared.runs if (run.task, run.model) == (mine.task, mine.model)}
+    runs = {(run.strategy, run.seed): run.id for run in declared.groups.get((mine.task, mine.model), ())}
     here, there = ({record.id: record for record in records if record.id in runs.values()} for records in recorded)
     rows, unequal = [], []
     for row, opposite in zip(mine.rows, theirs.rows, strict=True):

@@ -35,8 +35,8 @@ class Look:
 def require_available(document: Document, plan: Plan, paths: Paths, runs: Collection[Run]) -> None:
     """Raises SpecError where the data or weights of these runs are not available; takes seconds, and imports none of the heavy
     libraries."""
-    used = {("tasks", run.task.label) for run in runs} | {("models", run.model.label) for run in runs}
-    asked = [(place, part) for place, part in _parts(plan) if (place[0], part.label) in used]
+    used = {("task", run.task.label) for run in runs} | {("model", run.model_label) for run in runs}
+    asked = [(place, part) for place, part in _parts(plan) if (part.registered.component.kind, part.label) in used]
     found = [document.problem(place, why) for place, part in asked if (why := _why_not(part, paths)) is not None]
     if found:
         raise SpecError(found)
@@ -70,9 +70,10 @@ def look_for_files(document: Document, plan: Plan, paths: Paths) -> Look:
 
 def _parts(plan: Plan) -> Iterator[tuple[KeyPath, Configured]]:
     """All tasks and models, each with its place in the experiment file."""
-    for key, parts in (("tasks", plan.tasks), ("models", plan.models)):
-        for index, part in enumerate(parts):
-            yield (key, index), part
+    for index, task in enumerate(plan.tasks):
+        yield ("tasks", index), task
+    for model, place in plan.all_models.values():
+        yield place, model
 
 
 def _why_not(part: Configured, paths: Paths) -> str | None:

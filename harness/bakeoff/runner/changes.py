@@ -81,14 +81,15 @@ def look_at_files(plan: Plan, paths: Paths, *, at_most: int | None = None) -> So
         return {part: digest for part, digest in digests.items() if digest is not None}
 
     tasks = {task.label: found(task, partial(task.registered.component.files, task.options, paths)) for task in plan.tasks}
-    models = {model.label: found(model, partial(files_of_model, model, paths)) for model in plan.models}
+    used = [model for model, _ in plan.all_models.values()]
+    models = {model.label: found(model, partial(files_of_model, model, paths)) for model in used}
     facts = {
         (task, model): {
             **facts_of_data(None, MadeFrom(task_files=task_files)),
             **facts_of_model(MadeFrom(model_files=model_files)),
         }
         for task, task_files in tasks.items()
-        for model, model_files in models.items()
+        for model, model_files in ({"": None} | models).items()
     }
     return Sources(facts, tuple(unseen))
 
@@ -131,13 +132,15 @@ def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Chan
     for run in plan.by_id.values():
         if (record := records.get(run.id)) is None:
             continue
-        here, there = sources.facts[run.task.label, run.model.label], facts_of_sources(record)
+        here, there = sources.facts[run.task.label, run.model_label], facts_of_sources(record)
         if found := differences(here, there, MADE_FROM):
             files[run.id] = found
         if any(any(here.get(key, ())) for key in unknown(here, there, MADE_FROM)):
             without_files.add(run.id)
         parts = {"task": run.task, "model": run.model, "method": run.strategy.method, "trainer": run.strategy.trainer}
         for kind, part in parts.items():
+            if part is None:
+                continue
             then, now = getattr(record.requested, kind), origin_of(part)
             same = (then.version, then.distribution_version) == (now.version, now.distribution_version)
             if same and record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
@@ -155,7 +158,7 @@ def not_compared(sources: Sources, found: Changes) -> list[str]:
 def _owner(plan: Plan, run_id: str, one: Difference) -> str:
     """The title of the task or the model that a difference is of."""
     run, titles = plan.by_id[run_id], plan.titles
-    return titles.task(run.task.label) if one.subject in DATA else titles.model(run.model.label)
+    return titles.task(run.task.label) if one.subject in DATA else titles.model(run.model_label)
 
 
 def _runs(count: int) -> str:
@@ -186,7 +189,7 @@ def differences_here(run: Run, record: Record, machine: Machine) -> list[Differe
     installed = hardware.software({*used, *sources})
     processes = record.requested.processes
     here: Facts = {
-        **machine.sources.get((run.task.label, run.model.label), {}),
+        **machine.sources.get((run.task.label, run.model_label), {}),
         ("hardware", ""): (hardware.hardware_class(machine.accelerator, threads=machine.threads, processes=processes),),
         ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
         **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
@@ -234,7 +237,7 @@ def caveats(plan: Plan, records: Mapping[str, Record], machine: Machine) -> list
     ours = hardware.software([BAKEOFF]).get(BAKEOFF, MISSING)
     for run_id, record in records.items():
         run = plan.by_id[run_id]
-        here = machine.sources.get((run.task.label, run.model.label), {})
+        here = machine.sources.get((run.task.label, run.model_label), {})
         lacking.update(key[0] for key in unknown(here, facts_of(record)) if any(here.get(key, ())))
         others.update(one.there for one in differences({("bakeoff", ""): (ours,)}, facts_of(record), {"bakeoff"}))
     found = []

@@ -145,6 +145,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         ranks=spec.seeds.ranks,
         gate=spec.gate.model_dump(exclude_none=True),
         metrics={task.task.label: task.metric.name for task in plan.known_tasks},
+        own_models=plan.own_models,
         titles=plan.titles,
         imported=list(plan.imported),
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
@@ -152,7 +153,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         vary=plan.vary,
         searches=declared_searches(plan),
         runs=[
-            DeclaredRun(id=run.id, task=run.task.label, model=run.model.label, strategy=run.strategy.name, seed=run.seed)
+            DeclaredRun(id=run.id, task=run.task.label, model=run.model_label, strategy=run.strategy.name, seed=run.seed)
             for run in plan.runs
         ],
     )

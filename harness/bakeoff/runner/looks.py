@@ -39,8 +39,11 @@ def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
     waiting = next_runs(experiment)
     wanted = {(look.task, look.model, name, seed) for look in waiting for name, seeds in look.seeds.items() for seed in seeds}
     # by id, since labels differ from the plan's where data or models differ
-    ids = {run.id for run in experiment.declared.runs if (run.task, run.model, run.strategy, run.seed) in wanted}
-    runs, trials = [run for run in plan.runs if run.id in ids], plan.trials_for(plan.searches_for(wanted))
+    groups = experiment.declared.groups.items()
+    ids = {run.id for place, runs in groups for run in runs if (*place, run.strategy, run.seed) in wanted}
+    own = plan.own_models
+    searched = {(task, own.get(name, model), name, seed) for task, model, name, seed in wanted}
+    runs, trials = [run for run in plan.runs if run.id in ids], plan.trials_for(plan.searches_for(searched))
     return Stage(
         tuple(sorted({look.number for look in waiting})),
         tuple(filter(plan.is_wanted, runs)),

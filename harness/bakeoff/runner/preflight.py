@@ -61,7 +61,7 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     hardware.prepare_environment(settings.threads)
     runs: dict[tuple[Any, ...], Run] = {}  # one seed stands for all
     for run in plan.wanted.values():
-        runs.setdefault((run.is_trial, run.task.label, run.model.label, run.strategy.name, repr(run.strategy.tried)), run)
+        runs.setdefault((run.is_trial, run.task.label, run.model_label, run.strategy.name, repr(run.strategy.tried)), run)
     require_available(document, plan, settings.paths, runs.values())
     steps = " and every trainer takes two steps" if rehearsed else ""
     progress.note(f"checking that every task loads and every model builds{steps} ...")
@@ -71,7 +71,7 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     trials = [run.id for run in plan.trials]
     places: dict[str, dict[str, KeyPath]] = {
         "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
-        "model": {model.label: ("models", index) for index, model in enumerate(plan.models)},
+        "model": {label: place for label, (_, place) in plan.all_models.items()},
         "strategy": {strategy.name: ("strategies", strategy.written) for strategy in plan.strategies},
     }
     try:
@@ -242,6 +242,9 @@ class Preflight:
         if key in self.tried:
             return
         self.tried.add(key)
+        if not parts["trainer"].registered.component.uses_model:
+            self.sources[asked.task_label, ""] = facts_of_rows(task.fingerprints, task.made_from)
+            return
         model = self.build(request, parts["model"], task)
         if model is None:
             return

@@ -96,7 +96,7 @@ class TimedGroup:
 
     @property
     def title(self) -> str:
-        return f"{self.task} · {self.model}"
+        return " · ".join(filter(None, (self.task, self.model)))
 
 
 def free_memory() -> int:

@@ -161,7 +161,7 @@ class Scheduler:
                 self.settings,
                 place=place,
                 attempts=self.attempts(run),
-                sources=as_plain(self.sources.get((run.task.label, run.model.label), {})),
+                sources=as_plain(self.sources.get((run.task.label, run.model_label), {})),
                 keep=self.spec.keep,
                 checkpoint_every=self.spec.checkpoint_every,
                 checkpoints=store.checkpoints(run.id).absolute() if self.leaves_files(run) else None,

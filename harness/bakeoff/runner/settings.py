@@ -59,7 +59,7 @@ def request_of(run: Run, settings: Settings, **more: Any) -> Request:
         id=run.id,
         requested=run.requested,
         recipe=run.strategy.recipe,
-        headings=Headings(task=run.task.title, model=run.model.title, strategy=run.strategy.heading),
+        headings=Headings(task=run.task.title, model=run.model.title if run.model else "", strategy=run.strategy.heading),
         data=settings.paths.data,
         cache=settings.paths.cache,
         beside=settings.paths.beside,

@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bakeoff.contracts.configured import Configured
 from bakeoff.errors import StoreError
 from bakeoff.machine.faults import raise_machine_error
-from bakeoff.planning.runs import Plan, Run
+from bakeoff.planning.runs import Plan, ResolvedStrategy, Run, label_of
 from bakeoff.planning.search import settled
 from bakeoff.records.ownership import require_owner
-from bakeoff.records.schema import Timing, timed_digest
+from bakeoff.records.schema import Timing, timed_digest, together
 from bakeoff.records.store import Store
 from bakeoff.runner.experiment import declaration
 from bakeoff.runner.rounds import CLAIM, Contender, Rounds, TimedGroup, TimingGoal, TimingProgress
@@ -80,12 +81,19 @@ def time_experiment(
 
 def timed_groups(plan: Plan) -> list[TimedGroup]:
     """The plan's comparison groups. Where models are under test, those of a task are one group."""
-    together = "model" in (plan.spec.under_test or ()) and len(plan.models) > 1
+    joined = "model" in (plan.spec.under_test or ()) and len(plan.models) > 1
+
+    def name_of(strategy: ResolvedStrategy, model: Configured | None) -> str:
+        return f"{strategy.name} · {label_of(model)}" if joined and not strategy.has_own_model else strategy.name
+
     found = []
     for task in plan.tasks:
-        for models in [plan.models] if together else [(model,) for model in plan.models]:
+        groups = [(label, members) for one, label, members in plan.groups if one is task]
+        if joined:
+            groups = [(together(label for label, _ in groups), [one for _, members in groups for one in members])]
+        for label, members in groups:
             runs = {
-                f"{strategy.name} · {model.label}" if together else strategy.name: Run(
+                name_of(strategy, model): Run(
                     plan.spec.name,
                     task,
                     model,
@@ -93,15 +101,14 @@ def timed_groups(plan: Plan) -> list[TimedGroup]:
                     plan.spec.seeds.numbers[0],
                     plan.spec.select,
                 )
-                for model in models
-                for strategy in plan.strategies
+                for strategy, model in members
             }
-            baseline = f"{plan.baseline} · {models[0].label}" if together else plan.baseline
+            baseline = next(name_of(*one) for one in members if one[0].name == plan.baseline)
             by_digest: dict[str, list[str]] = {}
             for name in sorted(runs, key=lambda name: name != baseline):
                 by_digest.setdefault(timed_digest(runs[name].requested), []).append(name)
             contenders = tuple(Contender(tuple(names), runs[names[0]], digest) for digest, names in by_digest.items())
-            found.append(TimedGroup(task.label, " / ".join(model.label for model in models), baseline, contenders))
+            found.append(TimedGroup(task.label, label, baseline, contenders))
     return found
 
 

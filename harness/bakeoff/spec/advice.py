@@ -47,7 +47,7 @@ def place_of(path: KeyPath) -> Place:
             return "trainer"
         case ("tasks", _):
             return "task"
-        case ("models", _):
+        case ("models", _) | ("strategies", _, "model"):
             return "model"
     return ""
 
@@ -120,9 +120,11 @@ class Unknown:
     def _ours(self) -> Meant | None:
         """A key of ours that belongs elsewhere."""
         homes: dict[Home, type[BaseModel]] = {"recipe": Recipe, "file": self.keys["file"], "strategy": self.keys["strategy"]}
+        fields_of_file = self.keys["file"].model_fields
         for home, fields in homes.items():
             name = next((one for one in fields.model_fields if plain(one) == plain(self.key)), None)
-            if name is not None and home != self.place:
+            shared = self.place == "file" and f"{name}s" in fields_of_file
+            if name is not None and home != self.place and not shared:
                 return Meant(home, entry(name, self.beside.get(self.key)))
         for kind, name in self._components_with(self.key):
             if not (self.place == kind and self.beside.get("name") == name):
@@ -182,7 +184,7 @@ class Unknown:
         whole = f"{{name: {name}, {meant.write}}}" if meant.write else "..."
         if kind in OF_STRATEGY:
             return f"it is an option of {kind} {quoted(name)}: write `{kind}: {whole}`"
-        return f"write `{kind}s: [{whole}]`"
+        return f"write `{kind}: {whole}`" if kind == "model" and self.path[0] == "strategies" else f"write `{kind}s: [{whole}]`"
 
 
 def unknown_value(key: str, given: Any, valid: Sequence[str]) -> str:

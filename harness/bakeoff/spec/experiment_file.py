@@ -134,7 +134,10 @@ class Spec(Options):
         description="The datasets that each strategy is trained on: names, or mappings with a name and options."
     )
     models: Annotated[list[Model], Field(min_length=1)] = Field(
-        description="The models that are fine-tuned: names, or mappings with a name and options."
+        default_factory=list,
+        validate_default=False,
+        description="The models that all strategies without one of their own fine-tune: names, or mappings with a name and "
+        "options. May be left out where each strategy names a model, or has a trainer with one.",
     )
     recipe: Recipe = Field(DEFAULTS, description="The hyper-parameters that all strategies share unless one has its own.")
     strategies: Annotated[dict[Name, Annotated[Strategy, WrapValidator(read_strategy)]], Field(min_length=1)] = Field(

@@ -200,7 +200,8 @@ class Reading:
     keys: Checked = field(default_factory=Checked)
     """The file's top-level keys, with the defaults of those that it leaves out."""
     components: dict[str, list[Configured | None]] = field(default_factory=lambda: defaultdict(list))
-    """Kind -> all components that the file names, in its order; None in place of an invalid one."""
+    """Kind -> all components that the file names, in its order; None in place of an invalid one. Models that strategies name
+    for themselves stand under `own model`."""
     strategies: list[Strategy | None] = field(default_factory=list)
     """The strategies in the file's order; None in place of one with an invalid value."""
     named: dict[str, Strategy | None] = field(default_factory=dict)
@@ -209,10 +210,12 @@ class Reading:
     """The keys of the strategy that is being validated."""
 
 
-def _component(kind: str) -> PlainValidator:
+def _component(kind: str, *, among: str = "") -> PlainValidator:
+    """among: the key in `Reading.components`, if it is not the kind."""
+
     def look_up(entry: Any, info: ValidationInfo[Reading]) -> Configured:
         reading = info.context
-        found = reading.components[kind]
+        found = reading.components[among or kind]
         found.append(None)
         ref = (TitledRef if kind in TITLED else Ref).model_validate(entry)
         try:
@@ -271,19 +274,20 @@ def _own_recipe(changes: Any, info: ValidationInfo[Reading]) -> OwnRecipe:
 
 Task = Annotated[Configured, _component("task"), WithJsonSchema({DEFINED: "task"})]
 Model = Annotated[Configured, _component("model"), WithJsonSchema({DEFINED: "model"})]
+OwnModel = Annotated[Configured, _component("model", among="own model"), WithJsonSchema({DEFINED: "model"})]
 Method = Annotated[Configured, _component("method"), WithJsonSchema({DEFINED: "method"})]
 Trainer = Annotated[Configured, _component("trainer"), WithJsonSchema({DEFINED: "trainer"})]
 
 
 class Strategy(Options):
-    """A trainer, a method and changes to the recipe; one row of the leaderboard."""
+    """A trainer, a method, perhaps a model of its own, and changes to the recipe; one row of the leaderboard."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "if": {"required": ["same_as"], "properties": {"same_as": {"type": "string"}}},
             "then": {
                 "properties": {
-                    **{kind: {"type": "null"} for kind in ("trainer", "method")},
+                    **{kind: {"type": "null"} for kind in ("trainer", "method", "model")},
                     "recipe": {"maxProperties": 0},
                     "search": {"enum": ["none", None]},
                     "trials": {"const": 1},
@@ -297,6 +301,11 @@ class Strategy(Options):
     trainer: Trainer | None = Field(None, description="The training loop: a name, or a mapping with a name and options.")
     method: Method | None = Field(
         None, description="Which parameters train: a name, or a mapping with a name and options; default: `full`, all of them."
+    )
+    model: OwnModel | None = Field(
+        None,
+        description="The model that this strategy fine-tunes in place of the shared `models`: a name, or a mapping with a name "
+        "and options. Its runs are made once, and stand beside those of every shared model.",
     )
     recipe: Annotated[OwnRecipe, PlainValidator(_own_recipe), WithJsonSchema({DEFINED: "RecipeChanges"})] = Field(
         {}, validate_default=True, description="Hyper-parameters in which this strategy differs from the shared recipe."
@@ -318,7 +327,7 @@ class Strategy(Options):
     @property
     def spelt_out(self) -> list[str]:
         """The parts, named as in `under_test`, that it spells out, but for what a search chooses."""
-        named = [kind for kind in ("trainer", "method") if getattr(self, kind) is not None]
+        named = [kind for kind in ("trainer", "method", "model") if getattr(self, kind) is not None]
         return [*named, *(f"recipe.{key}" for key in self.recipe.changes)]
 
     @field_validator("*", mode="wrap")
@@ -334,7 +343,8 @@ class Strategy(Options):
             raise ValueError(
                 "`trials` is for configurations tried outside Bakeoff; a search counts its own: leave `trials` out"
             )
-        if self.same_as is not None and (self.trainer or self.method or self.recipe.changes or self.search or self.trials != 1):
+        given = (self.trainer, self.method, self.model, self.recipe.changes, self.search)
+        if self.same_as is not None and (any(given) or self.trials != 1):
             raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
         return self
 

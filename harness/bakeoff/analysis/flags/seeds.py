@@ -254,7 +254,7 @@ def nothing_scored(layout: Layout, experiment: Experiment) -> list[NamedWarning]
             severity=CATALOGUE[name].severity,
             group="",
             rows=[],
-            what=f"{titles.task(layout.task)} · {titles.model(layout.model)} is not shown: all of {n} {why}.",
+            what=f"{titles.group(layout.task, [layout.model])} is not shown: all of {n} {why}.",
             what_to_do=what_to_do,
         )
     ]

@@ -55,7 +55,7 @@ class Arm:
 
     @property
     def group(self) -> str:
-        return f"{self.task} · {self.model}"
+        return " · ".join(filter(None, (self.task, self.model)))
 
     @property
     def paired(self) -> bool:

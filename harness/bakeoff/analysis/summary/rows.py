@@ -28,7 +28,7 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.separation import taken_for_same
-from bakeoff.records.schema import MODEL_FOLDER, ComponentOrigin, Data, Environment, Record
+from bakeoff.records.schema import APART, MODEL_FOLDER, ComponentOrigin, Data, Environment, Record
 from bakeoff.text.values import grouped, options_in_words
 
 UNBOUNDED = Bounds()
@@ -64,7 +64,7 @@ def layouts(experiment: Experiment) -> list[Layout]:
     """One for each task and model."""
     declared = experiment.declared
     by_id = {record.id: record for record in experiment.records}
-    places = grouped(((run.task, run.model), run) for run in declared.runs)
+    places = declared.groups
     repeated = {name: search.reported for name, search in declared.searches.items()}
     seeds = {
         place: {name: repeated.get(name) or own for name, own in grouped((run.strategy, run.seed) for run in runs).items()}
@@ -98,13 +98,14 @@ def describe(experiment: Experiment, layout: Layout) -> ComparisonGroup:
     rows = [_row(experiment, layout, name, recipes.get(name, {}), data, surroundings, stated) for name in recorded]
     figures = {metric.name: figures_of(unit_of(metric), *_shown(rows, metric.name)) for metric in metrics}
     predicted = dict.fromkeys(split for record in everything for split in record.scores)
-    task_title, model_title = declared.titles.task(layout.task), declared.titles.model(layout.model)
+    own = [declared.own_models[name] for name in recorded if name in declared.own_models]
+    models = list(dict.fromkeys([*layout.model.split(APART), *own]))
     return ComparisonGroup(
-        title=f"{task_title} · {model_title}",
+        title=declared.titles.group(layout.task, models),
         task=layout.task,
         model=layout.model,
-        task_title=task_title,
-        model_title=model_title,
+        task_title=declared.titles.task(layout.task),
+        model_title=declared.titles.model(layout.model),
         split=declared.report_on,
         metric=metrics[0].name if metrics else "",
         higher_is_better=metrics[0].higher_is_better if metrics else True,

@@ -64,7 +64,9 @@ def searched(
     for name, search in declared.searches.items():
         if name in rows:
             owner = first.setdefault(tuple(run.id for run in search.trials), name)
-            found[name] = _searched(search, trials, task, model, rows[name], shared=owner != name)
+            labels = {run.model for run in search.trials}
+            here = model if model in labels else declared.own_models.get(name, model)
+            found[name] = _searched(search, trials, task, here, rows[name], shared=owner != name)
     return found
 
 

@@ -76,6 +76,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "titles": _titles(own),
             "under_test": list(dict.fromkeys(part for declared in own for part in declared.under_test)),
             "spelt_out": {row: parts for declared in own for row, parts in (declared.spelt_out or {}).items()},
+            "own_models": {row: label for declared in own for row, label in declared.own_models.items()},
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
             "vary": _vary(own),
@@ -164,12 +165,14 @@ def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
     """(index of the folder, strategy) -> a name unique in each of its comparison groups; the same runs keep one name."""
     runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
     groups: dict[tuple[int, str], set[tuple[str, str]]] = {}
+    models = {run.model for folder in read for run in folder.declared.runs}
     for number, folder in enumerate(read):
         by_id = {record.id: record for record in folder.records}
         for strategy in dict.fromkeys(run.strategy for run in folder.declared.runs):
             own = [run for run in folder.declared.runs if run.strategy == strategy]
             runs[number, strategy] = frozenset((run.id, *_traces(by_id.get(run.id))) for run in own)
-            groups[number, strategy] = {(run.task, run.model) for run in own}
+            everywhere = strategy in folder.declared.own_models  # beside every model that others share
+            groups[number, strategy] = {(run.task, label) for run in own for label in (models if everywhere else (run.model,))}
     titles = [folder.declared.name for folder in read]
     if len(set(titles)) < len(titles):  # the same experiment twice, say before and after an upgrade
         titles = [folder.folders[0] for folder in read]

@@ -19,7 +19,7 @@ from bakeoff.records.provenance import (
     in_words,
     unknown,
 )
-from bakeoff.records.schema import Declared, DeclaredRun, Record, Search, Titles, Vary
+from bakeoff.records.schema import Declared, DeclaredRun, Record, Search, Titles, Vary, together
 from bakeoff.text.values import listed
 
 MOST_NAMED: Final = 3
@@ -38,26 +38,34 @@ def with_groups(experiment: Experiment) -> Experiment:
 
 def _with_models_in_rows(experiment: Experiment) -> Experiment:
     """Where models are under test, a task's models share one comparison group: a row is then a strategy with a model."""
-    declared = experiment.declared
+    declared, own = experiment.declared, experiment.declared.own_models
     models: dict[str, list[str]] = {}
     for run in declared.runs:
-        if run.model not in models.setdefault(run.task, []):
+        if run.strategy not in own and run.model not in models.setdefault(run.task, []):
             models[run.task].append(run.model)
     if "model" not in declared.under_test or all(len(found) == 1 for found in models.values()):
         return experiment
     runs = [
-        run.model_copy(update={"strategy": f"{run.strategy} · {run.model}", "model": " / ".join(models[run.task])})
+        run
+        if run.strategy in own
+        else run.model_copy(update={"strategy": f"{run.strategy} · {run.model}", "model": together(models[run.task])})
         for run in declared.runs
     ]
     both = list(zip(declared.runs, runs, strict=True))
     source = {new.strategy: experiment.source[old.strategy] for old, new in both}
     by_looks = frozenset(new.strategy for old, new in both if old.strategy in experiment.by_looks)
-    baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}"
+    shared = declared.baseline not in own
+    baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}" if shared else declared.baseline
     titles = Titles(
         tasks=declared.titles.tasks,
-        models={" / ".join(found): " / ".join(map(declared.titles.model, found)) for found in models.values()},
+        models={
+            **{together(found): together(map(declared.titles.model, found)) for found in models.values()},
+            **{label: declared.titles.model(label) for label in own.values() if label},
+        },
         strategies={
-            new.strategy: f"{declared.titles.strategy(old.strategy)} · {declared.titles.model(old.model)}" for old, new in both
+            new.strategy: declared.titles.strategy(old.strategy)
+            + ("" if old.strategy in own else f" · {declared.titles.model(old.model)}")
+            for old, new in both
         },
     )
     declared = renamed(declared, runs).model_copy(update={"baseline": baseline, "titles": titles})
@@ -86,6 +94,7 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
     searches = {
         row: placed(declared.searches[was], found, ids=ids) for (was, row), found in places.items() if was in declared.searches
     }
+    own_models = {row: declared.own_models[was] for was, row in places if was in declared.own_models}
     spelt_out = {row: declared.spelt_out[was] for was, row in places if was in declared.spelt_out} if declared.spelt_out else {}
     return declared.model_copy(
         update={
@@ -95,6 +104,7 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
             "history": history,
             "spelt_out": spelt_out,
             "vary": _renamed_vary(declared.vary, rows) if declared.vary else None,
+            "own_models": own_models,
             "titles": declared.titles.model_copy(update={"strategies": titles}),
         }
     )

@@ -15,6 +15,7 @@ from bakeoff.records.schema.costs import MOST_ROUNDS, Costs, Timed, Timing, time
 from bakeoff.records.schema.inputs import ComponentOrigin, Data, MadeFrom, Requested, Split, Weights
 from bakeoff.records.schema.observed import Cost, Environment, LossScale, Observed, ObservedGroup
 from bakeoff.records.schema.plan import (
+    APART,
     Change,
     Chosen,
     Control,
@@ -26,6 +27,7 @@ from bakeoff.records.schema.plan import (
     Titles,
     TrialRun,
     Vary,
+    together,
 )
 from bakeoff.records.schema.record import Attempt, Failure, KeptModel, Predicted, Record, Selection
 from bakeoff.records.schema.shared import (
@@ -52,6 +54,7 @@ from bakeoff.records.schema.shared import (
 )
 
 __all__ = [
+    "APART",
     "FILE_NAME",
     "KIND_KEY",
     "LONGEST_FILE_NAME",
@@ -105,4 +108,5 @@ __all__ = [
     "Weights",
     "capped",
     "timed_digest",
+    "together",
 ]

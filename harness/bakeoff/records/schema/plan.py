@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -186,10 +186,30 @@ class Titles(Part):
         return _titled(label, self.tasks)
 
     def model(self, label: str) -> str:
-        return _titled(label, self.models)
+        """Of one model, or of the models of a comparison group (`together`)."""
+        if label in self.models:
+            return self.models[label]
+        return together(_titled(one, self.models) for one in label.split(APART))
+
+    def group(self, task: str, models: Sequence[str]) -> str:
+        """What a comparison group is called. models: labels of those in it, the shared one first."""
+        first, *others = [self.model(label) for label in models if label] or [""]
+        shown = f"{first} and {len(others)} others" if len(others) >= MOST_TOGETHER else together([first, *others])
+        return " · ".join(filter(None, (self.task(task), shown)))
 
     def strategy(self, name: str) -> str:
         return self.strategies.get(name, name)
+
+
+APART: Final = " / "
+"""Between the labels of several models."""
+MOST_TOGETHER: Final = 3
+"""The most models that a heading names."""
+
+
+def together(models: Iterable[str]) -> str:
+    """The label of several models of one comparison group, each named once; empty for none."""
+    return APART.join(dict.fromkeys(filter(None, models)))
 
 
 def _titled(label: str, titles: Mapping[str, str]) -> str:
@@ -295,6 +315,24 @@ class Declared(Part):
         """Id -> seed, of every run including trials."""
         trials = {trial.id: trial.seed for search in self.searches.values() for trial in search.trials}
         return trials | {run.id: run.seed for run in self.runs}
+
+    @property
+    def groups(self) -> dict[tuple[str, str], list[DeclaredRun]]:
+        """(task, label of model) -> the runs of a comparison group: those of a shared model with all of the task's strategies
+        that have one of their own. Where no model is shared, these are one group with the labels of all their models."""
+        found: dict[tuple[str, str], list[DeclaredRun]] = {}
+        own: dict[str, list[DeclaredRun]] = {}
+        for run in self.runs:  # one of its own that differs from the others' (by its weights) is compared apart
+            if run.model == self.own_models.get(run.strategy):
+                own.setdefault(run.task, []).append(run)
+            else:
+                found.setdefault((run.task, run.model), []).append(run)
+        for task, runs in own.items():
+            beside = [place for place in found if place[0] == task] or [(task, together(run.model for run in runs))]
+            order = {name: number for number, name in enumerate(dict.fromkeys(run.strategy for run in self.runs))}
+            for place in beside:
+                found[place] = sorted([*found.get(place, ()), *runs], key=lambda run: order[run.strategy])
+        return found
 
     @model_validator(mode="after")
     def _each_run_once(self) -> Self:

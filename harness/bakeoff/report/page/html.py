@@ -161,8 +161,11 @@ def _hash(text: str) -> str:
 def _successful(declared: Declared, records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
     """(task, model, strategy) -> its runs that succeeded, by seed."""
     by_id = {record.id: record for record in records if record.status == "ok"}
-    runs = sorted((run for run in declared.runs if run.id in by_id), key=lambda run: run.seed)
-    return grouped(((run.task, run.model, run.strategy), by_id[run.id]) for run in runs)
+    return {
+        (*place, strategy): [by_id[run.id] for run in sorted(own, key=lambda run: run.seed) if run.id in by_id]
+        for place, runs in declared.groups.items()
+        for strategy, own in grouped((run.strategy, run) for run in runs).items()
+    }
 
 
 def _section(

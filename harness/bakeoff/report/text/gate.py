@@ -27,7 +27,7 @@ def write_gate(gate: Gate) -> str:
 
 
 def _table(checks: list[Check], *, with_group: bool) -> list[str]:
-    groups = [as_markdown(f"{check.task} · {check.model}") for check in checks]
+    groups = [as_markdown(_group(check)) for check in checks]
     columns = [
         *([Column("task · model", groups, "left")] if with_group else []),
         Column("strategy", [as_markdown(check.strategy) for check in checks], "left"),
@@ -64,8 +64,12 @@ def _reasons(checks: list[Check], *, with_group: bool) -> list[tuple[str, str]]:
     ]
 
 
+def _group(check: Check) -> str:
+    return " · ".join(filter(None, (check.task, check.model)))
+
+
 def _title(check: Check, with_group: bool) -> str:
-    return f"{check.task} · {check.model}, {check.strategy}, {check.rule}" if with_group else f"{check.strategy}, {check.rule}"
+    return f"{_group(check)}, {check.strategy}, {check.rule}" if with_group else f"{check.strategy}, {check.rule}"
 
 
 def _legend(gate: Gate) -> str:
