@@ -88,7 +88,7 @@ def curve_of(prepared: PreparedGroup, group: ComparisonGroup) -> Curve | None:
         logarithmic=axis.logarithmic,
         strategies=curves,
         crossings=[one for one in found if isinstance(one, CurveCrossing)],
-        notes=[*_left_out(group, varied), *(one for one in found if isinstance(one, str))],
+        notes=[*_searches(prepared, varied), *_left_out(group, varied), *(one for one in found if isinstance(one, str))],
     )
 
 
@@ -141,6 +141,21 @@ def varied_in(prepared: PreparedGroup) -> Varied | None:
     }
     labels = {row: word for own in declared.rows.values() for row, word in zip(own, words, strict=True)}
     return Varied(declared.key, rows, labels)
+
+
+def _searches(prepared: PreparedGroup, varied: Varied) -> Iterator[str]:
+    """Whether a strategy's configuration was searched at each value, or at one for all."""
+    each = Axis(varied.key, logarithmic=False).each
+    for strategy, rows in varied.rows.items():
+        own = [prepared.experiment.declared.searches.get(row) for row in rows.values()]
+        trials = {tuple(trial.id for trial in search.trials) for search in own if search is not None}
+        if len(trials) > 1:
+            yield f"{strategy}: at each {each} a search of its own chose the configuration."
+        elif trials:
+            known = (prepared.experiment.trials.get(run) for run in next(iter(trials)))
+            at = {record.requested.recipe.get(varied.key) for record in known if record is not None}
+            where = f", at {varied.key} {'all' if None in at else spelt(at.pop())}," if len(at) == 1 else ""
+            yield f"{strategy}: one search{where} chose the configuration for every {each}."
 
 
 # --- crossings -----------------------------------------------------------------------------------------------------------
@@ -200,7 +215,8 @@ def _why_not(prepared: PreparedGroup, first: str, second: str) -> str:
 def _differences(prepared: PreparedGroup, pairs: Sequence[tuple[str, str]]) -> Differences | None:
     """The first rows minus the second, higher is better; None where the metric gives resampled examples no score."""
     sides, sign = prepared.sides, 1 if prepared.terms.higher_is_better else -1
-    seeds = sorted({seed for rows in pairs for name in rows for seed in sides[name].seeds})
+    free = prepared.experiment.declared.seed_free
+    seeds = sorted({seed for rows in pairs for name in rows if name not in free for seed in sides[name].seeds}) or [0, 1]
     values = {name: sides[name].values for rows in pairs for name in rows}
     if all(own is not None for own in values.values()):
         return differences(*(sign * np.stack(_of_seeds(prepared, side, values, seeds)) for side in zip(*pairs, strict=True)))
