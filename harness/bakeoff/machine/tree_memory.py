@@ -1,0 +1,64 @@
+"""The peak memory of all processes that this one starts, and of their descendants, together. Linux only."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
+from typing import Final, Self
+
+from bakeoff.machine.processes import descendants
+
+SECONDS: Final = 0.1
+"""Between two readings; what is held for less than that may be missed."""
+PAGE: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class TreeMemory:
+    """A context that measures: `peak_bytes` is the largest sum over the descendants that was read, None where none was.
+
+    Memory that several of them share counts once in all (proportional set size); where the kernel does not tell that, each
+    process counts with its resident set.
+    """
+
+    def __init__(self) -> None:
+        self.peak_bytes: int | None = None
+        self._before: frozenset[int] = frozenset()
+        self._ended = Event()
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Self:
+        if sys.platform == "linux":
+            self._before = frozenset(descendants(os.getpid()))
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._ended.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        own = os.getpid()
+        while True:
+            held = sum(_bytes_of(one) for one in descendants(own) if one not in self._before)
+            if held:
+                self.peak_bytes = max(held, self.peak_bytes or 0)
+            if self._ended.wait(SECONDS):
+                return
+
+
+def _bytes_of(process: int) -> int:
+    """The memory that a process holds, its share of what others hold too; 0 once it is gone."""
+    try:
+        for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    try:
+        return int(Path(f"/proc/{process}/statm").read_text(encoding="ascii").split()[1]) * PAGE
+    except (OSError, ValueError, IndexError):
+        return 0
