@@ -48,8 +48,8 @@ def read_answers(
     """The answers to the rows with these ids, each answered exactly once.
 
     of: who answered, and what: messages begin with it. row: what an id is called. place: where the answer with this number,
-    from 0, stands (`line 3`); empty for answers that were never in a file. Raises DataError with one sentence for the first
-    answer that is wrong, and where rows have none.
+    from 0, stands (`line 3`), if the answer does not say it itself; empty for answers that were never in a file. Raises
+    DataError with one sentence for the first answer that is wrong, and where rows have none.
     """
     n_outputs = kind.n_outputs(len(labels))
     number_of = {one: number for number, one in enumerate(ids)}
@@ -57,7 +57,8 @@ def read_answers(
     first: dict[Hashable, int] = {}
     scored: dict[bool, int] = {}
     for number, one in enumerate(given):
-        here = f"{of}, {at}" if (at := place(number)) else of
+        at = place(number) or (one.place if isinstance(one, Answer) else "")
+        here = f"{of}, {at}" if at else of
         if not isinstance(one, Answer):
             raise DataError(f"{here}: the answer is {described(one)}; it must be a bakeoff.plugin.Answer")
         if not _is_id(one.id) or one.id not in number_of:

@@ -62,8 +62,11 @@ class Findings:
     predicted: Predicted = "logits"
     timed: WhatIsTimed = "phases"
     used_dev: bool = False
-    memory: tuple[int, int] | None = None
-    """Peak memory before saving, summed over the run's processes: bytes of main memory, bytes of device memory."""
+    memory: tuple[int, int | None] | None = None
+    """Peak memory before saving, summed over the run's processes: bytes of main memory, bytes of device memory (None where that
+    is not known)."""
+    claims: dict[str, Any] = field(default_factory=dict)
+    """Recipe key -> its value, of those that a trainer claims to follow."""
 
 
 @dataclass(frozen=True)

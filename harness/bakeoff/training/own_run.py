@@ -5,7 +5,7 @@ It is `worker.fine_tune` without steps: the trainer gets rows as texts, and its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,15 +16,16 @@ from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.file_hashes import digest_of
 from bakeoff.machine.memory_energy import memory_peaks
+from bakeoff.machine.tree_memory import TreeMemory
 from bakeoff.records.provenance import as_plain, facts_of_data, facts_of_environment, facts_of_model
-from bakeoff.records.schema import PREDICTIONS_FILE, Predicted
+from bakeoff.records.schema import PREDICTIONS_FILE, REPORTED_STEPS_FILE, Predicted
 from bakeoff.training.answers import Answered, read_answers
 from bakeoff.training.assembly import Findings, assemble_for_own_model
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import LoadedTask
 from bakeoff.training.evaluation import score
 from bakeoff.training.own_job import SEEDS, OwnJob
-from bakeoff.training.record_writer import environment_of, write_predictions
+from bakeoff.training.record_writer import environment_of, write_predictions, write_reported_steps
 from bakeoff.training.request import Request
 
 WHY_NOT_KEPT: Final = "its trainer owns the model, and nothing else can save or load it"
@@ -42,7 +43,10 @@ def train_and_answer(
 
     with own_job(request, parts, found, begin) as job:
         task = job.start.task
-        answered = answers_of(job, begin)
+        trainer, options = job.start.trainer, job.start.options["trainer"]
+        found.claims = claimed(request, trainer.claims(options))
+        model = trained_by(job, found, begin)
+        answered = answers_of(job, model, begin)
         found.used_dev, found.predicted = job.used_dev, predicted_by(answered)
         found.evaluated = sum(len(one.logits) for one in answered.values())
         silent = found.data.silent if found.data else {}
@@ -53,18 +57,35 @@ def train_and_answer(
         }
 
         begin("save")
-        found.memory = memory_peaks(found.device)
+        found.memory = found.memory or memory_peaks(found.device)
         encoded = job.frozen.encoded if job.frozen else {name: [{}] * len(rows) for name, rows in logits.items()}
         write_predictions(folder / PREDICTIONS_FILE, logits, task.splits, encoded, task.info.slice_columns, task.info.kind)
+        write_reported_steps(folder / REPORTED_STEPS_FILE, trainer.reported_steps(model))
 
 
-def answers_of(job: OwnJob, begin: Callable[[str], None] = lambda phase: None) -> dict[str, Answered]:
-    """Trains, and asks for answers to each predicted split. Also seeds the global random generators, for libraries that draw
-    from them."""
+def claimed(request: Request, keys: Iterable[str]) -> dict[str, Any]:
+    """Recipe key -> its value in this run's recipe, of the keys that its trainer claims to follow."""
+    recipe = request.recipe.model_dump(mode="json")
+    return {key: recipe[key] for key in keys if key in recipe}
+
+
+def trained_by(job: OwnJob, found: Findings, begin: Callable[[str], None] = lambda phase: None) -> Any:
+    """The model that the trainer makes. Also seeds the global random generators, for libraries that draw from them; and where
+    the trainer starts commands, the memory of the run is theirs."""
     trainer, options = job.start.trainer, job.start.options["trainer"]
     begin("train")
     random_streams.restart_random(job.seed)
-    model = trainer.fit_own(job, options)
+    if not trainer.runs_commands:
+        return trainer.fit_own(job, options)
+    with TreeMemory() as memory:
+        model = trainer.fit_own(job, options)
+    found.memory = None if memory.peak_bytes is None else (memory.peak_bytes, None)
+    return model
+
+
+def answers_of(job: OwnJob, model: Any, begin: Callable[[str], None] = lambda phase: None) -> dict[str, Answered]:
+    """The checked answers to each predicted split."""
+    trainer, options = job.start.trainer, job.start.options["trainer"]
     begin("evaluate")
     return {
         split: checked(job, split, trainer.predict_own(model, examples, job, options)) for split, examples in job.splits.items()

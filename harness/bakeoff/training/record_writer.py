@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.own_model import ReportedStep
 from bakeoff.contracts.registry import plugin_packages
 from bakeoff.contracts.task import Row
 from bakeoff.errors import BakeoffError, RunError
@@ -124,6 +125,22 @@ def write_steps(path: Path, job: Job) -> None:
     _write_table(path, table)
 
 
+def write_reported_steps(path: Path, steps: Sequence[ReportedStep]) -> None:
+    """Columns: step, loss, learning_rate (null where it was not reported). Writes nothing where no step was reported."""
+    import pyarrow as pa
+
+    if not steps:
+        return
+    table = pa.table(
+        {
+            "step": pa.array(range(len(steps)), pa.int32()),
+            "loss": pa.array([step.loss for step in steps], pa.float64()),
+            "learning_rate": pa.array([step.learning_rate for step in steps], pa.float64()),
+        }
+    )
+    _write_table(path, table)
+
+
 def write_predictions(
     path: Path,
     logits: Mapping[str, Any],
@@ -211,6 +228,7 @@ def compose(
         predicted=found.predicted,
         timed=found.timed,
         used_dev=found.used_dev,
+        claims=found.claims,
         files=hashes_of(folder),
     )
 

@@ -23,7 +23,7 @@ from bakeoff.training.data import Columns, LoadedTask, weights_sha256
 from bakeoff.training.evaluation import largest_of, predict, repeat_evaluation, require_finite
 from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import keep, trained_model
-from bakeoff.training.own_run import answers_of, own_job
+from bakeoff.training.own_run import answers_of, own_job, trained_by
 from bakeoff.training.preparation import taken
 from bakeoff.training.record_writer import message_of
 from bakeoff.training.request import Request
@@ -66,7 +66,7 @@ def rehearse_own(request: Request, parts: Mapping[str, Configured], task: Loaded
         update={"recipe": request.recipe.model_copy(update={"train_examples": None}), "checkpoints": None, "sources": []}
     )
     with own_job(short, parts, Findings(), task=cut_short(task, OWN_STEPS_ROWS)) as job:
-        answers_of(job)
+        answers_of(job, trained_by(job, Findings()))
 
 
 def cut_short(task: LoadedTask, rows: int) -> LoadedTask:

@@ -14,6 +14,8 @@ from bakeoff.text.words import quoted
 SCHEMA_VERSION: Final = 6
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
+REPORTED_STEPS_FILE = "reported_steps.parquet"
+"""Steps as a script reported them, which nobody observed."""
 PREDICTIONS_FILE = "predictions.parquet"
 KIND_KEY = b"bakeoff.kind"
 """Key in the metadata of predictions.parquet: the kind of task."""
