@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 from bakeoff.analysis.comparability import COMPARED
 from bakeoff.analysis.recipes import (
@@ -37,6 +38,7 @@ class PlannedRun:
 
     requested: Requested
     trainer_owns: Sequence[str]
+    claims: Mapping[str, Any] | None = None
     observed: None = None
     weights: None = None
     cost: None = None

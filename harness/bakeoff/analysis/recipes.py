@@ -16,6 +16,10 @@ from bakeoff.text.numbers import count, per_cent, significant
 from bakeoff.text.values import grouped, listed, options_in_words, spelt
 
 VARIES = "varies over seeds"
+CLAIMED = " (claimed)"
+"""Marks a value that nobody could observe."""
+FOLLOWED_BY_ALL = frozenset({"train_examples"})
+"""Recipe keys that the harness follows itself, whoever trains."""
 SAME_SCALE = 0.01
 """A loss may stand so far from the mean over its batch: half precision rounds by 0.4 %."""
 RECIPE = "recipe."
@@ -35,6 +39,20 @@ class Run(Protocol):
     def cost(self) -> Cost | None: ...
     @property
     def trainer_owns(self) -> Sequence[str]: ...
+    @property
+    def claims(self) -> Mapping[str, Any] | None: ...
+
+
+@dataclass(frozen=True)
+class Known:
+    """A run whose recipe has only what is known of it: of a command, what it is said to follow."""
+
+    requested: Requested
+    observed: Observed | None
+    weights: Weights | None
+    cost: Cost | None
+    trainer_owns: Sequence[str]
+    claims: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -75,7 +93,8 @@ def _labelled(origin: ComponentOrigin, options: Mapping[str, Any], *, versioned:
 
 def _requested(record: Run, key: str) -> str | None:
     recipe = record.requested.recipe
-    return spelt(recipe.get(key, NEUTRAL.get(key))) if key in recipe or key in NEUTRAL else None
+    stated = key in recipe or (key in NEUTRAL and record.claims is None)
+    return spelt(recipe.get(key, NEUTRAL.get(key))) if stated else None
 
 
 def _observed(record: Run, key: str, seen: Callable[[Observed], str | None]) -> str | None:
@@ -215,25 +234,45 @@ _NAMED = {part.removeprefix(RECIPE) for subject in SUBJECTS for part in subject.
 
 def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
     """Subject -> value in words, over a row's runs; a subject that no record tells of is left out."""
+    records = [_known(record) for record in records]
     further = dict.fromkeys(key for record in records for key in record.requested.recipe if key not in _NAMED)
     subjects = {subject.name: subject.of for subject in SUBJECTS} | {
         key: lambda record, key=key: _requested(record, key) for key in further
     }
     found = {}
     for name, of in subjects.items():
-        values = {value for record in records if (value := of(record)) is not None}
+        values = {value + _mark(record, name) for record in records if (value := of(record)) is not None}
         if values:
             found[name] = values.pop() if len(values) == 1 else VARIES
     return found
 
 
+def _known(record: Run) -> Known:
+    """The run without the recipe keys of which nobody knows whether it follows them."""
+    requested, claims = record.requested, record.claims
+    if claims is not None:
+        kept = {key: value for key, value in requested.recipe.items() if key in claims or key in FOLLOWED_BY_ALL}
+        requested = requested.model_copy(update={"recipe": kept})
+    return Known(requested, record.observed, record.weights, record.cost, record.trainer_owns, claims)
+
+
+def _mark(record: Run, subject: str) -> str:
+    """` (claimed)` after a subject of the recipe that a command is only said to follow."""
+    parts = next((one.parts for one in SUBJECTS if one.name == subject), (f"{RECIPE}{subject}",))
+    claimed = record.claims is not None and any(part.removeprefix(RECIPE) in record.claims for part in parts)
+    return CLAIMED if claimed else ""
+
+
 def side_by_side(rows: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, str]]:
     """Row -> the effective recipe of its records, of which there are some: with the neutral value of a key that only other rows
-    state, and of components the options alone in which they differ."""
+    state, unless nobody knows it, and of components the options alone in which they differ."""
     recipes = {row: effective_recipe(records) for row, records in rows.items()}
     neutral = {name: UNSAID[name] for recipe in recipes.values() for name in recipe if name in UNSAID}
     found = {
-        row: {**recipe, **{name: neutral[name] for name in neutral if name not in recipe}} for row, recipe in recipes.items()
+        row: recipe
+        if any(record.claims is not None for record in rows[row])
+        else {**recipe, **{name: neutral[name] for name in neutral if name not in recipe}}
+        for row, recipe in recipes.items()
     }
     for kind in COMPONENTS:
         both = {row: getattr(rows[row][0].requested, kind) for row in rows if kind in found[row]}
@@ -262,7 +301,7 @@ def equal_and_differing(recipes: Iterable[Mapping[str, str]]) -> tuple[dict[str,
 def differences(first: Mapping[str, str], second: Mapping[str, str], under_test: Sequence[str]) -> list[Fact]:
     """The subjects on which two effective recipes differ, each declared as under test or not."""
     known = {subject.name: subject for subject in SUBJECTS}
-    apart = [name for name in first if name in second and first[name] != second[name]]
+    apart = [name for name in first if name in second and _unmarked(first[name]) != _unmarked(second[name])]
     parts = {
         name: known[name].parts if name in known else (f"{RECIPE}{name}",)
         for name in apart
@@ -272,6 +311,10 @@ def differences(first: Mapping[str, str], second: Mapping[str, str], under_test:
         Fact(subject=name, first=first[name], second=second[name], parts=list(own), declared=is_declared(own, under_test))
         for name, own in parts.items()
     ]
+
+
+def _unmarked(value: str) -> str:
+    return value.removesuffix(CLAIMED)
 
 
 def is_declared(parts: Iterable[str], under_test: Sequence[str]) -> bool:

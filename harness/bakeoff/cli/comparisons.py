@@ -29,7 +29,9 @@ def _planned(plan: Plan, strategy: ResolvedStrategy) -> PlannedStrategy:
     for variant in strategy.variants:
         run = Run(plan.spec.name, plan.tasks[0], plan.model_of(variant), variant, plan.spec.seeds.numbers[0], plan.spec.select)
         trainer: Trainer = variant.trainer.registered.component
-        runs.append(PlannedRun(run.requested, sorted(trainer.owned(variant.recipe, variant.trainer.options))))
+        options, keys = variant.trainer.options, trainer.claims(variant.trainer.options)
+        claims = None if keys is None else {key: getattr(variant.recipe, key) for key in keys}
+        runs.append(PlannedRun(run.requested, sorted(trainer.owned(variant.recipe, options)), claims))
     if strategy.tuning is None:
         return PlannedStrategy(runs)
     return PlannedStrategy(runs, strategy.tuning.space.parts, strategy.tuning.owner)

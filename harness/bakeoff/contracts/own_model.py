@@ -111,10 +111,6 @@ class OwnModelTrainer(Trainer):
     def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Any) -> Sequence[Answer]:
         """An answer for each of the examples, in any order. Called once for each split."""
 
-    def claims(self, options: Any) -> Sequence[str]:
-        """Recipe keys that it is said to follow, which the harness can't observe. Of the others nothing is known."""
-        return ()
-
     def reported_steps(self, model: Any) -> Sequence[ReportedStep]:
         """The steps by which `fit_own` made this model, from step 0 on, if it tells them."""
         return ()

@@ -158,6 +158,11 @@ class Trainer(Component):
         others are part of a run's id."""
         return self.supports.recipe_keys
 
+    def claims(self, options: Any) -> Sequence[str] | None:
+        """Recipe keys that it is only said to follow, since nobody can observe it; whether it follows others is unknown. None
+        for a trainer that follows what `recipe_keys` says."""
+        return None
+
     def owned(self, recipe: Recipe, options: Any) -> Owned:
         """The part of `owns` that matters under this recipe and these options."""
         return self.owns

@@ -65,8 +65,8 @@ class Findings:
     memory: tuple[int, int | None] | None = None
     """Peak memory before saving, summed over the run's processes: bytes of main memory, bytes of device memory (None where that
     is not known)."""
-    claims: dict[str, Any] = field(default_factory=dict)
-    """Recipe key -> its value, of those that a trainer claims to follow."""
+    claims: dict[str, Any] | None = None
+    """As in `Record`."""
 
 
 @dataclass(frozen=True)

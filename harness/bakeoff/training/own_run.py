@@ -63,8 +63,10 @@ def train_and_answer(
         write_reported_steps(folder / REPORTED_STEPS_FILE, trainer.reported_steps(model))
 
 
-def claimed(request: Request, keys: Iterable[str]) -> dict[str, Any]:
-    """Recipe key -> its value in this run's recipe, of the keys that its trainer claims to follow."""
+def claimed(request: Request, keys: Iterable[str] | None) -> dict[str, Any] | None:
+    """Recipe key -> its value in this run's recipe, of the keys that its trainer is said to follow; see `Trainer.claims`."""
+    if keys is None:
+        return None
     recipe = request.recipe.model_dump(mode="json")
     return {key: recipe[key] for key in keys if key in recipe}
 

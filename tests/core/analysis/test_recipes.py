@@ -152,3 +152,18 @@ def test_momentum_and_bias_correction_that_were_not_asked_for_are_contradictions
     found = contradictions(of(altered(made, "observed", groups=[other]))[0])
     assert any(tells(one, "momentum 0.9 was seen, ", "0 requested") for one in found)
     assert any(tells(one, "bias_correction no was seen, ", "yes requested") for one in found)
+
+
+def test_what_a_script_claims_is_marked_and_compared_and_the_rest_is_unknown() -> None:
+    made = clean_experiment()
+    rate = of(made)[0].requested.recipe["learning_rate"]
+    script = altered(altered(made, "", claims={"learning_rate": rate}), "", observed=None)
+    rows = side_by_side({ROW: of(script), BASELINE: of(made, BASELINE)})
+    assert rows[ROW]["learning rate"] == f"{rows[BASELINE]['learning rate']} (claimed)"
+    assert "batch size" in rows[BASELINE]
+    assert not {"batch size", "betas", "frozen_embeddings"} & rows[ROW].keys()
+    assert "learning rate" not in [fact.subject for fact in differences(rows[ROW], rows[BASELINE], ())]
+    other = altered(script, "", claims={"learning_rate": 1.0})
+    other = asking(other, learning_rate=1.0)
+    rows = side_by_side({ROW: of(other), BASELINE: of(made, BASELINE)})
+    assert "learning rate" in [fact.subject for fact in differences(rows[ROW], rows[BASELINE], ())]

@@ -141,8 +141,9 @@ class Record(Part):
     used_dev: bool = False
     """Whether a trainer that owns its model asked for the labels of the split to select on, so that scores there are
     optimistic."""
-    claims: PlainDict = Field(default_factory=dict)
-    """Recipe key -> its value, of those that a command is said to follow: claimed, not observed."""
+    claims: PlainDict | None = None
+    """Recipe key -> its value, of those that a command is said to follow: claimed, not observed, and of other keys nothing is
+    known. None for a run of which the harness knows its recipe."""
     process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
     """Notes on the run's process, such as that it crashed after the record was complete."""
     files: dict[FileName, Sha256]
