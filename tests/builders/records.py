@@ -78,7 +78,7 @@ def make_record(
             task_label=task,
             model_label=model,
             task=component(task, version=task_version),
-            model=component(model),
+            model=component(model) if model else None,
             method=component(method) if isinstance(method, str) else method,
             trainer=component(trainer) if isinstance(trainer, str) else trainer,
             recipe=RECIPE | (recipe or {}),
@@ -97,7 +97,9 @@ def make_record(
             jobs=1,
         ),
         data=_data({"train": "train", "dev": "dev", "test": test_data}, labelled=("train", *splits)),
-        weights=Weights(
+        weights=None
+        if "model" in owns
+        else Weights(
             parameters_total=22_713_986,
             parameters_trainable=22_713_986,
             newly_initialised=["classifier.bias", "classifier.weight"],

@@ -20,7 +20,18 @@ from bakeoff.errors import SpecError
 from bakeoff.kinds import REGRESSION
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import KnownTask, Plan, Run, margins
-from bakeoff.plugin import DataError, Options, Recipe, Supports, Task, TaskInfo, Trainer, hookimpl, metric_named
+from bakeoff.plugin import (
+    DataError,
+    Options,
+    OwnModelTrainer,
+    Recipe,
+    Supports,
+    Task,
+    TaskInfo,
+    Trainer,
+    hookimpl,
+    metric_named,
+)
 from bakeoff.runner.experiment import declaration
 from bakeoff.spec.document import parse_document, read_document
 
@@ -417,6 +428,128 @@ class Same:
 
 
 ODD = register([("odd", Plugin(), Origin("odd", "odd", "1")), ("same", Same(), Origin("same", "same", "1"))])
+
+
+# --- a strategy with a model of its own -----------------------------------------------------------------------------------
+
+
+class Counts(OwnModelTrainer):
+    name, summary, version = "counts", "Owns its model.", "1"
+
+    def fit_own(self, job: Any, options: Any) -> Any:
+        raise NotImplementedError
+
+    def predict_own(self, model: Any, examples: Any, job: Any, options: Any) -> Any:
+        raise NotImplementedError
+
+
+class Contestants:
+    @hookimpl
+    def bakeoff_trainers(self) -> list[Trainer]:
+        return [Counts(), INSTALLED.get("trainer", "torch-loop").component, INSTALLED.get("trainer", "hf-trainer").component]
+
+    @hookimpl
+    def bakeoff_tasks(self) -> list[Any]:
+        return [INSTALLED.get("task", "docstrings").component]
+
+
+OWN = register([("own", Contestants(), Origin("own", "own", "1")), ("same", Same(), Origin("same", "same", "1"))])
+SHARED = "models: [{name: tiny-bert, layers: 1}]\n"
+GRID = edited(SHARED, "models: [{name: tiny-bert, layers: 1}, {name: tiny-bert, layers: 2}]\n")
+THIRD = "  deep: {trainer: torch-loop, model: {name: tiny-bert, layers: 3, title: Deep}}\n  rote: {trainer: counts}\n"
+
+
+def with_strategies(text: str, more: str) -> str:
+    return text.replace("seeds: 2", f"{more}seeds: 2")
+
+
+def test_strategies_with_a_model_of_their_own_run_once_beside_a_grid_and_leave_other_ids_as_they_were() -> None:
+    plan = plan_of(with_strategies(GRID, THIRD), OWN)
+    assert [run.title for run in plan.runs[:4]] == [
+        "loop:0@tiny-bert (layers=1)",
+        "api:0@tiny-bert (layers=1)",
+        "deep:0",
+        "rote:0",
+    ]
+    assert [run.title for run in plan.runs if run.strategy.has_own_model] == ["deep:0", "rote:0", "deep:1", "rote:1"]
+    others = [run.id for run in plan.runs if not run.strategy.has_own_model]
+    assert others == ids(GRID)
+    assert others[:4] == GOLDEN_TOY
+    assert plan.run_range == (12, 12)
+    assert [run.id for run in plan.names.select("rote")] == [run.id for run in plan.runs if run.strategy.name == "rote"]
+    rote = next(run.requested for run in plan.runs if run.strategy.name == "rote")
+    assert (rote.model, rote.model_label) == (None, "")
+    declared = declaration(parse_document(GRID, "spec.yaml"), plan)
+    assert declared.own_models == {"deep": "tiny-bert (layers=3)", "rote": ""}
+    assert declared.spelt_out is not None
+    assert declared.spelt_out["deep"] == ["trainer", "model"]
+    assert declared.titles.models["tiny-bert (layers=3)"] == "Deep"
+    groups = {place: list(dict.fromkeys(run.strategy for run in runs)) for place, runs in declared.groups.items()}
+    task = plan.tasks[0].label
+    assert groups == {
+        (task, "tiny-bert (layers=1)"): ["loop", "api", "deep", "rote"],
+        (task, "tiny-bert (layers=2)"): ["loop", "api", "deep", "rote"],
+    }
+    assert [(one.label, label, [strategy.name for strategy, _ in members]) for one, label, members in plan.groups] == [
+        (*place, names) for place, names in groups.items()
+    ]
+
+
+def test_models_may_be_left_out_where_each_strategy_has_one_and_a_repeat_has_the_same() -> None:
+    text = edited(SHARED, "").replace("loop}", "loop, model: {name: tiny-bert, layers: 1}}")
+    text = text.replace("full, recipe", "full, model: tiny-bert, recipe")
+    text = with_strategies(text, "  twin: {same_as: loop, replicate: 1}\n")
+    plan = plan_of(text)
+    named = {run.title: run.id for run in plan.runs}
+    assert [named["loop:0"], named["loop:1"]] == [GOLDEN_TOY[0], GOLDEN_TOY[2]]
+    assert {run.model_label for run in plan.runs if run.strategy.name == "twin"} == {"tiny-bert (layers=1)"}
+    (group,) = declaration(parse_document(text, "spec.yaml"), plan).groups
+    assert group == (plan.tasks[0].label, "tiny-bert (layers=1) / tiny-bert")
+
+
+def test_a_model_that_is_spelt_in_two_ways_is_one_with_one_label_and_title() -> None:
+    more = "  own: {trainer: torch-loop, recipe: {epochs: 1}, model: {name: tiny-bert, layers: 1, heads: 2, title: One}}\n"
+    plan = plan_of(with_strategies(SPEC, more))
+    assert {run.model_label for run in plan.runs} == {"tiny-bert (layers=1)"}
+    assert list(plan.all_models) == ["tiny-bert (layers=1)"]
+    assert plan.titles.models == {"tiny-bert (layers=1)": "One"}
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        (edited(SHARED, ""), "strategies.loop", "`models: [MODEL]` for all strategies, or `model: MODEL` in this one"),
+        (edited("{trainer: torch-loop}", "{trainer: counts, model: tiny-bert}"), "strategies.loop.model", "leave `model` out"),
+        (edited("{trainer: torch-loop}", "{trainer: counts, method: full}"), "strategies.loop.method", "leave `method` out"),
+        (
+            edited("{trainer: torch-loop}", "{trainer: counts}").replace("hf-trainer,", "hf-trainer, model: tiny-bert,"),
+            "models",
+            "no strategy uses these",
+        ),
+        (with_strategies(SPEC, "  twin: {same_as: loop, model: tiny-bert}\n"), "strategies.twin", "only 'replicate'"),
+        (
+            with_strategies(SPEC, "  own: {trainer: torch-loop, model: {name: tiny-bert, layers: 1}}\n"),
+            "strategies.own",
+            "the same runs as strategy 'loop'",
+        ),
+        (with_strategies(SPEC, "  own: {trainer: torch-loop, model: tiny-bort}\n"), "strategies.own.model", "'tiny-bert'"),
+        (
+            with_strategies(SPEC, THIRD + "  more: {trainer: torch-loop, model: {name: tiny-bert, layers: 4, title: Deep}}\n"),
+            "strategies.more.model.title",
+            "the same as strategies.deep.model.title",
+        ),
+        (
+            with_strategies(SPEC, THIRD + "  more: {trainer: hf-trainer, model: {name: tiny-bert, layers: 3, title: D}}\n"),
+            "strategies.more.model.title",
+            "strategies.deep.model.title calls the same model 'Deep'; give it one title",
+        ),
+    ],
+)  # fmt: skip
+def test_a_model_that_does_not_fit_is_refused_at_its_place(text: str, place: str, words: str) -> None:
+    problem, *others = problems_in(text, OWN)
+    assert place in problem
+    assert words in problem
+    assert all("has no model" in other for other in others)
 
 
 ERRORS = """\

@@ -113,6 +113,63 @@ def test_every_page_of_such_an_experiment_can_be_made_and_no_row_mixes(tmp_path:
     ]
 
 
+OWN = {"other": "roberta", "rote": ""}
+
+
+def contestants(*models: str) -> list[Record]:
+    """Runs of one strategy on each of these models, of one with another model, and of one without."""
+    records = [make_record("full", seed, model=model) for model in models for seed in range(3)]
+    records += [make_record("other", seed, model="roberta") for seed in range(3)]
+    return records + [make_record("rote", seed, model="", trainer="rote", owns=["model", "steps"]) for seed in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("models", "declared", "groups"),
+    [
+        ((), {}, {"glue/mrpc · roberta": ["other", "rote"]}),
+        (("minilm",), {}, {"glue/mrpc · minilm / roberta": ["full", "other", "rote"]}),
+        (
+            ("minilm", "bert"),
+            {},
+            {
+                "glue/mrpc · minilm / roberta": ["full", "other", "rote"],
+                "glue/mrpc · bert / roberta": ["full", "other", "rote"],
+            },
+        ),
+        (
+            ("minilm", "bert"),
+            {"under_test": ["model", "trainer"]},
+            {"glue/mrpc · minilm / bert / roberta": ["full · minilm", "full · bert", "other", "rote"]},
+        ),
+    ],
+)
+def test_a_strategy_with_a_model_of_its_own_stands_in_every_group_of_its_task_and_its_runs_once_in_the_folder(
+    models: tuple[str, ...], declared: dict[str, Any], groups: dict[str, list[str]], tmp_path: Any
+) -> None:
+    records = contestants(*models)
+    spelt = {"under_test": [], "spelt_out": {"full": ["trainer"], "other": ["trainer", "model"], "rote": ["trainer"]}}
+    made = load_experiment([make_folder_of(tmp_path / "e", records, own_models=OWN, **{**spelt, **declared})])
+    assert len(made.declared.runs) == len(records)
+    found = compare(made)
+    assert {group.title: sorted(row.strategy for row in group.rows) for group in found.groups} == {
+        title: sorted(rows) for title, rows in groups.items()
+    }
+    for group in found.groups:
+        assert {row.ranking for row in group.rows} == {0}
+        assert {row.strategy: row.facts["model"] for row in group.rows}["rote"] == ""
+    assert "rote" in write_html(found, list(made.records), lambda _: None)
+
+
+def test_runs_of_an_own_model_with_other_weights_stand_apart(tmp_path: Any) -> None:
+    records = [*contestants("minilm"), make_record("other", 3, model="roberta")]
+    last = records[-1].model_copy(update={"made_from": HERE.model_copy(update={"weights": "w2"})})
+    records = [one.model_copy(update={"made_from": HERE}) if one.requested.model else one for one in records[:-1]] + [last]
+    made = load_experiment([make_folder_of(tmp_path / "e", records, own_models=OWN, under_test=["model", "trainer"])])
+    groups = compare(made).groups
+    seeds = {group.model: row.seeds for group in groups for row in group.rows if row.strategy == "other"}
+    assert seeds == {"minilm": [0, 1, 2], "roberta (other weights)": [3]}
+
+
 def test_two_folders_of_one_experiment_with_other_weights_are_two_groups(tmp_path: Any) -> None:
     folders = []
     for name, weights, minute in (("before", "w", 0), ("after", "w2", 1)):

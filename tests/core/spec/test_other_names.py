@@ -123,6 +123,7 @@ def test_batch_size_and_accumulation_are_put_together() -> None:
         ({"recipe": "{learning_rate: '5e-5'}"}, "learning_rate: 5e-5"),
         ({"model_name_or_path": "roberta-base"}, "models: [{name: hub, path: FacebookAI/roberta-base}]"),
         ({"model": "minilm"}, "models: [minilm]"),
+        ({"strategies": "{a: {trainer: torch-loop, model_name: minilm}}"}, "models: [minilm]"),
         ({"dataset": "glue/mrpc"}, "tasks: [glue/mrpc]"),
         ({"tasks": "[tickets.csv]"}, "{name: table, train: tickets.csv, text: COLUMN, label: COLUMN}"),
         ({"tasks": "[{name: glue/mrpc, metric: f1}]"}, "metrics: [f1]"),

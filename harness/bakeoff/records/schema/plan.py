@@ -322,13 +322,14 @@ class Declared(Part):
         that have one of their own. Where no model is shared, these are one group with the labels of all their models."""
         found: dict[tuple[str, str], list[DeclaredRun]] = {}
         own: dict[str, list[DeclaredRun]] = {}
-        for run in self.runs:  # one of its own that differs from the others' (by its weights) is compared apart
+        for run in self.runs:  # where a model of its own differs from that of the other seeds, the run is compared apart
             if run.model == self.own_models.get(run.strategy):
                 own.setdefault(run.task, []).append(run)
             else:
                 found.setdefault((run.task, run.model), []).append(run)
         for task, runs in own.items():
-            beside = [place for place in found if place[0] == task] or [(task, together(run.model for run in runs))]
+            shared = [place for place, (run, *_) in found.items() if place[0] == task and run.strategy not in self.own_models]
+            beside = shared or [(task, together(run.model for run in runs))]
             order = {name: number for number, name in enumerate(dict.fromkeys(run.strategy for run in self.runs))}
             for place in beside:
                 found[place] = sorted([*found.get(place, ()), *runs], key=lambda run: order[run.strategy])
@@ -339,8 +340,6 @@ class Declared(Part):
         require_unique("runs", [(run.task, run.model, run.strategy, run.seed) for run in self.runs])
         _require_one_place(self.runs)
         require_known("own_models", self.own_models, {*(run.strategy for run in self.runs), *self.searches})
-        if wrong := next((run for run in self.runs if run.model != self.own_models.get(run.strategy, run.model or None)), None):
-            raise ValueError(f"runs: {wrong.id} of strategy {quoted(wrong.strategy)} has model {quoted(wrong.model)}")
         if self.ranks and not self.looks:
             raise ValueError("ranks: without looks there is no choice")
         reported = {run.id for run in self.runs}

@@ -80,9 +80,22 @@ def model_index(comparison: Comparison) -> str:
             )
             for metric, score in scores.items()
         ]
-        card = ModelCardData(model_name=escaped(f"{group.model_title} {row.title}"), eval_results=results)
+        card = ModelCardData(
+            model_name=escaped(" ".join(filter(None, (_model_title(group, row), row.title)))), eval_results=results
+        )
         documents.append(f"---\n{card.to_yaml()}\n")
     return "".join(documents)
+
+
+def _model(group: ComparisonGroup, row: Row) -> str:
+    """The label of the row's model, empty if its trainer owns it; the group's label where that says more (`other weights`)."""
+    label = str(row.facts.get("model", group.model))
+    return group.model if label and group.model.startswith(f"{label} (") else label
+
+
+def _model_title(group: ComparisonGroup, row: Row) -> str:
+    label = _model(group, row)
+    return group.model_title if label == group.model else label
 
 
 def _rows(comparison: Comparison) -> Iterator[tuple[ComparisonGroup, Row, dict[str, Score]]]:
@@ -108,7 +121,7 @@ def _notes(group: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
         )
     if score.sd is not None:
         parts.append(f"standard deviation over seeds {with_decimals(score.sd, 4)}")
-    made = [f"strategy {row.strategy}", f"model {group.model}"]
+    made = [f"strategy {row.strategy}", *([f"model {model}"] if (model := _model(group, row)) else [])]
     if row.trainer and row.method:
         made += [f"trainer {row.trainer}", f"method {row.method}"]
     parts.append(", ".join(made))
