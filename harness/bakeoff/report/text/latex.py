@@ -100,8 +100,9 @@ def _verdict(pair: Pair) -> str:
 def _caption(group: ComparisonGroup) -> str:
     """Task, model, N, seeds, and what the intervals cover."""
     scores = [score for row in group.rows if (score := group.score(row)) is not None]
+    model = f" with {group.model_title}" if group.model else ""
     parts = [
-        f"{group.metric} on {group.split} of {group.task_title}{f' with {group.model_title}' if group.model else ''}, {group.examples:,} examples, "
+        f"{group.metric} on {group.split} of {group.task_title}{model}, {group.examples:,} examples, "
         f"seeds {seeds_spelt([seed for score in scores for seed in score.seeds]) or 'none'}"
         f"{f', in {group.unit.words}' if group.unit.words else ''}."
     ]
