@@ -242,9 +242,6 @@ class Preflight:
         if key in self.tried:
             return
         self.tried.add(key)
-        if not parts["trainer"].registered.component.uses_model:
-            self.sources[asked.task_label, ""] = facts_of_rows(task.fingerprints, task.made_from)
-            return
         model = self.build(request, parts["model"], task)
         if model is None:
             return
