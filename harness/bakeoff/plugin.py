@@ -33,6 +33,7 @@ from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, shown_path
 from bakeoff.toolkit.arrow_cache import cached_table
 from bakeoff.toolkit.child_command import Ended, free_port, run_command
+from bakeoff.toolkit.estimators import EstimatorTrainer
 from bakeoff.toolkit.head_inputs import head_inputs, head_modules
 from bakeoff.toolkit.hub_model import cached_model, local_folder, model_folder
 from bakeoff.toolkit.model_folder import check_folder, model_files, of_unread_weights
@@ -69,6 +70,7 @@ __all__ = [
     "DataError",
     "Encoding",
     "Ended",
+    "EstimatorTrainer",
     "Example",
     "Kind",
     "KindName",

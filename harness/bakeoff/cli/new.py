@@ -29,12 +29,16 @@ USAGES = {
     "trainer": "strategies: {{mine: {{trainer: {name}}}}}",
 }
 
+SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "contract": "OwnModel"}
+"""What differs in a package whose trainer is an estimator of scikit-learn."""
+
 
 @click.command()
 @click.argument("kind", type=click.Choice([*COMPONENT_KINDS, "command"]))
 @click.argument("name")
+@click.option("--sklearn", is_flag=True, help="A trainer that is an estimator of scikit-learn, in place of a PyTorch loop.")
 @click.option("--folder", metavar="DIR", type=PATH, help="Folder to create; must be new or empty (default: ./bakeoff-NAME).")
-def new(kind: str, name: str, folder: Path | None) -> None:
+def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
     """Create a plugin package with one working task, model, method or trainer, called NAME, and a test of it.
 
     Install it, run its test, then replace the example by your own code.
@@ -42,12 +46,16 @@ def new(kind: str, name: str, folder: Path | None) -> None:
     With `command`, NAME is your own training script, such as train.py: writes an experiment file beside it in which the script
     is a strategy, and, if the script takes no files of rows, a short one that does. Nothing is overwritten, and nothing run.
     """
+    if sklearn and kind != "trainer":
+        raise BakeoffError(
+            f"--sklearn is for trainers, not for a {kind}: leave it out, or write `bakeoff new trainer NAME --sklearn`"
+        )
     if kind == "command":
         if folder is not None:
             raise click.UsageError("--folder is for packages: an adapter is written beside its script")
         adapt(Path(name))
         return
-    words = template_words(kind, name)
+    words = template_words(kind, name) | (SKLEARN if sklearn else {})
     place = folder or Path(words["distribution"])
     write(package(words), place)
     print_result(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
@@ -79,12 +87,14 @@ def template_words(kind: str, name: str) -> dict[str, str]:
     title = "".join(part.capitalize() for part in entry.split("-"))
     return {
         "kind": kind,
-        "Kind": kind.capitalize(),
         "name": name,
         "entry": entry,
         "distribution": distribution,
         "module": module,
         "Class": f"{title}{kind.capitalize()}" if title[0].isalpha() else f"{kind.capitalize()}{title}",
+        "template": f"{kind}.py",
+        "dependencies": '"bakeoff"',
+        "contract": kind.capitalize(),
         "usage": USAGES[kind].format(name=name),
     }
 
@@ -95,7 +105,7 @@ def package(words: Mapping[str, str]) -> dict[str, str]:
     template_of = {
         "pyproject.toml": "pyproject.toml",
         "README.md": "README.md",
-        f"{words['module']}/__init__.py": f"{words['kind']}.py",
+        f"{words['module']}/__init__.py": words["template"],
         f"tests/test_{words['module']}.py": "test.py",
     }
     return {

@@ -13,7 +13,17 @@ from __future__ import annotations
 from bakeoff.testing.contract import BrokenPromiseError, Contract, installed
 from bakeoff.testing.methods import MethodContract
 from bakeoff.testing.models import ModelContract
+from bakeoff.testing.own_models import OwnModelContract
 from bakeoff.testing.tasks import TaskContract
 from bakeoff.testing.trainers import TrainerContract
 
-__all__ = ["BrokenPromiseError", "Contract", "MethodContract", "ModelContract", "TaskContract", "TrainerContract", "installed"]
+__all__ = [
+    "BrokenPromiseError",
+    "Contract",
+    "MethodContract",
+    "ModelContract",
+    "OwnModelContract",
+    "TaskContract",
+    "TrainerContract",
+    "installed",
+]

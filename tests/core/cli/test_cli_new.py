@@ -75,6 +75,22 @@ def test_a_new_package_keeps_its_contract_when_its_author_does_as_told(tmp_path:
     assert done.returncode == 0, done.stdout
 
 
+def test_an_estimator_of_scikit_learn_is_a_contestant_in_thirty_lines(tmp_path: Path, call: Call) -> None:
+    assert call("new", "trainer", "morning/bayes", "--sklearn", "--folder", tmp_path / "bayes")[0] == 0
+    (source,) = (tmp_path / "bayes").glob("bakeoff_*/__init__.py")
+    assert len(source.read_text().splitlines()) <= 32
+    install(tmp_path / "bayes")
+    done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", env=environment(tmp_path / "bayes"), cwd=tmp_path / "bayes")
+    assert done.returncode == 0, done.stdout
+
+
+def test_only_a_trainer_is_an_estimator(tmp_path: Path, call: Call) -> None:
+    code, _, err = call("new", "task", "morning/bayes", "--sklearn", "--folder", tmp_path / "bayes")
+    assert code == 2
+    assert tells(err, "--sklearn ", "bakeoff new trainer NAME --sklearn")
+    assert not (tmp_path / "bayes").exists()
+
+
 @pytest.mark.slow
 def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
     env = four_installed(tmp_path, call)

@@ -8,9 +8,18 @@ from typing import Any
 
 import pytest
 
+from bakeoff.contracts.own_model import OwnModelTrainer
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
-from bakeoff.testing import BrokenPromiseError, Contract, MethodContract, ModelContract, TaskContract, TrainerContract
+from bakeoff.testing import (
+    BrokenPromiseError,
+    Contract,
+    MethodContract,
+    ModelContract,
+    OwnModelContract,
+    TaskContract,
+    TrainerContract,
+)
 
 CONTRACTS: dict[str, type[Contract]] = {
     "task": TaskContract,
@@ -46,8 +55,12 @@ def marks_of(component: Any, promise: str) -> list[pytest.MarkDecorator]:
     return [pytest.mark.slow if component.name in {"hf-trainer", "torch-loop"} else pytest.mark.long]
 
 
+def suite_of(component: Any) -> type[Contract]:
+    return OwnModelContract if isinstance(component, OwnModelTrainer) else CONTRACTS[component.kind]
+
+
 def contract_of(component: Any) -> type[Contract]:
-    base = CONTRACTS[component.kind]
+    base = suite_of(component)
     given = {"component": component, "options": OPTIONS.get(component.name, {}), "data": DATA.get(component.name)}
     return type(base.__name__, (base,), given)
 
@@ -57,7 +70,7 @@ def contract_of(component: Any) -> type[Contract]:
     [
         pytest.param(component, promise, marks=marks_of(component, promise))
         for component in BUILT_IN
-        for promise in promises(CONTRACTS[component.kind])
+        for promise in promises(suite_of(component))
     ],
     ids=lambda value: value.removeprefix("test_") if isinstance(value, str) else f"{value.kind}-{value.name}",
 )

@@ -6,6 +6,8 @@ import contextlib
 import copy
 import itertools
 import random
+import zlib
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
@@ -14,11 +16,15 @@ from bakeoff.plugin import (
     CLASSIFICATION,
     Accuracy,
     Adaptation,
+    Answer,
     Built,
     Encoding,
+    Example,
     Method,
     Model,
     Options,
+    OwnModelJob,
+    OwnModelTrainer,
     ParameterGroup,
     Paths,
     Prepared,
@@ -583,7 +589,67 @@ class ClaimsToResume(Loop):
     supports = Supports(resume=True)
 
 
-RIGHT = (Greetings(), Wrapped(), Everything(), Loop())
+# --- trainers that own their model ----------------------------------------------------------------------------------------
+
+
+class Guesses(OwnModelTrainer):
+    """A right one: a label for each row, by the checksum of its texts and the seed."""
+
+    name = "guesses"
+    summary = "A label for each row, by the checksum of its texts."
+    version = "1"
+    supports = Supports(recipe_keys=frozenset({"train_examples"}))
+
+    def fit_own(self, job: OwnModelJob, options: Any) -> Any:
+        return job.seed
+
+    def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Any) -> list[Answer]:
+        return [Answer(one.id, self.guess(model, one, number, job.labels)) for number, one in enumerate(examples)]
+
+    def guess(self, model: Any, example: Example, number: int, labels: Sequence[str]) -> str:
+        return labels[zlib.crc32(repr((model, example.texts)).encode()) % len(labels)]
+
+
+class LeavesRowsOut(Guesses):
+    def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Any) -> list[Answer]:
+        return super().predict_own(model, examples, job, options)[1:]
+
+
+class OwnModelRemembers(Guesses):
+    """State that is kept from run to run."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+
+    def fit_own(self, job: OwnModelJob, options: Any) -> Any:
+        self.runs += 1
+        return self.runs
+
+
+class DeniesTheSeed(Guesses):
+    def depends_on_seed(self, recipe: Recipe, options: Any) -> bool:
+        return False
+
+
+class ByPlace(Guesses):
+    """It looks at the place of a row among those that it is asked with."""
+
+    def guess(self, model: Any, example: Example, number: int, labels: Sequence[str]) -> str:
+        return labels[number // 5 % len(labels)]
+
+
+class NeedsDev(Guesses):
+    def fit_own(self, job: OwnModelJob, options: Any) -> Any:
+        return sum(example.label == job.labels[0] for example in job.dev())
+
+
+class NeedsTwoLabels(Guesses):
+    def fit_own(self, job: OwnModelJob, options: Any) -> Any:
+        first = {example.label: example.texts for example in job.train}
+        return repr([first[label] for label in job.labels])
+
+
+RIGHT = (Greetings(), Wrapped(), Everything(), Loop(), Guesses())
 
 WRONG = (
     (Nameless(), "test_name_summary_and_version_are_lines_of_text"),
@@ -636,4 +702,10 @@ WRONG = (
     (NoClipping(), "test_it_follows_the_recipe_keys_that_it_claims"),
     (OneRate(), "test_it_uses_the_learning_rates_of_the_groups"),
     (ClaimsToResume(), "test_it_goes_on_from_a_checkpoint"),
+    (LeavesRowsOut(), "test_it_answers_every_row_as_its_kind_of_task_asks"),
+    (OwnModelRemembers(), "test_the_same_job_gives_the_same_answers"),
+    (DeniesTheSeed(), "test_it_depends_on_the_seed_only_if_it_says_so"),
+    (ByPlace(), "test_an_answer_depends_on_its_own_row_alone"),
+    (NeedsDev(), "test_it_trains_without_a_labelled_dev"),
+    (NeedsTwoLabels(), "test_it_trains_where_all_rows_have_one_label"),
 )

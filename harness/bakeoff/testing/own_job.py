@@ -1,0 +1,106 @@
+"""What trainers that own their model are tested with: made-up rows of each kind of task, and a job in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+
+from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.metric import Floats
+from bakeoff.contracts.own_model import Example
+from bakeoff.contracts.recipe import Recipe
+from bakeoff.errors import PluginError
+from bakeoff.text.numbers import count
+
+SUBJECTS = ("bread", "rain", "a kite", "the lamp", "a tune", "grey stones", "tea", "ice")
+SAYINGS = ("is sour today", "is fine by me", "was late again", "came as asked")
+OTHER_WORDS = ("they say", "as we heard", "so it seems")
+WIDTH = 64
+"""Numbers in a made-up embedding."""
+TRAIN, ASKED = 48, 24
+"""How many rows there are to train on, and in each of the other splits."""
+
+
+@dataclass(repr=False)
+class MadeJob:
+    """An `OwnModelJob` of made-up rows from which the labels can be learnt."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    text_columns: tuple[str, ...]
+    train: Sequence[Example]
+    splits: Mapping[str, Sequence[Example]]
+    folder: Path
+    truth: Mapping[int, object]
+    """Id -> label, of all rows."""
+    recipe: Recipe = field(default_factory=Recipe)
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = 1
+    has_dev: bool = True
+    uses_model: bool = True
+    asked_dev: bool = False
+    """Whether `dev` was called."""
+
+    def __repr__(self) -> str:
+        return f"a {self.kind} task with {count(len(self.text_columns), 'text')}"
+
+    def dev(self) -> Sequence[Example] | None:
+        self.asked_dev = True
+        return [self.labelled(example) for example in self.splits["dev"]] if self.has_dev else None
+
+    def labelled(self, example: Example) -> Example:
+        """The example with its label."""
+        return replace(example, label=self.truth[example.id])  # type: ignore[arg-type]
+
+    def task_ids(self, examples: Sequence[Example]) -> Sequence[str]:
+        raise PluginError("the contract suite has no ids of a task: only a trainer with `knows_ids` may ask for them")
+
+    def features(self, examples: Sequence[Example], *, column: str | None = None) -> Floats:
+        """Counts of words, each at one of `WIDTH` places that its checksum names."""
+        if not self.uses_model:
+            raise PluginError("it calls `job.features` and does not say so: set `uses_model = True`")
+        columns = (column,) if column else self.text_columns
+        vectors = np.zeros((len(examples), WIDTH))
+        for row, example in enumerate(examples):
+            for word in " ".join(example.texts[name] for name in columns).split():
+                vectors[row, crc32(word.encode()) % WIDTH] += 1.0
+        return vectors
+
+
+def made_job(kind: Kind, folder: Path, *, texts: int = 1, seed: int = 0, uses_model: bool = True) -> MadeJob:
+    """A job of `TRAIN` rows, with dev and test of `ASKED` rows each.
+
+    With one text, the second half of a sentence tells the label; with two, whether both have the same second half.
+    """
+    labels = ("no", "yes", "perhaps")[: max(kind.min_labels, 2)] if kind.has_labels else ()
+    rows = [_row(number, texts) for number in range(TRAIN + 2 * ASKED)]
+    columns = ("text", "other")[:texts]
+    examples = [Example(7 * number + 3, dict(zip(columns, row[:texts], strict=True))) for number, row in enumerate(rows)]
+    numbers = [row[-1] for row in rows]
+    truth = {example.id: kind.named(_label(kind, number), labels) for example, number in zip(examples, numbers, strict=True)}
+    train = [replace(example, label=truth[example.id]) for example in examples[:TRAIN]]
+    splits = {"dev": examples[TRAIN : TRAIN + ASKED], "test": examples[TRAIN + ASKED :]}
+    return MadeJob(kind, labels, columns, train, splits, folder, truth, seed=seed, uses_model=uses_model)
+
+
+def _row(number: int, texts: int) -> tuple[str, str, int]:
+    """Two texts, and 0 or 1."""
+    saying = number * 7 // 3 % len(SAYINGS)
+    same = number % 2
+    other = saying if same else (saying + 1 + number // 4 % 3) % len(SAYINGS)
+    first = f"{SUBJECTS[number % len(SUBJECTS)]} {SAYINGS[saying]} {OTHER_WORDS[number % 3]}"
+    return (
+        first,
+        f"{OTHER_WORDS[number // 2 % 3]} {SUBJECTS[number // 3 % len(SUBJECTS)]} {SAYINGS[other]}",
+        (same if texts == 2 else saying % 2),
+    )
+
+
+def _label(kind: Kind, number: int) -> int | float:
+    """0 or 1 as a label, as metrics get it; in a multi-label task the set with that label alone."""
+    return kind.label_type(kind.only_label(number) if kind.has_labels else number)

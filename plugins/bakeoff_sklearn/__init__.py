@@ -1,0 +1,187 @@
+"""Contestants that are no torch modules: `tfidf-logistic`, `setfit-style`, `knn` and `majority`.
+
+The first three are of scikit-learn. None of them trains an encoder: they tell what fine-tuning one is worth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import AfterValidator, Field
+
+from bakeoff.plugin import (
+    Answer,
+    EstimatorTrainer,
+    Example,
+    Options,
+    OwnModelJob,
+    OwnModelTrainer,
+    Recipe,
+    Supports,
+    Trainer,
+    hookimpl,
+    no_duplicates,
+)
+
+NEEDS = {"sklearn": "sklearn"}
+OF_EMBEDDINGS = Supports(
+    kinds=None, recipe_keys=frozenset({"train_examples", "max_length", "padding"}), methods=frozenset({"full"})
+)
+
+Strength = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class LinearOptions(Options):
+    """Options of a linear model whose regularisation is chosen."""
+
+    C: Annotated[list[Strength], AfterValidator(no_duplicates), AfterValidator(sorted), Field(min_length=1)] = Field(
+        [0.1, 1.0, 10.0, 100.0],
+        description="Inverse strengths of the L2 penalty to choose from, as in scikit-learn; a single one is not searched.",
+    )
+    choose_on: Literal["dev", "train"] = Field(
+        "dev", description="Rows that C is chosen on: dev, where it has labels, else every fifth row of train; or always these."
+    )
+
+
+class LinearTrainer(EstimatorTrainer):
+    """Logistic regression on features of an example: one a label in a multi-label task, ridge regression of numbers.
+
+    C is the one with the smallest mean error on the rows that it is chosen on: wrong answers in a classification, wrong labels
+    of an example in a multi-label task, the absolute error in a regression. Of equals, the smallest C. The model is then fitted
+    to all rows of train, and to no others.
+    """
+
+    needs: ClassVar[dict[str, str]] = NEEDS
+    Options = LinearOptions
+
+    def estimator(self, job: OwnModelJob, options: LinearOptions) -> Any:
+        """What turns `inputs` into features; it never sees labels."""
+        from sklearn.preprocessing import FunctionTransformer
+
+        return FunctionTransformer()
+
+    def fitted(self, inputs: Any, targets: Any, job: OwnModelJob, options: LinearOptions) -> Any:
+        from sklearn.pipeline import make_pipeline
+
+        from bakeoff_sklearn.linear import chosen_strength, linear_model
+
+        encoder = self.estimator(job, options)
+        features = encoder.fit_transform(inputs)
+        strength = chosen_strength(self, encoder, features, targets, job, options) if len(options.C) > 1 else options.C[0]
+        return make_pipeline(encoder, linear_model(job.kind, strength).fit(features, targets))
+
+
+class TfidfOptions(LinearOptions):
+    """Options of `tfidf-logistic`."""
+
+    words: Annotated[int, Field(ge=1, le=5)] = Field(
+        2, description="Longest run of words that is a feature; 1 for words alone."
+    )
+    characters: bool = Field(
+        False, description="Runs of 2 to 4 characters within words are features too; several times as dear."
+    )
+    min_rows: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1, description="A run of words or characters in fewer training texts than this is no feature."
+    )
+
+
+class TfidfLogistic(LinearTrainer):
+    """TF-IDF of words and pairs of words, with logarithmic counts, and a linear model: the baseline that a paper would name.
+
+    Of two texts a and b it takes both vectors, |a - b|, a * b and their cosine, with one vocabulary. Their vectors alone would
+    not tell a linear model whether the texts are alike.
+    """
+
+    name = "tfidf-logistic"
+    summary = "TF-IDF of words with logistic regression (ridge for numbers), C chosen on dev; no pretrained model."
+    version = "1"
+    Options = TfidfOptions
+    supports = OwnModelTrainer.supports
+
+    def depends_on_seed(self, recipe: Recipe, options: TfidfOptions) -> bool:
+        return False
+
+    def inputs(self, examples: Sequence[Example], job: OwnModelJob, options: TfidfOptions) -> list[tuple[str, ...]]:
+        return [tuple(example.texts[column] for column in job.text_columns) for example in examples]
+
+    def estimator(self, job: OwnModelJob, options: TfidfOptions) -> Any:
+        from bakeoff_sklearn.features import TfidfFeatures
+
+        return TfidfFeatures(words=options.words, characters=options.characters, min_rows=options.min_rows)
+
+
+class SetFitStyle(LinearTrainer):
+    """The second half of SetFit (Tunstall et al., 2022): a logistic head on the embeddings of a sentence encoder.
+
+    The first half, contrastive tuning of the encoder, does not take place. Embeddings have length 1; of two texts u and v the
+    features are u, v, |u - v| and u * v, as in InferSent (Conneau et al., 2017).
+
+    It depends on the seed as far as the model does: parts of an encoder that its checkpoint lacks are drawn by the seed.
+    """
+
+    name = "setfit-style"
+    summary = "Logistic head on frozen, normalised embeddings (of two texts with |u-v|, u*v); the encoder is not tuned."
+    version = "1"
+    supports = OF_EMBEDDINGS
+    uses_model = True
+
+    def inputs(self, examples: Sequence[Example], job: OwnModelJob, options: LinearOptions) -> Any:
+        from bakeoff_sklearn.features import embedded
+
+        return embedded(examples, job)
+
+
+class NeighboursOptions(Options):
+    """Options of `knn`."""
+
+    k: Annotated[int, Field(ge=1, le=10_000)] = Field(
+        10, description="How many neighbours answer; all rows of train, where there are fewer."
+    )
+
+
+class NearestNeighbours(EstimatorTrainer):
+    """The k nearest rows of train, by the embeddings of `setfit-style`: their votes, or the mean of their numbers."""
+
+    name = "knn"
+    summary = "k nearest neighbours by frozen, normalised embeddings (of two texts by |u-v| and u*v too); nothing is trained."
+    version = "1"
+    needs: ClassVar[dict[str, str]] = NEEDS
+    Options = NeighboursOptions
+    supports = OF_EMBEDDINGS
+    uses_model = True
+
+    def inputs(self, examples: Sequence[Example], job: OwnModelJob, options: NeighboursOptions) -> Any:
+        from bakeoff_sklearn.features import embedded
+
+        return embedded(examples, job)
+
+    def estimator(self, job: OwnModelJob, options: NeighboursOptions) -> Any:
+        from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+        made_by = KNeighborsClassifier if job.kind.has_labels else KNeighborsRegressor
+        return made_by(n_neighbors=min(options.k, len(job.train)), algorithm="brute")
+
+
+class Majority(OwnModelTrainer):
+    """The majority baseline as a contestant: one answer to every row, `Kind.majority` of the labels of train."""
+
+    name = "majority"
+    summary = "The most frequent label of train (or set of labels, or the mean of its numbers) for every row."
+    version = "1"
+
+    def depends_on_seed(self, recipe: Recipe, options: Options) -> bool:
+        return False
+
+    def fit_own(self, job: OwnModelJob, options: Options) -> Any:
+        labels = [job.kind.read_answer(example.label, job.labels) for example in job.train]
+        return job.kind.named(job.kind.majority(np.asarray(labels)), job.labels)
+
+    def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Options) -> Sequence[Answer]:
+        return [Answer(example.id, model) for example in examples]
+
+
+@hookimpl
+def bakeoff_trainers() -> list[Trainer]:
+    return [TfidfLogistic(), SetFitStyle(), NearestNeighbours(), Majority()]
