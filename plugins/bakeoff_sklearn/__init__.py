@@ -65,12 +65,11 @@ class LinearTrainer(EstimatorTrainer):
     def fitted(self, inputs: Any, targets: Any, job: OwnModelJob, options: LinearOptions) -> Any:
         from sklearn.pipeline import make_pipeline
 
-        from bakeoff_sklearn.linear import chosen_strength, linear_model
+        from bakeoff_sklearn.linear import best_linear_model
 
         encoder = self.estimator(job, options)
         features = encoder.fit_transform(inputs)
-        strength = chosen_strength(self, encoder, features, targets, job, options) if len(options.C) > 1 else options.C[0]
-        return make_pipeline(encoder, linear_model(job.kind, strength).fit(features, targets))
+        return make_pipeline(encoder, best_linear_model(self, encoder, features, targets, job, options))
 
 
 class TfidfOptions(LinearOptions):

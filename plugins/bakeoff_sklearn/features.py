@@ -49,7 +49,7 @@ def paired(a: Any, b: Any) -> Any:
 
 def embedded(examples: Sequence[Example], job: OwnModelJob) -> np.ndarray:
     """Embeddings of length 1 by the frozen encoder, (n, width); of two texts u and v [u, v, |u - v|, u * v], (n, 4 * width)."""
-    sides = [of_length_one(job.features(examples, column=column)) for column in job.text_columns]
+    sides = [of_length_one(job.embeddings(examples, column)) for column in job.text_columns]
     if len(sides) == 1:
         return sides[0]
     u, v = sides

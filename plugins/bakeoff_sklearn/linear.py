@@ -28,26 +28,36 @@ def linear_model(kind: Kind, strength: float) -> Any:
     return OneVsRestClassifier(logistic) if kind.several_labels else logistic
 
 
-def chosen_strength(
+def best_linear_model(
     trainer: EstimatorTrainer, encoder: Any, features: Any, targets: np.ndarray, job: OwnModelJob, options: Any
-) -> float:
-    """The C with the smallest mean error on dev, or on every fifth row of train; of equals the smallest.
+) -> Any:
+    """The model with the best C of the options, fitted to all rows of train: `features`, (n, width), by the fitted encoder.
 
-    features: of train, (n, width), by the fitted `encoder`. Where train is too small to hold anything out, the C nearest to 1.
+    The best has the smallest mean error on dev, or on every fifth row of train when fitted to the others; of equals it is the
+    smallest C. Where train is too small to hold rows out, it is the C nearest to 1.
     """
+    if len(options.C) == 1:
+        return linear_model(job.kind, options.C[0]).fit(features, targets)
     if options.choose_on == "dev" and (dev := job.dev()):
-        fit_to, checks, examples = (features, targets), encoder.transform(trainer.inputs(dev, job, options)), dev
-    else:
-        held_out = np.arange(len(targets)) % FOLDS == FOLDS - 1
-        fit_to, checks = (features[~held_out], targets[~held_out]), features[held_out]
-        examples = [example for example, held in zip(job.train, held_out, strict=True) if held]
-        if not examples or (fit_to[1] == fit_to[1][0]).all():
-            return min(options.C, key=lambda strength: abs(math.log(strength)))
+        checks = encoder.transform(trainer.inputs(dev, job, options))
+        models = (linear_model(job.kind, strength).fit(features, targets) for strength in options.C)
+        return min(models, key=lambda model: mean_error(trainer, model, checks, dev, job))
+    strength = best_on_train(trainer, features, targets, job, options)
+    return linear_model(job.kind, strength).fit(features, targets)
+
+
+def best_on_train(trainer: EstimatorTrainer, features: Any, targets: np.ndarray, job: OwnModelJob, options: Any) -> float:
+    """The best C by every fifth row of train."""
+    held_out = np.arange(len(targets)) % FOLDS == FOLDS - 1
+    inner, checks = targets[~held_out], features[held_out]
+    examples = [example for example, held in zip(job.train, held_out, strict=True) if held]
+    if not examples or (inner == inner[0]).all():
+        return float(min(options.C, key=lambda strength: abs(math.log(strength))))
 
     def error(strength: float) -> float:
-        return mean_error(trainer, linear_model(job.kind, strength).fit(*fit_to), checks, examples, job)
+        return mean_error(trainer, linear_model(job.kind, strength).fit(features[~held_out], inner), checks, examples, job)
 
-    return min(options.C, key=error)
+    return float(min(options.C, key=error))
 
 
 def mean_error(trainer: EstimatorTrainer, model: Any, features: Any, examples: Sequence[Example], job: OwnModelJob) -> float:

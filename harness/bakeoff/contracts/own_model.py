@@ -83,15 +83,20 @@ class OwnModelJob(Protocol):
     def features(self, examples: Sequence[Example]) -> Floats:
         """(examples, width) what the model's head would get of each, dropout off; only for trainers with `uses_model`."""
 
+    def embeddings(self, examples: Sequence[Example], column: str) -> Floats:
+        """(examples, width) the mean of the encoder's last hidden states over the tokens of this text alone, dropout off, as
+        sentence encoders are meant to be used; only for trainers with `uses_model`."""
+
 
 class OwnModelTrainer(Trainer):
     """A trainer that owns the model: whatever `fit_own` returns is its model, and `predict_own` answers with it."""
 
     supports: ClassVar[Supports] = Supports(kinds=None, recipe_keys=frozenset({"train_examples"}), methods=frozenset({"full"}))
-    """One with `uses_model` may add `max_length` and `padding`, which `job.features` follows."""
+    """One with `uses_model` may add `max_length` and `padding`, which `job.features` and `job.embeddings` follow."""
     owns: ClassVar[Owned] = frozenset({"model", "steps", "order", "randomness", "loss"})
     uses_model: ClassVar[bool] = False
-    """Whether it uses the strategy's model, frozen, by `job.features`. Where it does not, its runs have no model."""
+    """Whether it uses the strategy's model, frozen, by `job.features` or `job.embeddings`. Where it does not, its runs have no
+    model."""
     timed: ClassVar[WhatIsTimed] = "phases"
     """What its seconds mean: those of `fit_own` are for training and those of `predict_own` for evaluation; or only those of
     the whole run mean anything; or none do."""

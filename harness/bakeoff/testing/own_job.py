@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from bakeoff.contracts.kind import Kind
+from bakeoff.contracts.kind import Kind, Said
 from bakeoff.contracts.metric import Floats
 from bakeoff.contracts.own_model import Example
 from bakeoff.contracts.recipe import Recipe
@@ -35,7 +35,7 @@ class MadeJob:
     train: Sequence[Example]
     splits: Mapping[str, Sequence[Example]]
     folder: Path
-    truth: Mapping[int, object]
+    truth: Mapping[int, Said]
     """Id -> label, of all rows."""
     recipe: Recipe = field(default_factory=Recipe)
     seed: int = 0
@@ -55,19 +55,26 @@ class MadeJob:
 
     def labelled(self, example: Example) -> Example:
         """The example with its label."""
-        return replace(example, label=self.truth[example.id])  # type: ignore[arg-type]
+        return replace(example, label=self.truth[example.id])
 
     def task_ids(self, examples: Sequence[Example]) -> Sequence[str]:
         raise PluginError("the contract suite has no ids of a task: only a trainer with `knows_ids` may ask for them")
 
-    def features(self, examples: Sequence[Example], *, column: str | None = None) -> Floats:
-        """Counts of words, each at one of `WIDTH` places that its checksum names."""
+    def features(self, examples: Sequence[Example]) -> Floats:
+        return self.counts([" ".join(example.texts.values()) for example in examples])
+
+    def embeddings(self, examples: Sequence[Example], column: str) -> Floats:
+        return self.counts([example.texts[column] for example in examples])
+
+    def counts(self, texts: Sequence[str]) -> Floats:
+        """(texts, WIDTH) how often each word occurs, at the place that its checksum names."""
         if not self.uses_model:
-            raise PluginError("it calls `job.features` and does not say so: set `uses_model = True`")
-        columns = (column,) if column else self.text_columns
-        vectors = np.zeros((len(examples), WIDTH))
-        for row, example in enumerate(examples):
-            for word in " ".join(example.texts[name] for name in columns).split():
+            raise PluginError(
+                "it asks for what the strategy's model makes of rows, and does not say so: set `uses_model = True`"
+            )
+        vectors = np.zeros((len(texts), WIDTH))
+        for row, text in enumerate(texts):
+            for word in text.split():
                 vectors[row, crc32(word.encode()) % WIDTH] += 1.0
         return vectors
 
@@ -77,12 +84,14 @@ def made_job(kind: Kind, folder: Path, *, texts: int = 1, seed: int = 0, uses_mo
 
     With one text, the second half of a sentence tells the label; with two, whether both have the same second half.
     """
-    labels = ("no", "yes", "perhaps")[: max(kind.min_labels, 2)] if kind.has_labels else ()
-    rows = [_row(number, texts) for number in range(TRAIN + 2 * ASKED)]
+    labels = ("no", "yes") if kind.has_labels else ()
     columns = ("text", "other")[:texts]
-    examples = [Example(7 * number + 3, dict(zip(columns, row[:texts], strict=True))) for number, row in enumerate(rows)]
-    numbers = [row[-1] for row in rows]
-    truth = {example.id: kind.named(_label(kind, number), labels) for example, number in zip(examples, numbers, strict=True)}
+    examples, truth = [], {}
+    for number in range(TRAIN + 2 * ASKED):
+        first, second, yes = _row(number, texts)
+        examples.append(Example(7 * number + 3, dict(zip(columns, (first, second), strict=False))))
+        label = kind.label_type(kind.only_label(yes) if kind.has_labels else yes)
+        truth[examples[-1].id] = kind.named(label, labels)
     train = [replace(example, label=truth[example.id]) for example in examples[:TRAIN]]
     splits = {"dev": examples[TRAIN : TRAIN + ASKED], "test": examples[TRAIN + ASKED :]}
     return MadeJob(kind, labels, columns, train, splits, folder, truth, seed=seed, uses_model=uses_model)
@@ -94,13 +103,5 @@ def _row(number: int, texts: int) -> tuple[str, str, int]:
     same = number % 2
     other = saying if same else (saying + 1 + number // 4 % 3) % len(SAYINGS)
     first = f"{SUBJECTS[number % len(SUBJECTS)]} {SAYINGS[saying]} {OTHER_WORDS[number % 3]}"
-    return (
-        first,
-        f"{OTHER_WORDS[number // 2 % 3]} {SUBJECTS[number // 3 % len(SUBJECTS)]} {SAYINGS[other]}",
-        (same if texts == 2 else saying % 2),
-    )
-
-
-def _label(kind: Kind, number: int) -> int | float:
-    """0 or 1 as a label, as metrics get it; in a multi-label task the set with that label alone."""
-    return kind.label_type(kind.only_label(number) if kind.has_labels else number)
+    second = f"{OTHER_WORDS[number // 2 % 3]} {SUBJECTS[number // 3 % len(SUBJECTS)]} {SAYINGS[other]}"
+    return first, second, same if texts == 2 else saying % 2

@@ -68,10 +68,10 @@ class EstimatorTrainer(OwnModelTrainer):
         n_labels = len(job.labels)
         scores = probabilities(model, inputs, n_labels) if scored else certainties(model, inputs, n_labels)
         given = [dict(zip(job.labels, row, strict=True)) for row in scores.tolist()] if scored else [None] * len(examples)
-        numbers = job.kind.answers(scores - 0.5)  # as of logits: the largest, or those above 0
+        labels = job.kind.answers(scores - 0.5)  # as of logits: the largest, or those above 0
         return [
-            Answer(example.id, job.kind.named(number, job.labels), row)
-            for example, number, row in zip(examples, numbers, given, strict=True)
+            Answer(example.id, job.kind.named(label, job.labels), row)
+            for example, label, row in zip(examples, labels, given, strict=True)
         ]
 
 

@@ -1,4 +1,4 @@
-"""What the head of a classifier is given: the features that its encoder makes of each example."""
+"""What a classifier's encoder makes of each example: what the head is given, and the mean over its tokens."""
 
 from __future__ import annotations
 
@@ -47,6 +47,36 @@ def head_inputs(model: Any) -> Iterator[list[Any]]:
 
     hooks = [head.register_forward_pre_hook(note) for _, head in heads]
     hooks.append(model.register_forward_hook(take))
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
+def mean_states(model: Any) -> Iterator[list[Any]]:
+    """A context that collects the mean of the encoder's last hidden states over the tokens of each example, in each of the
+    model's forward passes: a list of tensors (batch, width), float32, on the CPU.
+
+    The model is to be called with its inputs by name. Raises ModelError where the encoder returns anything but a vector for
+    each token.
+    """
+    seen: list[Any] = []
+    masks: list[Any] = []
+    _, body = body_of(model)
+
+    def note(module: Any, inputs: Any, named: dict[str, Any]) -> None:
+        masks[:] = [named.get("attention_mask")]
+
+    def take(module: Any, inputs: Any, output: Any) -> None:
+        states = output[0].detach().float()
+        if states.ndim != 3:
+            raise ModelError(f"{type(body).__name__} returns {tuple(states.shape)}, not a vector for each token")
+        weights = states.new_ones(states.shape[:2]) if masks[0] is None else masks[0].to(states)
+        seen.append(((states * weights[..., None]).sum(1) / weights.sum(1, keepdim=True).clamp(min=1)).cpu())
+
+    hooks = [model.register_forward_pre_hook(note, with_kwargs=True), body.register_forward_hook(take)]
     try:
         yield seen
     finally:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -13,14 +14,15 @@ import numpy as np
 from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Floats
+from bakeoff.contracts.model import Prepared
 from bakeoff.contracts.own_model import Example
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.task import Row
 from bakeoff.errors import PluginError
 from bakeoff.machine.random_streams import stream_seed
-from bakeoff.text.words import quoted
-from bakeoff.toolkit.head_inputs import head_inputs
-from bakeoff.training.assembly import Frozen, Start
+from bakeoff.text.words import did_you_mean, quoted
+from bakeoff.toolkit.head_inputs import head_inputs, mean_states
+from bakeoff.training.assembly import Frozen, Start, prepare
 from bakeoff.training.data import Columns, LoadedTask
 from bakeoff.training.evaluation import batches_of, predict_batch
 
@@ -125,13 +127,33 @@ class OwnJob:
         return str(self.rows[split]["id"][place])
 
     def features(self, examples: Sequence[Example]) -> Floats:
-        if self.frozen is None:
-            raise PluginError(f"{self.start.title} called `features`: set its `uses_model`")
-        if not examples:
-            raise PluginError(f"{self.start.title} called `features` of no examples")
+        frozen = self.frozen_for(examples, "features")
         places = [self.place_of(example.id) for example in examples]
-        rows = [self.frozen.encoded[split][place] for split, place in places]
-        return features_of(self.frozen, rows, self.start.device, self.recipe)
+        rows = [frozen.encoded[split][place] for split, place in places]
+        return states_of(frozen.built.model, frozen.prepared, rows, self.start.device, self.recipe, by=head_inputs)
+
+    def embeddings(self, examples: Sequence[Example], column: str) -> Floats:
+        model = self.frozen_for(examples, "embeddings").built.model
+        prepared = self.reader_of(column)
+        rows = prepared.encode({column: [example.texts[column] for example in examples]})
+        return states_of(model, prepared, rows, self.start.device, self.recipe, by=mean_states)
+
+    def frozen_for(self, examples: Sequence[Example], called: str) -> Frozen:
+        """The strategy's model. Raises PluginError for a trainer that does not say that it uses it, and for no examples."""
+        if self.frozen is None:
+            raise PluginError(f"{self.start.title} called `{called}`: set its `uses_model`")
+        if not examples:
+            raise PluginError(f"{self.start.title} called `{called}` of no examples")
+        return self.frozen
+
+    def reader_of(self, column: str) -> Prepared:
+        """What encodes the texts of one column alone."""
+        if column not in self.text_columns:
+            raise PluginError(
+                f"{self.start.title} called `embeddings`: {did_you_mean('text column', column, self.text_columns)}"
+            )
+        info = replace(self.start.task.info, text_columns=(column,))
+        return prepare(self.start.components["model"], info, self.start.options["model"], self.recipe)
 
     def place_of(self, number: int) -> tuple[str, int]:
         """Split and place of a row. Raises PluginError for one that the job did not give out."""
@@ -140,18 +162,26 @@ class OwnJob:
         return place
 
 
-def features_of(frozen: Frozen, rows: Sequence[Row], device: Any, recipe: Recipe) -> Floats:
-    """(rows, width) the input of the model's head, dropout off, in float64. Batches are those of predictions."""
+def states_of(
+    model: Any,
+    prepared: Prepared,
+    rows: Sequence[Row],
+    device: Any,
+    recipe: Recipe,
+    *,
+    by: Callable[[Any], AbstractContextManager[list[Any]]],
+) -> Floats:
+    """(rows, width) what `by` collects of the model in float64, dropout off. Batches are those of predictions."""
     import torch
 
-    network = frozen.built.model.to(device)
+    network = model.to(device)
     network.eval()
     batches = batches_of(rows)
     mixed = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
-    with head_inputs(network) as seen, torch.no_grad(), mixed:
+    with by(network) as seen, torch.no_grad(), mixed:
         for batch in batches:
-            predict_batch(frozen.prepared, network, [rows[row] for row in batch], device)
-    features = np.empty((len(rows), seen[0].shape[1]), dtype=np.float64)
+            predict_batch(prepared, network, [rows[row] for row in batch], device)
+    found = np.empty((len(rows), seen[0].shape[1]), dtype=np.float64)
     for batch, values in zip(batches, seen, strict=True):
-        features[batch] = values.numpy()
-    return features
+        found[batch] = values.numpy()
+    return found
