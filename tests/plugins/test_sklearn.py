@@ -55,6 +55,7 @@ def test_dev_is_looked_at_only_to_choose_among_several(tmp_path: Path) -> None:
 @pytest.mark.parametrize("choose_on", ["dev", "train"])
 def test_the_c_that_is_chosen_has_the_fewest_errors(choose_on: str, tmp_path: Path) -> None:
     job = made_job(CLASSIFICATION, tmp_path)
+    job.train = [row for number, row in enumerate(job.train) if row.label == "no" or number % 3 == 0]  # the weak one says no
     weak, strong = (answers("tfidf-logistic", job, C=[strength]) for strength in (1e-6, 10.0))
     assert answers("tfidf-logistic", job, C=[1e-6, 10.0], choose_on=choose_on) == strong != weak
 
