@@ -18,6 +18,7 @@ from bakeoff.errors import DataError
 from bakeoff.kinds import CLASSIFICATION, KINDS
 from bakeoff.testing.own_job import MadeJob, made_job
 
+PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 LEARNERS = ("tfidf-logistic", "setfit-style", "knn")
 
 
@@ -95,3 +96,19 @@ def test_tfidf_and_majority_stand_beside_a_model_on_one_leaderboard(tmp_path: Pa
     scores = {row["strategy"]: row["score"] for row in group["rows"]}
     assert set(scores) == {"tiny", "tfidf", "majority"}
     assert scores["tfidf"] > scores["majority"]
+
+
+@pytest.mark.parametrize("name", ["setfit-style", "knn"])
+def test_a_head_on_embeddings_is_a_run_of_the_strategys_model(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(PLANTED)
+    from bakeoff_planted_bench import plan_of, requests_of
+
+    from bakeoff.training.worker import perform
+
+    request = requests_of(plan_of(tmp_path, f"{{one: {{trainer: {name}}}}}"))["one"]
+    (tmp_path / "run").mkdir()
+    record = perform(request, tmp_path / "run")
+    assert record.status == "ok", record.failure
+    assert (record.predicted, record.requested.model.name) == ("scores", "tiny-bert")
