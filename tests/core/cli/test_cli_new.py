@@ -87,7 +87,7 @@ def test_an_estimator_of_scikit_learn_is_a_contestant_in_thirty_lines(tmp_path: 
 def test_only_a_trainer_is_an_estimator(tmp_path: Path, call: Call) -> None:
     code, _, err = call("new", "task", "morning/bayes", "--sklearn", "--folder", tmp_path / "bayes")
     assert code == 2
-    assert tells(err, "--sklearn ", "bakeoff new trainer NAME --sklearn")
+    assert tells(err, "--sklearn ", "trainer NAME --sklearn")
     assert not (tmp_path / "bayes").exists()
 
 
