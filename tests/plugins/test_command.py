@@ -64,10 +64,12 @@ class Job:
         return [replace(one, label="bad") for one in self.splits["dev"]]
 
 
-def outcome(tmp_path: Path, script: str, *, run: Sequence[str] = RUN, job: Job | None = None, **options: Any) -> Outcome:
-    """What a script leaves that begins with START."""
+def outcome(
+    tmp_path: Path, script: str, *, run: Sequence[str] = RUN, job: Job | None = None, begin: str = START, **options: Any
+) -> Outcome:
+    """What a script leaves."""
     (tmp_path / "beside").mkdir(exist_ok=True)
-    (tmp_path / "beside" / "train.py").write_text(START + script)
+    (tmp_path / "beside" / "train.py").write_text(begin + script)
     places = Paths(None, tmp_path / "cache", tmp_path / "beside")
     given = CommandOptions.model_validate({"run": list(run), "code": ["train.py"], **options})
     trainer = Command()
@@ -278,3 +280,54 @@ def test_rows_are_ascii_json(tmp_path: Path) -> None:
     outcome(tmp_path, "write()")
     for path in (tmp_path / "cache" / "rows").iterdir():
         assert all(json.loads(line) for line in path.read_text("ascii").splitlines())
+
+
+# --- launchers, as they are installed ---------------------------------------------------------------------------------------
+
+RANKS = """
+import torch, torch.distributed as dist
+dist.init_process_group("gloo")
+total = torch.tensor(1.0)
+dist.all_reduce(total)
+assert dist.get_world_size() == total.item() == 2
+if dist.get_rank() == 0:
+    write()
+"""
+ACCELERATED = """
+from accelerate import Accelerator
+assert Accelerator().num_processes == 1
+write()
+"""
+TORCHRUN = ["torchrun", "--nproc-per-node", "{processes}", "--master-port", "{port}", "train.py", *RUN[2:]]
+ACCELERATE = ["accelerate", "launch", "--cpu", "--num_processes", "1", "--main_process_port", "{port}", "train.py", *RUN[2:]]
+"""On CPUs, accelerate starts one process unless MPI is installed."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("run", "script"), [(TORCHRUN, RANKS), (ACCELERATE, ACCELERATED)], ids=["torchrun", "accelerate"])
+def test_a_script_is_started_by_a_launcher(run: Sequence[str], script: str, tmp_path: Path) -> None:
+    before = set(descendants(os.getpid()))
+    found = outcome(tmp_path, script, run=run, job=Job(tmp_path / "job", Recipe(processes=2)))
+    assert len(found.answers) == 3
+    assert set(descendants(os.getpid())) <= before
+
+
+@pytest.mark.slow
+def test_ranks_do_not_outlive_their_launcher(tmp_path: Path) -> None:
+    """The launcher is killed, and leaves a rank that ignores SIGTERM in a session of its own."""
+    before = set(descendants(os.getpid()))
+    script = """
+import pathlib, signal
+ready = pathlib.Path(given.work) / "ready"
+if os.environ["RANK"] == "1":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    ready.touch()
+    time.sleep(600)
+while not ready.exists():
+    time.sleep(0.05)
+os.kill(os.getppid(), signal.SIGKILL)
+time.sleep(600)
+"""
+    with pytest.raises(PluginError, match="the command was ended by SIGKILL"):
+        outcome(tmp_path, script, run=[*TORCHRUN, "--work", "{work}"], job=Job(tmp_path / "job", Recipe(processes=2)))
+    assert set(descendants(os.getpid())) <= before

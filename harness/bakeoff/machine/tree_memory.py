@@ -42,12 +42,21 @@ class TreeMemory:
 
     def _watch(self) -> None:
         own = os.getpid()
+        copied = _command_line(own)  # of a process that is started, before it runs its own program: its memory is this one's
         while True:
-            held = sum(_bytes_of(one) for one in descendants(own) if one not in self._before)
+            new = [one for one in descendants(own) if one not in self._before]
+            held = sum(_bytes_of(one) for one in new if _command_line(one) != copied)
             if held:
                 self.peak_bytes = max(held, self.peak_bytes or 0)
             if self._ended.wait(SECONDS):
                 return
+
+
+def _command_line(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def _bytes_of(process: int) -> int:
