@@ -109,6 +109,9 @@ class Command(OwnModelTrainer):
     def commands(self, options: CommandOptions) -> Sequence[Sequence[str]]:
         return [options.run]
 
+    def code_files(self, options: CommandOptions) -> Sequence[str]:
+        return options.code
+
     def code_digest(self, options: CommandOptions, places: Paths) -> str | None:
         for word in options.run:
             if self._is_forgotten(word, options.code, places.beside):
