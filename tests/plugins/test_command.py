@@ -111,7 +111,7 @@ def test_rows_are_written_once_for_each_content_and_only_to_be_read(tmp_path: Pa
     files = list((tmp_path / "cache" / "rows").iterdir())
     assert len(files) == 2
     assert all(stat.S_IMODE(path.stat().st_mode) & 0o222 == 0 for path in files)
-    with pytest.raises(BakeoffError, match=r"changed or deleted the file of \{train\}"):
+    with pytest.raises(BakeoffError, match=r"the file of \{train\}"):
         outcome(tmp_path, 'os.chmod(given.train, 0o600)\nopen(given.train, "a").write("more")\nwrite()')
     outcome(tmp_path, "write()")  # the file is made again
 
@@ -128,7 +128,7 @@ with open(given.steps, "w") as stream:
 write()
 """
     run = [*RUN, "--work", "{work}", "--steps", "{steps}"]
-    with pytest.raises(PluginError, match="exit code 1; it printed last: halfway"):
+    with pytest.raises(PluginError, match="exit code 1; .* halfway"):
         outcome(tmp_path, script, run=run)
     assert [step.loss for step in outcome(tmp_path, script, run=run).steps] == [1.5, 0.5, -0.5]
 
@@ -164,7 +164,7 @@ def test_an_edit_is_another_contestant_and_does_not_reach_a_plan_that_began(tmp_
     found = trainer.fit_own(Job(tmp_path / "job"), trainer.resolved(begun, places))
     assert found.answers[3].answer == "good"
     elsewhere = replace(places, cache=tmp_path / "other")
-    with pytest.raises(BakeoffError, match="changed since the experiment file was read"):
+    with pytest.raises(BakeoffError, match="changed since the experiment"):
         trainer.resolved(begun, elsewhere)
 
 
@@ -189,7 +189,7 @@ def test_code_that_is_missing_or_not_named_is_told(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="there is no train"):
         Command().code_digest(CommandOptions(run=RUN, code=["train.py"]), places)
     (tmp_path / "train.py").touch()
-    with pytest.raises(PluginError, match="is in `run` and not in `code`"):
+    with pytest.raises(PluginError, match="and not in `code`"):
         Command().code_digest(CommandOptions(run=RUN), places)
 
 
@@ -228,7 +228,7 @@ def test_what_a_script_does_wrong_is_one_sentence_with_its_place(tmp_path: Path,
 
 
 def test_what_a_script_prints_is_told_by_its_end(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(PluginError, match=r"it printed last: x{200}[.]{3} [|] the end"):
+    with pytest.raises(PluginError, match=r"last: x{200}[.]{3} [|] the end"):
         outcome(tmp_path, 'print("x" * 5_000_000)\nprint("the end")\nsys.exit(1)')
     assert len(capfd.readouterr().out) > 5_000_000
 
@@ -250,7 +250,7 @@ sys.exit(1)
         outcome(tmp_path, script, env=["API_TOKEN"])
     assert "hunter2" not in capfd.readouterr().out
     monkeypatch.delenv("API_TOKEN")
-    with pytest.raises(PluginError, match="API_TOKEN is not set here"):
+    with pytest.raises(PluginError, match="API_TOKEN is not set"):
         outcome(tmp_path, script, env=["API_TOKEN"])
 
 
@@ -272,7 +272,7 @@ write()
 
 def test_a_missing_program_is_told_before_any_run(tmp_path: Path) -> None:
     options = CommandOptions(run=["no-such-program", "{predict}", "{predictions}"])
-    with pytest.raises(PluginError, match="'no-such-program' is not installed here"):
+    with pytest.raises(PluginError, match="'no-such-program' is not installed"):
         Command().resolved(options, Paths(None, tmp_path, tmp_path))
 
 
@@ -328,6 +328,6 @@ while not ready.exists():
 os.kill(os.getppid(), signal.SIGKILL)
 time.sleep(600)
 """
-    with pytest.raises(PluginError, match="the command was ended by SIGKILL"):
+    with pytest.raises(PluginError, match="was ended by SIGKILL"):
         outcome(tmp_path, script, run=[*TORCHRUN, "--work", "{work}"], job=Job(tmp_path / "job", Recipe(processes=2)))
     assert set(descendants(os.getpid())) <= before
