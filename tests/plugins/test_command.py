@@ -128,7 +128,7 @@ with open(given.steps, "w") as stream:
 write()
 """
     run = [*RUN, "--work", "{work}", "--steps", "{steps}"]
-    with pytest.raises(PluginError, match="exit code 1; .* halfway"):
+    with pytest.raises(PluginError, match=r"exit code 1; .* halfway"):
         outcome(tmp_path, script, run=run)
     assert [step.loss for step in outcome(tmp_path, script, run=run).steps] == [1.5, 0.5, -0.5]
 
@@ -164,7 +164,7 @@ def test_an_edit_is_another_contestant_and_does_not_reach_a_plan_that_began(tmp_
     found = trainer.fit_own(Job(tmp_path / "job"), trainer.resolved(begun, places))
     assert found.answers[3].answer == "good"
     elsewhere = replace(places, cache=tmp_path / "other")
-    with pytest.raises(BakeoffError, match="changed since the experiment"):
+    with pytest.raises(BakeoffError, match=r"changed since the experiment"):
         trainer.resolved(begun, elsewhere)
 
 
@@ -189,7 +189,7 @@ def test_code_that_is_missing_or_not_named_is_told(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match="there is no train"):
         Command().code_digest(CommandOptions(run=RUN, code=["train.py"]), places)
     (tmp_path / "train.py").touch()
-    with pytest.raises(PluginError, match="and not in `code`"):
+    with pytest.raises(PluginError, match=r"and not in `code`"):
         Command().code_digest(CommandOptions(run=RUN), places)
 
 
