@@ -47,6 +47,7 @@ from bakeoff.toolkit.optimizers import (
     skip_bias_correction,
     weight_decay_groups,
 )
+from bakeoff.toolkit.row_files import rows_in
 from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter, saved_tokenizer
 from bakeoff.toolkit.trained_head import start_anew
 
@@ -138,6 +139,7 @@ __all__ = [
     "read_json",
     "read_regular",
     "refuse_adapter",
+    "rows_in",
     "run_command",
     "saved_tokenizer",
     "scheduler_name",

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths
-from bakeoff.cli.options import json_option
+from bakeoff.cli.options import PATH, json_option
 from bakeoff.cli.output import aligned, print_json, print_result
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError, SpecError
 from bakeoff.spec.document import parse_document
 from bakeoff.text.numbers import per_cent
-from bakeoff.text.words import escaped, quoted
+from bakeoff.text.words import escaped, quoted, shown_path
 from bakeoff.training.preview import Preview, SplitPreview, chosen, default_model, preview
+from bakeoff.training.rows_elsewhere import write_rows
 
 LONGEST_TEXT = 300
 """How many characters of an example's text are shown."""
@@ -40,6 +42,13 @@ def show() -> None:
 )
 @click.option("--model-option", "model_options", multiple=True, metavar="KEY=VALUE", help="An option of that model.")
 @click.option("--examples", metavar="N", type=click.IntRange(0, 100), default=3, show_default=True, help="Examples to show.")
+@click.option(
+    "--rows",
+    metavar="FOLDER",
+    type=PATH,
+    help="Write the rows there as JSON lines, with ids and without the labels of splits to predict, for predictions that are "
+    "made elsewhere (`imported_runs`).",
+)
 @json_option
 def task(
     name: str,
@@ -48,6 +57,7 @@ def task(
     model: str | None,
     model_options: tuple[str, ...],
     examples: int,
+    rows: Path | None,
     as_json: bool,
 ) -> None:
     """Show the data of the task NAME: splits, labels, token lengths, majority baseline, slices, examples.
@@ -58,6 +68,12 @@ def task(
         raise click.UsageError("--model-option needs --model")
     registry = load_registry()
     selected = chosen(registry, "task", name, parse_options(options, "--option"), "--option")
+    if rows is not None:
+        if as_json:
+            raise click.UsageError("--rows writes files: it takes no --json")
+        written = write_rows(selected, find_paths(data), rows)
+        print_result(*(f"wrote {shown_path(path)}: {number:,} rows" for path, number in written.items()))
+        return
     if model is None:
         measure = default_model(registry)
     else:

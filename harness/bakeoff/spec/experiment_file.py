@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -17,7 +18,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from bakeoff.contracts.fields import MOST_SEEDS, Number, Positive
+from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, Number, Positive
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.spec.other_names import not_found
 from bakeoff.spec.seeds import EXAMPLE, Reported
@@ -63,6 +64,25 @@ class ImportedRow(Options):
     )
     seeds: Annotated[int, Field(ge=1, le=MOST_SEEDS)] = Field(1, description="The number of runs whose mean the figure is.")
     task: str | None = Field(None, description="The task that it is about; required if there are several.")
+
+
+def _checked_file(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise ValueError("must be the name of a file below the folder of the experiment file")
+    return path.as_posix()
+
+
+class ImportedRun(Options):
+    """A run that was made elsewhere: a file of its predictions. Runs with one name are one strategy."""
+
+    strategy: Name = Field(description="The strategy that it is a run of; no other strategy of the file has this name.")
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(description="Its seed; each file has another one.")
+    predictions: Annotated[str, AfterValidator(_checked_file)] = Field(
+        description="A file beside the experiment file (Parquet, JSON lines, CSV or TSV) with the columns split, id, answer and "
+        "perhaps scores, for every row that is to be predicted: those of `bakeoff show task TASK --rows FOLDER`."
+    )
+    task: str | None = Field(None, description="The task whose rows it answers; required if there are several.")
 
 
 PLAIN_MARGIN = ""
@@ -181,6 +201,11 @@ class Spec(Options):
     gate: Gate = Field(Gate(), description="How much worse a candidate may be than its baseline, for `bakeoff gate`.")
     imported: list[ImportedRow] = Field(
         default_factory=list, description="Published figures, shown beside the results and never tested."
+    )
+    imported_runs: list[ImportedRun] = Field(
+        default_factory=list,
+        description="Runs that were made elsewhere, by their predictions: they take part in all statistics of quality, and "
+        "have no times.",
     )
     checkpoint_every: Annotated[int, Field(ge=1)] | None = Field(
         None, description="Steps between checkpoints; a run that was killed resumes from its last one, with the same result."

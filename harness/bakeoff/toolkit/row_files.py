@@ -23,28 +23,35 @@ LONGEST_CELL: Final = 2**24
 
 def read_row_file(path: Path, columns: Sequence[str]) -> NewRows:
     """The texts of these columns and the rows' ids. Raises DataError, with the line if there is one."""
+    ids, texts = list[str](), {name: list[str]() for name in columns}
+    for place, row in rows_in(path, columns):
+        if lacking := [name for name in columns if name not in row]:
+            raise DataError(
+                f"{place}: {did_you_mean('column', lacking[0], row)}; the model reads {', '.join(map(quoted, columns))}"
+            )
+        for name in columns:
+            if not isinstance(text := row[name], str) or not text.strip():
+                what = "is empty" if text is None or text == "" or isinstance(text, str) else f"holds {quoted(text)}, no text"
+                raise DataError(f"{place}: column {quoted(name)} {what}")
+            texts[name].append(text)
+        ids.append(str(row.get(ID, len(ids))))
+    return NewRows(ids, texts)
+
+
+def rows_in(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """(place, row) of each row of a file, with these columns and `id`, as far as it has them. Raises DataError for a file
+    that can't be read, or has no rows."""
     if (form := FORMATS.get(path.suffix.lower())) is None:
         raise DataError(f"{shown_path(path)}: its name must end in {', '.join(FORMATS)}")
-    ids, texts = list[str](), {name: list[str]() for name in columns}
+    is_empty = True
     try:
-        for place, row in _parquet(path, columns) if form == "parquet" else _lines(path, form):
-            if lacking := [name for name in columns if name not in row]:
-                raise DataError(
-                    f"{place}: {did_you_mean('column', lacking[0], row)}; the model reads {', '.join(map(quoted, columns))}"
-                )
-            for name in columns:
-                if not isinstance(text := row[name], str) or not text.strip():
-                    what = (
-                        "is empty" if text is None or text == "" or isinstance(text, str) else f"holds {quoted(text)}, no text"
-                    )
-                    raise DataError(f"{place}: column {quoted(name)} {what}")
-                texts[name].append(text)
-            ids.append(str(row.get(ID, len(ids))))
+        for found in _parquet(path, columns) if form == "parquet" else _lines(path, form):
+            is_empty = False
+            yield found
     except OSError as error:
         raise DataError(f"{shown_path(path)}: {error.strerror or error}") from None
-    if not ids:
+    if is_empty:
         raise DataError(f"{shown_path(path)} has no rows")
-    return NewRows(ids, texts)
 
 
 def _lines(path: Path, form: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
