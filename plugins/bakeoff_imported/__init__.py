@@ -91,7 +91,7 @@ def read_predictions(path: Path, job: OwnModelJob) -> dict[int, Answer]:
         number = number_of(str(row["id"]), str(row["split"]), numbers, place)
         if number in found:
             raise DataError(f"{place}: id {quoted(row['id'])} is answered twice, first in {places[number]}; answer each once")
-        found[number] = Answer(number, answer_in(row["answer"], job), scores_in(row.get("scores")))
+        found[number] = Answer(number, answer_in(row["answer"], job), scores_in(row.get("scores")), place=place)
         places[number] = place
     return found
 
@@ -105,7 +105,8 @@ def number_of(name: str, split: str, numbers: Mapping[str, Mapping[str, int]], p
     if other := next((one for one, rows in numbers.items() if name in rows), None):
         raise DataError(f"{place}: id {quoted(name)} is a row of split '{other}', not of '{split}'")
     raise DataError(
-        f"{place}: the task has no row {quoted(name)} in split '{split}': `bakeoff show task NAME --rows FOLDER` writes its rows"
+        f"{place}: the task has no row {quoted(name)} in split '{split}'; `bakeoff show task TASK --rows FOLDER` writes those "
+        "that it has"
     )
 
 

@@ -40,12 +40,16 @@ def imported_strategies(
         try:
             task = _task_of(run, tasks)
             if run.strategy in names:
-                raise _Wrong("strategy", f"'{run.strategy}' is one of `strategies`, too: give the imported runs another name")
+                raise _WrongError(
+                    "strategy", f"'{run.strategy}' is one of `strategies`, too: give the imported runs another name"
+                )
             others = files.setdefault(run.strategy, {})
             if (task, run.seed) in others:
-                raise _Wrong("seed", f"'{run.strategy}' has a file of seed {run.seed} already; each file has a seed of its own")
+                raise _WrongError(
+                    "seed", f"'{run.strategy}' has a file of seed {run.seed} already; each file has a seed of its own"
+                )
             others[task, run.seed] = _configured(run, folder, registry)
-        except _Wrong as wrong:
+        except _WrongError as wrong:
             found.problems.append(((*place, wrong.key) if wrong.key else place, wrong.why))
     for name, runs in files.items():
         if runs:
@@ -57,7 +61,7 @@ def imported_strategies(
     return found
 
 
-class _Wrong(Exception):
+class _WrongError(Exception):
     """What is wrong with a run, and at which of its keys."""
 
     def __init__(self, key: str, why: str) -> None:
@@ -68,10 +72,10 @@ class _Wrong(Exception):
 def _task_of(run: ImportedRun, tasks: Mapping[str, Collection[str]]) -> str:
     """The label of the task whose rows it answers."""
     if run.task is None and len(tasks) > 1:
-        raise _Wrong("", f"`task` must say which of {', '.join(tasks)} the predictions are of")
+        raise _WrongError("", f"`task` must say which of {', '.join(tasks)} the predictions are of")
     called = [label for label, names in tasks.items() if run.task is None or run.task in names]
     if len(called) != 1:
-        raise _Wrong("task", did_you_mean("task", run.task or "", tasks))
+        raise _WrongError("task", did_you_mean("task", run.task or "", tasks))
     return called[0]
 
 
@@ -80,11 +84,11 @@ def _configured(run: ImportedRun, folder: Path, registry: Registry) -> Configure
     path = folder / run.predictions
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise _Wrong("predictions", f"{shown_path(path)} leads away from the folder of the experiment file")
+            raise _WrongError("predictions", f"{shown_path(path)} leads away from the folder of the experiment file")
         options = {"predictions": run.predictions, "sha256": sha256_of(path)}
         registered = registry.get("trainer", TRAINER)
     except OSError as error:
-        raise _Wrong("predictions", f"{shown_path(path)}: {error.strerror}") from None
+        raise _WrongError("predictions", f"{shown_path(path)}: {error.strerror}") from None
     except BakeoffError as error:
-        raise _Wrong("", str(error)) from None
+        raise _WrongError("", str(error)) from None
     return Configured(registered, registered.component.Options.model_validate(options))

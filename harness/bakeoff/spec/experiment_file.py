@@ -79,8 +79,8 @@ class ImportedRun(Options):
     strategy: Name = Field(description="The strategy that it is a run of; no other strategy of the file has this name.")
     seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(description="Its seed; each file has another one.")
     predictions: Annotated[str, AfterValidator(_checked_file)] = Field(
-        description="A file beside the experiment file (Parquet, JSON lines, CSV or TSV) with the columns split, id, answer and "
-        "perhaps scores, for every row that is to be predicted: those of `bakeoff show task TASK --rows FOLDER`."
+        description="A file beside the experiment file (Parquet, JSON lines, CSV or TSV) with the columns split, id, answer "
+        "and perhaps scores, for every row that is to be predicted: those of `bakeoff show task TASK --rows FOLDER`."
     )
     task: str | None = Field(None, description="The task whose rows it answers; required if there are several.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from core.calling import Call
@@ -66,3 +67,20 @@ def test_only_tasks_are_shown_so_far(call: Call) -> None:
     code, _, err = call("show", "model", "minilm")
     assert code == 2
     assert "No such command 'model'" in err
+
+
+def test_rows_are_written_for_who_predicts_elsewhere_without_the_labels_that_are_reported(call: Call, tmp_path: Path) -> None:
+    code, out, err = call("show", "task", "toy", "--option", "size=20", "--rows", tmp_path / "rows")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0] == f"wrote {tmp_path / 'rows' / 'train.jsonl'}: 20 rows"
+    rows = {path.stem: list(map(json.loads, path.read_text().splitlines())) for path in (tmp_path / "rows").iterdir()}
+    assert {split: set(found[0]) - {"split", "id", "first", "second"} for split, found in rows.items()} == {
+        "train": {"label"},
+        "dev": {"label"},
+        "test": set(),
+    }
+    assert {row["label"] for row in rows["train"]} == {"same", "different"}
+    assert rows["test"][0]["split"] == "test"
+    code, out, err = call("show", "task", "toy", "--option", "size=20", "--rows", tmp_path / "rows")
+    assert (code, out) == (2, "")
+    assert "not empty" in err
