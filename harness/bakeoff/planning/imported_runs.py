@@ -34,6 +34,7 @@ def imported_strategies(
     """names: the other strategies of the file. tasks: label of each task -> all that it may be called. folder: of the
     experiment file."""
     found = ImportedStrategies()
+    contents: dict[tuple[str, str], int] = {}
     files: dict[str, dict[tuple[str, int], Configured]] = {}
     for index, run in enumerate(given):
         place: KeyPath = ("imported_runs", index)
@@ -48,15 +49,20 @@ def imported_strategies(
                 raise _WrongError(
                     "seed", f"'{run.strategy}' has a file of seed {run.seed} already; each file has a seed of its own"
                 )
-            others[task, run.seed] = _configured(run, folder, registry)
+            part = _configured(run, folder, registry)
+            first = contents.setdefault((task, part.options.model_dump()["sha256"]), index)
+            if first != index:
+                raise _WrongError("predictions", f"the same predictions as imported_runs[{first}]: a run is imported once")
+            others[task, run.seed] = part
         except _WrongError as wrong:
             found.problems.append(((*place, wrong.key) if wrong.key else place, wrong.why))
     for name, runs in files.items():
         if runs:
             part, full = next(iter(runs.values())), registry.get("method", "full")
             method = Configured(full, full.component.Options())
+            rows = tuple((task, seed, trainer) for (task, seed), trainer in runs.items())
             found.strategies.append(
-                ResolvedStrategy(name, part, method, DEFAULTS, 0, 1, ("trainer",), written=name, files=runs)
+                ResolvedStrategy(name, part, method, DEFAULTS, 0, 1, ("trainer",), written=name, files=rows)
             )
     return found
 

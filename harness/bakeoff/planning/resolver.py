@@ -18,11 +18,13 @@ from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
 from bakeoff.planning import rules
+from bakeoff.planning.imported_runs import imported_strategies
 from bakeoff.planning.rules import place_of
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, Tuning
 from bakeoff.planning.titles import titles_of
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
+from bakeoff.spec.experiment_file import ImportedRun
 from bakeoff.spec.messages import sentence
 from bakeoff.spec.other_names import not_found
 from bakeoff.spec.strategy import NAME, OwnRecipe, SearchSpace, Strategy, merged_recipe
@@ -54,6 +56,7 @@ class _Resolver:
         if tasks and len(tasks) == len(listed):
             self.check_units(tasks)
             imported = list(self.imported(tasks))
+            strategies += self.made_elsewhere(tasks)
         if self.problems or self.spec is None:
             raise SpecError(self.problems)
         self.spec = self.spec.model_copy(update={"report_on": self.report_on(tasks)})
@@ -263,6 +266,19 @@ class _Resolver:
             else:
                 yield Imported(**row.model_dump(exclude={"task"}), task=labels[0])
 
+    def made_elsewhere(self, tasks: list[KnownTask]) -> list[ResolvedStrategy]:
+        """The strategies whose runs are imported."""
+        given: list[ImportedRun] = self.says("imported_runs") or []
+        titles = titles_of([task.task for task in tasks])
+        called = {one.task.label: {one.name, one.task.label, titles[one.task.label]} for one in tasks}
+        found = imported_strategies(given, self.names(), called, self.places.beside, self.reading.registry)
+        self.say(found.problems)
+        if given and (seeds := self.says("seeds")) and seeds.looks:
+            self.say(
+                [(("imported_runs",), "looks add seeds while they can decide, and imported runs have theirs: list `seeds`")]
+            )
+        return found.strategies
+
     # --- rules -----------------------------------------------------------------------------------------------------------
 
     def names(self) -> list[str]:
@@ -272,8 +288,9 @@ class _Resolver:
     def check(self, tasks: list[KnownTask], strategies: list[ResolvedStrategy]) -> None:
         """Applies the rules to each task and strategy, and to their combinations."""
         baseline = self.says("baseline")
-        if baseline is not None and baseline not in self.names():
-            self.say([(("baseline",), did_you_mean("strategy", baseline, self.names()))])
+        names = [*self.names(), *(run.strategy for run in self.says("imported_runs") or ())]
+        if baseline is not None and baseline not in names:
+            self.say([(("baseline",), did_you_mean("strategy", baseline, names))])
         listed: dict[KeyPath, Configured] = {
             (key, index): component
             for key, kind in (("tasks", "task"), ("models", "model"))

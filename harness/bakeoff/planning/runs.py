@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -97,6 +97,8 @@ class ResolvedStrategy:
     """The values of the search by which a configuration differs from the others."""
     model: Configured | None = None
     """The model that it names for itself; None where it fine-tunes the shared ones, or its trainer owns the model."""
+    files: tuple[tuple[str, int, Configured], ...] = ()
+    """Of a strategy whose runs were made elsewhere: (label of the task, seed, the trainer with the file) of each of them."""
 
     @property
     def has_own_model(self) -> bool:
@@ -256,8 +258,8 @@ class Plan:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """The runs to report, except those whose configuration is not chosen yet."""
-        return tuple(
+        """The runs to report, except those whose configuration is not chosen yet; at the end those that were made elsewhere."""
+        made_here = (
             Run(self.spec.name, task, model, settled, seed, self.spec.select, search=number, at=self.at(task, model, strategy))
             for task in self.tasks
             for contestants in self.contestants
@@ -265,6 +267,19 @@ class Plan:
             for strategy, model in contestants
             for number in [self.search_of(strategy, position)]
             if (settled := self.settled(strategy, task, model, number)) is not None
+        )
+        return (*made_here, *self.made_elsewhere)
+
+    @cached_property
+    def made_elsewhere(self) -> tuple[Run, ...]:
+        """The imported runs. Their seeds need not be those of the others."""
+        return tuple(
+            Run(self.spec.name, task, None, one, seed, self.spec.select, at=self.at(task, None, one))
+            for task in self.tasks
+            for strategy in self.strategies
+            for label, seed, trainer in strategy.files
+            if label == task.label
+            for one in [replace(strategy, trainer=trainer)]
         )
 
     @cached_property
@@ -298,12 +313,13 @@ class Plan:
 
     @cached_property
     def contestants(self) -> tuple[tuple[Contestant, ...], ...]:
-        """What is run on each task, in groups of which each is interleaved seed by seed: one for each shared model. Strategies
-        with a model of their own are in the first."""
+        """What is run on each task and seed, in groups of which each is interleaved seed by seed: one for each shared model.
+        Strategies with a model of their own are in the first, those whose runs were made elsewhere in none."""
         return tuple(
             tuple(
                 (strategy, strategy.model if strategy.has_own_model else model)
                 for strategy in self.strategies
+                if not strategy.files
                 if number == 0 or not strategy.has_own_model
             )
             for number, model in enumerate(self.models or (None,))
@@ -362,7 +378,8 @@ class Plan:
     def names(self) -> RunNames:
         """The names of all runs, also of those whose configuration is not chosen yet."""
         ids = {(run.task.label, run.model_label, run.strategy.name, run.seed): run.id for run in self.runs}
-        keys = self.places(self.spec.seeds.numbers)
+        elsewhere = [(run.task.label, run.model_label, run.strategy.name, run.seed) for run in self.made_elsewhere]
+        keys = [*self.places(self.spec.seeds.numbers), *elsewhere]
         trials = (
             NamedRun(run.id, run.task.label, run.model_label, run.strategy.name, run.seed, run.trial) for run in self.trials
         )
@@ -409,14 +426,16 @@ class Plan:
     def run_range(self) -> tuple[int, int]:
         """The fewest and the most runs to report: with looks those of the first look, and of all."""
         rows, seeds = len(self.tasks) * sum(map(len, self.contestants)), self.spec.seeds
-        most = len(seeds.numbers)
-        return rows * (seeds.looks[0] if seeds.looks else most), rows * most
+        fewest, most, more = seeds.looks[0] if seeds.looks else len(seeds.numbers), len(seeds.numbers), len(self.made_elsewhere)
+        return rows * fewest + more, rows * most + more
 
     def waiting_among(self, seeds: Sequence[int]) -> int:
         """The same, of these seeds alone."""
         places = self.places(seeds) if self.only is None else self.only.places
-        everything = sum(seed in seeds for _, _, _, seed in places)
-        return everything - sum(run.seed in seeds and self.is_wanted(run) for run in self.runs)
+        elsewhere = {strategy.name for strategy in self.strategies if strategy.files}
+        everything = sum(seed in seeds and name not in elsewhere for _, _, name, seed in places)
+        known = [run for run in self.runs if run.seed in seeds and not run.strategy.files]
+        return everything - sum(map(self.is_wanted, known))
 
     def is_wanted(self, run: Run) -> bool:
         """Whether `only` takes the run, or one that waits for the search that this trial serves."""

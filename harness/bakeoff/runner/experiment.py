@@ -125,7 +125,7 @@ def number_due(plan: Plan, scheduler: Scheduler) -> int:
         stage = stage_of(plan, scheduler.store, scheduler.to_replace)
         return sum(scheduler.is_due(run) for run in stage.trials) + len(stage.runs)
     now = {run.id for run in (plan.first_trials if plan.spec.seeds.looks else plan.trials)}
-    now |= {run.id for run in plan.runs if run.seed in first}
+    now |= {run.id for run in plan.runs if run.seed in first or run.strategy.files}
     return sum(run_id in now and scheduler.is_due(run) for run_id, run in plan.wanted.items()) + waiting
 
 

@@ -61,7 +61,8 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     hardware.prepare_environment(settings.threads)
     runs: dict[tuple[Any, ...], Run] = {}  # one seed stands for all
     for run in plan.wanted.values():
-        runs.setdefault((run.is_trial, run.task.label, run.model_label, run.strategy.name, repr(run.strategy.tried)), run)
+        which = run.seed if run.strategy.files else run.strategy.tried  # each file is another
+        runs.setdefault((run.is_trial, run.task.label, run.model_label, run.strategy.name, repr(which)), run)
     require_available(document, plan, settings.paths, runs.values())
     steps = " and every trainer takes two steps" if rehearsed else ""
     progress.note(f"checking that every task loads and every model builds{steps} ...")
@@ -72,7 +73,10 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
     places: dict[str, dict[str, KeyPath]] = {
         "task": {task.label: ("tasks", index) for index, task in enumerate(plan.tasks)},
         "model": {label: place for label, (_, place) in plan.all_models.items()},
-        "strategy": {strategy.name: ("strategies", strategy.written) for strategy in plan.strategies},
+        "strategy": {
+            strategy.name: ("imported_runs",) if strategy.files else ("strategies", strategy.written)
+            for strategy in plan.strategies
+        },
     }
     try:
         found = ask_worker(try_runs, requests, trials, seeds, rehearsed, key="problems", named="the check of tasks and models")
@@ -183,11 +187,12 @@ class Preflight:
             if (task := self.load_task(request, parts["task"])) is not None:
                 owns_model = isinstance(parts["trainer"].registered.component, OwnModelTrainer)
                 (self.try_own_model if owns_model else self.try_run)(request, parts, task)
-                if self.rehearsed:
+                if self.rehearsed or (owns_model and parts["trainer"].registered.component.knows_ids):
                     self.rehearse(request, parts, task)
 
     def rehearse(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
-        """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone."""
+        """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone. One that reads answers
+        which are there already gives them all."""
         asked = request.requested
         recipe = request.recipe.model_dump(exclude={"epochs", "max_steps", "train_examples", "warmup"})
         settings = {key: value for key, value in recipe.items() if not isinstance(value, float)}

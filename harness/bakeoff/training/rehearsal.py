@@ -61,11 +61,13 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
 
 
 def rehearse_own(request: Request, parts: Mapping[str, Configured], task: LoadedTask) -> None:
-    """Lets a trainer that owns its model train on a few rows and answer a few of each split. Raises what a run would."""
+    """Lets a trainer that owns its model train on a few rows and answer a few of each split; on all rows if it knows their ids,
+    as one that reads predictions does. Raises what a run would."""
     short = request.model_copy(
         update={"recipe": request.recipe.model_copy(update={"train_examples": None}), "checkpoints": None, "sources": []}
     )
-    with own_job(short, parts, Findings(), task=cut_short(task, OWN_STEPS_ROWS)) as job:
+    rows = task if parts["trainer"].registered.component.knows_ids else cut_short(task, OWN_STEPS_ROWS)
+    with own_job(short, parts, Findings(), task=rows) as job:
         answers_of(job, trained_by(job, Findings()))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.held_out import selection_split
+from bakeoff.contracts.kind import Said
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.errors import StoreError
 from bakeoff.files import Tree
@@ -55,7 +56,7 @@ def lines_of(task: LoadedTask, split: str) -> Iterator[bytes]:
     names = ("id", *info.text_columns)
     is_labelled = split in labelled_elsewhere(info)
     for number in range(len(columns["id"])):
-        row = {"split": split, **{name: str(columns[name][number]) for name in names}}
+        row: dict[str, Said] = {"split": split, **{name: str(columns[name][number]) for name in names}}
         if is_labelled:
             row["label"] = info.kind.named(columns["label"][number], info.labels)
         yield json.dumps(row).encode("ascii") + b"\n"
