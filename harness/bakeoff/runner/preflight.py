@@ -191,8 +191,8 @@ class Preflight:
                     self.rehearse(request, parts, task)
 
     def rehearse(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
-        """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone. One that reads answers
-        which are there already gives them all."""
+        """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone. One that reads
+        predictions reads all of them."""
         asked = request.requested
         recipe = request.recipe.model_dump(exclude={"epochs", "max_steps", "train_examples", "warmup"})
         settings = {key: value for key, value in recipe.items() if not isinstance(value, float)}

@@ -217,3 +217,14 @@ def test_predictions_that_slipped_by_one_example_are_found_by_the_score() -> Non
         return found
 
     assert "unreliable-scores" in codes(replace(clean, predictions=read))
+
+
+def test_a_row_whose_runs_were_made_elsewhere_is_named() -> None:
+    made = clean_experiment()
+    records = tuple(
+        one.model_copy(update={"timed": "nothing"}) if one.requested.strategy == ROW and one.requested.seed < 2 else one
+        for one in made.records
+    )
+    warning = the_warning(replace(made, records=records), "made-elsewhere")
+    assert warning.rows == [ROW]
+    assert f"{ROW} (2 runs)" in warning.what

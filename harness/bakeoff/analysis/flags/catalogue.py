@@ -149,6 +149,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Report the majority baseline beside them; train longer or with another learning rate, all rows alike. " + AFRESH,
         "S10",
     ),
+    "made-elsewhere": Entry(
+        "caution",
+        "Runs of a row were imported as predictions: nothing of how they were trained was observed here.",
+        "Which rows, labels and tries went into them is what somebody says of them. Rows of the test may have been among what "
+        "they were trained on or chosen by; seeds may have been selected; and they have no times and no memory.",
+        "Ask for what was done, and keep it beside the file. Better, let the script itself take part (`bakeoff new command "
+        "train.py`): then rows, seeds, time and memory are the harness's. " + AFRESH,
+    ),
     "unequal-budgets": Entry(
         "caution",
         "A row had more than 1.25 times as many tries, or training examples in all, as another row that it is ranked against.",

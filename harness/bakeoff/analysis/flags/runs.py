@@ -22,6 +22,22 @@ from bakeoff.text.values import grouped, shell_word
 SAME_SCORE = 1e-9
 
 
+# --- who ran it ------------------------------------------------------------------------------------------------------------
+
+
+def made_elsewhere(judged: Judged) -> Iterator[Found]:
+    """made-elsewhere: rows with runs that were imported."""
+    imported = {row: sum(one.timed == "nothing" for one in own) for row, own in judged.succeeded.items()}
+    if rows := [row for row, number in imported.items() if number]:
+        told = clauses(f"{row} ({count(imported[row], 'run')})" for row in rows)
+        yield Found(
+            rows,
+            f"Made elsewhere, and imported as predictions: {told}. On which rows they were trained and how they were chosen is "
+            "not known here.",
+            "Let the script take part itself: `bakeoff new command SCRIPT` makes it a strategy.",
+        )
+
+
 # --- where it ran ----------------------------------------------------------------------------------------------------------
 
 
