@@ -61,9 +61,7 @@ class Script:
 def read_script(path: Path) -> Script:
     """Raises BakeoffError for what is no Python script."""
     if path.suffix != ".py":
-        raise BakeoffError(
-            f"{shown_path(path)}: expected a Python script, such as train.py; docs/guide.md shows how others run"
-        )
+        raise BakeoffError(f"{shown_path(path)}: expected a Python script, such as train.py; for another, write `run` yourself")
     try:
         tree = ast.parse(read_regular(path, at_most=LARGEST))
     except OSError as error:

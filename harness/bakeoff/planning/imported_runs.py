@@ -97,4 +97,4 @@ def _configured(run: ImportedRun, folder: Path, registry: Registry) -> Configure
         raise _WrongError("predictions", f"{shown_path(path)}: {error.strerror}") from None
     except BakeoffError as error:
         raise _WrongError("", str(error)) from None
-    return Configured(registered, registered.component.Options.model_validate(options))
+    return Configured(registered, registered.component.Options(**options))
