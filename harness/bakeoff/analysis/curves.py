@@ -16,6 +16,7 @@ import numpy as np
 
 from bakeoff.analysis.findings import ComparisonGroup, Curve, CurveCrossing, CurveDifference, CurvePoint, StrategyCurve
 from bakeoff.analysis.prepared_group import PreparedGroup
+from bakeoff.analysis.results import Verdict
 from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.analysis.withholding import without_p
 from bakeoff.contracts.metric import Floats
@@ -249,21 +250,28 @@ def _of_seeds(
 
 
 def _judged(group: ComparisonGroup, place: float, first: str, second: str) -> Iterator[CurveDifference]:
-    """What the leaderboard says of the pair at one place; nothing where it does not compare it."""
+    """What the leaderboard says of the pair at one place, of all its runs where none of a side learned; nothing where it does
+    not compare it."""
     for pair in (*group.to_baseline, *group.all_pairs):
-        if (pair.first, pair.second) == (first, second):
-            yield CurveDifference(
-                place=place, difference=pair.difference, low=pair.low, high=pair.high, verdict=pair.marked_verdict
-            )
-            return
-        if (pair.first, pair.second) == (second, first):
-            ends = [None if end is None else -end for end in (pair.high, pair.low)]
-            verdict = pair.marked_verdict.replace(pair.verdict, TURNED.get(pair.verdict, pair.verdict))
-            yield CurveDifference(place=place, difference=-pair.difference, low=ends[0], high=ends[1], verdict=verdict)
-            return
+        if {pair.first, pair.second} != {first, second}:
+            continue
+        verdict = pair.verdict if pair.tested or pair.all_runs is None else pair.all_runs.finding
+        difference, low, high = pair.difference, pair.low, pair.high
+        if pair.first == second:
+            verdict = TURNED.get(verdict, verdict)
+            difference, low, high = -difference, None if high is None else -high, None if low is None else -low
+        yield CurveDifference(
+            place=place,
+            difference=difference,
+            low=low,
+            high=high,
+            verdict=verdict,
+            question_changed=pair.marked_verdict != pair.verdict,
+        )
+        return
 
 
-TURNED: Final = {"better": "worse", "worse": "better"}
+TURNED: Final[Mapping[str, Verdict]] = {"better": "worse", "worse": "better"}
 
 
 # --- words ---------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pydantic import Field
 from bakeoff.analysis.flags.catalogue import Severity
 from bakeoff.analysis.label_results import ByLabel, HardExamples
 from bakeoff.analysis.recommendation import Recommendation
-from bakeoff.analysis.results import Pair, Row, Score
+from bakeoff.analysis.results import Pair, Row, Score, Verdict
 from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts
@@ -171,7 +171,10 @@ class CurveDifference(Part):
     difference: float
     low: float | None
     high: float | None
-    verdict: str
+    verdict: Verdict
+    """Of all runs where none of a side learned."""
+    question_changed: bool
+    """Whether its question was changed when results were known."""
 
 
 class CurveCrossing(Part):

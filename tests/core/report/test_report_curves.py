@@ -9,10 +9,12 @@ import re
 
 import pytest
 from builders.curves import varied_experiment
+from builders.experiments import declaring
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.schema import Change, EarlierDeclaration
 from bakeoff.report.page.html import write_html
 from bakeoff.report.text.brief import write_brief
 from bakeoff.report.text.csv_json import write_csv, write_json
@@ -91,6 +93,15 @@ def test_an_interval_beyond_the_sizes_ends_in_an_arrowhead() -> None:
     page = write_html(compare(made), list(made.records), lambda _: None)
     bar = page.partition('class="crossing line1"')[2].partition("</g>")[0]
     assert len(re.findall('class="head"', bar)) == 2
+
+
+def test_a_changed_question_is_marked_beside_the_verdict_of_each_value() -> None:
+    changes = [Change(what="margin", before="2 points", after="1 points")]
+    earlier = EarlierDeclaration(when="2026-11-30T00:00:00Z", seeds={}, recorded=9, changes=changes)
+    made = declaring(varied_experiment(), history=[earlier])
+    page = write_html(compare(made), list(made.records), lambda _: None)
+    section = page.partition('class="curve"')[2].partition("</section>")[0]
+    assert section.count("question changed") == 8
 
 
 def test_without_a_key_that_varies_there_is_no_trace_of_curves() -> None:
