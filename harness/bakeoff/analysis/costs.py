@@ -145,7 +145,8 @@ def cost_ratios(rows: Rows, baseline: str, timings: GroupTimings) -> list[Ratio]
 
 
 def _costs(records: Sequence[Record]) -> list[Cost]:
-    return [record.cost for record in records if record.cost is not None]
+    """Of runs whose process tells what they cost."""
+    return [record.cost for record in records if record.cost is not None and record.timed != "nothing"]
 
 
 def memory(a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats, Floats]:

@@ -48,10 +48,19 @@ def why_no_hardware(first: Sequence[Record], second: Sequence[Record]) -> str:
     return ""
 
 
-def why_no_time(first: Sequence[Record], second: Sequence[Record], controls: Sequence[Control]) -> str:
-    """Empty where the machine was the same and equally fast, as far as control runs tell."""
+def why_no_time(
+    first: Sequence[Record], second: Sequence[Record], controls: Sequence[Control], *, of: str = "train_seconds"
+) -> str:
+    """Empty where the machine was the same and equally fast, as far as control runs tell, and the runs have such seconds.
+
+    of: which seconds are compared: `train_seconds`, `evaluate_seconds` or `total_seconds`.
+    """
     if not first or not second:
         return "nothing is recorded"
+    if any(record.timed == "nothing" for record in (*first, *second)):
+        return "the seconds of runs that were made elsewhere tell nothing"
+    if of != "total_seconds" and any(record.timed == "process" for record in (*first, *second)):
+        return "the seconds of a run that is timed as a whole are not those of training alone"
     if unlike := why_no_hardware(first, second):
         return unlike
     return why_moved(controls, hardware=first[0].environment.hardware)

@@ -158,10 +158,10 @@ class Results:
         if (cost := record.cost) is not None:
             row |= {
                 "steps": cost.steps,
-                "train_seconds": cost.train_seconds,
-                "evaluate_seconds": cost.evaluate_seconds,
-                "total_seconds": cost.total_seconds,
-                "peak_memory_bytes": cost.peak_memory_bytes,
+                "train_seconds": record.train_seconds,
+                "evaluate_seconds": record.evaluate_seconds,
+                "total_seconds": record.total_seconds,
+                "peak_memory_bytes": record.peak_memory_bytes,
             }
         return row | {f"{split}_{metric}": score for split, found in record.scores.items() for metric, score in found.items()}
 

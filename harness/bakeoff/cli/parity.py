@@ -83,6 +83,10 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
     for name in wanted:
         if name not in known:
             raise BakeoffError(f"--strategies: {did_you_mean('strategy', name, known)}")
+        if known[name].owns_model:
+            others = [other for other, one in known.items() if not one.owns_model]
+            instead = f"name two of {', '.join(others)}" if len(others) > 1 else "two strategies that take steps are needed"
+            raise BakeoffError(f"--strategies: the trainer of '{name}' owns its model and takes no steps: {instead}")
     if len(set(wanted)) != 2 or len(wanted) != 2:
         raise BakeoffError(f"--strategies: name two different strategies, as A,B; the file has {', '.join(known)}")
     spec = plan.spec

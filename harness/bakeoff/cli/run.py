@@ -210,7 +210,7 @@ def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -
         done_now=len(outcome.done),
         already_recorded=outcome.already_recorded,
         undecided=outcome.undecided,
-        train_seconds=sum(record.cost.train_seconds for record in outcome.done if record.cost),
+        train_seconds=sum(record.train_seconds or 0.0 for record in outcome.done),
         failed=[problem_of(record, one.reason, one.message) for record in finished.failed if (one := record.failure)],
         not_kept=[problem_of(record, NOT_KEPT, record.why_not_kept) for record in finished.unkept],
         recommendation=comparison.recommendation,
@@ -235,6 +235,6 @@ def summary(outcome: Outcome, failed: int, unkept: int, only: Sequence[str] = ()
         return "no run was made"
     if not outcome.done:
         return f"all {outcome.runs} runs are recorded{failures}" + (f"; the looks needed no more{looks}" if looks else "")
-    trained = sum(record.cost.train_seconds for record in outcome.done if record.cost)
+    trained = sum(record.train_seconds or 0.0 for record in outcome.done)
     before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
     return f"{count(outcome.runs, 'run')}{looks}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"

@@ -94,6 +94,7 @@ class OwnModelTrainer(Trainer):
     supports: ClassVar[Supports] = Supports(kinds=None, recipe_keys=frozenset({"train_examples"}), methods=frozenset({"full"}))
     """One with `uses_model` may add `max_length` and `padding`, which `job.features` and `job.embeddings` follow."""
     owns: ClassVar[Owned] = frozenset({"model", "steps", "order", "randomness", "loss"})
+    owns_model: ClassVar[bool] = True
     uses_model: ClassVar[bool] = False
     """Whether it uses the strategy's model, frozen, by `job.features` or `job.embeddings`. Where it does not, its runs have no
     model."""

@@ -123,6 +123,8 @@ class Trainer(Component):
     """What it controls itself instead of the harness (`steps`, `order`, `randomness`, `loss`), normally nothing; shown
     beside its results. One with random numbers of its own, for dropout, must own `randomness`: its runs share no random stream
     with those of another trainer, so the two are not compared seed by seed."""
+    owns_model: ClassVar[bool] = False
+    """Whether it is an `OwnModelTrainer`."""
     uses_model: ClassVar[bool] = True
     """Whether it uses the strategy's model; only an `OwnModelTrainer` need not."""
     timed: ClassVar[WhatIsTimed] = "phases"

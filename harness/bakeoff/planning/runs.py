@@ -107,6 +107,12 @@ class ResolvedStrategy:
         return self.model is not None or not trainer.uses_model
 
     @property
+    def owns_model(self) -> bool:
+        """Whether its trainer owns the model, by itself or on features of the strategy's."""
+        trainer: Trainer = self.trainer.registered.component
+        return trainer.owns_model
+
+    @property
     def heading(self) -> str:
         """Its title with its name, `Full fine-tuning (full)`; its name if it has no title."""
         return self.called(self.name)
@@ -399,9 +405,21 @@ class Plan:
         for strategy in self.strategies:
             for variant in strategy.variants:
                 part = variant.trainer
-                for note in notes_of(part.registered.component, variant.recipe, part.options):
+                notes = notes_of(part.registered.component, variant.recipe, part.options)
+                for note in [*notes, *(self.not_for_own_models if variant.owns_model else ())]:
                     found.setdefault(note, {})[strategy.name] = None
         return {note: list(names) for note, names in found.items()}
+
+    @property
+    def not_for_own_models(self) -> list[str]:
+        """What the file asks for, and runs whose trainer owns the model can't have."""
+        spec = self.spec
+        asked = {
+            "`keep: final` keeps no model of it": spec.keep == "final",
+            "`select: best-on-dev` selects no epoch of it": spec.select == "best-on-dev",
+            "`checkpoint_every` makes no checkpoints of it": spec.checkpoint_every is not None,
+        }
+        return [f"{what}: its trainer owns the model" for what, is_asked in asked.items() if is_asked]
 
     @cached_property
     def titles(self) -> Titles:

@@ -38,6 +38,8 @@ class Predictions:
     slices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Column that the task declares for slicing -> its n values as text."""
     kind: Kind = CLASSIFICATION
+    answers_alone: bool = False
+    """Whether the logits stand for answers of which no probability is known."""
 
     @property
     def labelled(self) -> bool:
@@ -46,8 +48,9 @@ class Predictions:
 
     @property
     def probabilities(self) -> Floats | None:
-        """(n, n_outputs) probabilities that sum to 1 for each example; None for kinds of task without them."""
-        return self.kind.probabilities(self.logits)
+        """(n, n_outputs) probabilities that sum to 1 for each example; None for kinds of task without them, and where answers
+        alone are known."""
+        return None if self.answers_alone else self.kind.probabilities(self.logits)
 
 
 Splits = Mapping[str, tuple[NDArray[np.int64], Predictions]]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,10 @@ class Store(RecordFolders):
     def predictions(self, record: Record, reader: PredictionsReader | None = None) -> dict[str, Predictions]:
         """Split -> predictions of a run. Raises StoreError that names the file."""
         content, path = self._file_of(record, PREDICTIONS_FILE)
-        return (reader or self._reader).read(content, record.data, path)
+        found = (reader or self._reader).read(content, record.data, path)
+        if record.predicted != "answers":
+            return found
+        return {split: replace(part, answers_alone=True) for split, part in found.items()}
 
     def steps(self, record: Record) -> Any:
         """A run's steps as a pyarrow table; see `read_steps`. Raises StoreError that names the file."""

@@ -241,8 +241,12 @@ def anything_due(document: Document, plan: Plan, store: Store, recorded: Collect
 
 
 def is_unkept(record: Record) -> bool:
-    """Whether a run succeeded and left no model."""
-    return record.status == "ok" and not any(name.startswith(f"{MODEL_FOLDER}/") for name in record.files)
+    """Whether a run succeeded and left no model, although its trainer trains one that can be kept."""
+    return (
+        record.status == "ok"
+        and not record.owns_model
+        and not any(name.startswith(f"{MODEL_FOLDER}/") for name in record.files)
+    )
 
 
 def by_policy(

@@ -180,7 +180,7 @@ class Scheduler:
 
     def leaves_files(self, run: Run) -> bool:
         """Whether files of an attempt wait for the next one: checkpoints, or those of a trainer that owns its model."""
-        return bool(self.spec.checkpoint_every) or "model" in run.strategy.trainer.registered.component.owns
+        return bool(self.spec.checkpoint_every) or run.strategy.owns_model
 
     def attempts(self, run: Run) -> list[Attempt]:
         """Earlier attempts at this run, oldest first: those that are archived, and what stands there."""

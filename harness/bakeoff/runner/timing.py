@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bakeoff.contracts.configured import Configured
-from bakeoff.errors import StoreError
+from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.machine.faults import raise_machine_error
 from bakeoff.planning.runs import Plan, ResolvedStrategy, Run, label_of
 from bakeoff.planning.search import settled
@@ -62,7 +62,7 @@ def time_experiment(
         store.tree.make(store.records)
         store.sweep()
         groups = timed_groups(settled(plan, store.find))
-        for sentence in undecided(plan, groups):
+        for sentence in [*undecided(plan, groups), *untimed(plan)]:
             progress.note(sentence)
         timings, failed = [], dict[tuple[str, str], str]()
         with claimed(store) as keep_claim:
@@ -102,14 +102,26 @@ def timed_groups(plan: Plan) -> list[TimedGroup]:
                     plan.spec.select,
                 )
                 for strategy, model in members
+                if not strategy.owns_model
             }
             baseline = next(name_of(*one) for one in members if one[0].name == plan.baseline)
             by_digest: dict[str, list[str]] = {}
             for name in sorted(runs, key=lambda name: name != baseline):
                 by_digest.setdefault(timed_digest(runs[name].requested), []).append(name)
+            if baseline not in runs:
+                raise BakeoffError(
+                    f"the trainer of the baseline '{plan.baseline}' owns its model and takes no steps, so that nothing can be "
+                    "timed against it: name another baseline"
+                )
             contenders = tuple(Contender(tuple(names), runs[names[0]], digest) for digest, names in by_digest.items())
             found.append(TimedGroup(task.label, label, baseline, contenders))
     return found
+
+
+def untimed(plan: Plan) -> list[str]:
+    """A sentence where trainers own their model: they take no steps, of which turns are made."""
+    names = [strategy.name for strategy in plan.strategies if strategy.owns_model]
+    return [f"{listed(names)}: not timed, since the trainer owns the model and takes no steps"] if names else []
 
 
 def undecided(plan: Plan, groups: Sequence[TimedGroup]) -> list[str]:

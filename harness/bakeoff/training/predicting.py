@@ -25,6 +25,7 @@ from bakeoff.text.words import quoted
 from bakeoff.toolkit.row_files import read_row_file
 from bakeoff.training.assembly import components
 from bakeoff.training.evaluation import predict
+from bakeoff.training.own_run import WHY_NOT_KEPT
 from bakeoff.training.request import Request
 
 
@@ -52,6 +53,8 @@ def require_kept(store: Store, record: Record, name: str, again: str) -> Path:
     kept = [file for file in record.files if file.startswith(f"{MODEL_FOLDER}/")]
     if not kept:
         why = "failed" if record.failure else f"kept no model ({record.kept.reason})" if record.kept else "kept no model"
+        if record.owns_model:
+            raise StoreError(f"run {name} kept no model: {WHY_NOT_KEPT}")
         raise StoreError(
             f"run {name} {why}: write `keep: final` into the experiment file, then `{again}` makes it with its model"
         )

@@ -30,7 +30,7 @@ from bakeoff.records.provenance import (
     facts_of_model,
 )
 from bakeoff.records.record_files import UNFINISHED
-from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, KeptModel, Record
+from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
 from bakeoff.training.assembly import Findings, assemble, components
 from bakeoff.training.checkpoints import Checkpoints
@@ -48,7 +48,7 @@ from bakeoff.training.evaluation import (
 )
 from bakeoff.training.job import Callbacks, Job
 from bakeoff.training.kept_model import Trained, add_model, trained_model
-from bakeoff.training.own_run import WHY_NOT_KEPT, train_and_answer
+from bakeoff.training.own_run import train_and_answer
 from bakeoff.training.record_writer import (
     bare_record,
     compose,
@@ -169,8 +169,6 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
         record = compose(request, started, clock, found, failure, folder)
         if trained is not None:
             record = record.model_copy(update={"kept": UNFINISHED})
-        elif request.keep != "none" and "model" in found.owns and failure is None:
-            record = record.model_copy(update={"kept": KeptModel(reason=WHY_NOT_KEPT, difference=None)})
         write_record(folder, record)
     except Exception as error:  # a plugin's numbers may be anything, and the run needs a record all the same
         second = failure_left(error, request, folder, clock.phase)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import random
+import signal
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +50,7 @@ class Rote(OwnModelTrainer):
         done.write_text("yes")
         if options.fault == "dies once" and not (mark := job.folder / "mark").exists():
             mark.write_text("")
-            math.sqrt(-1)  # a failure of the trainer's own
+            os.kill(os.getpid(), signal.SIGKILL)
         shares: dict[str, list[Any]] = defaultdict(list)
         for example in job.train:
             for word in " ".join(example.texts.values()).split():

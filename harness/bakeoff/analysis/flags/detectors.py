@@ -22,7 +22,7 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "recipe-not-followed": (recipes.recipe_not_followed,),
     "confounded": (recipes.confounded,),
     "data-leakage": (copies.leaked_examples,),
-    "selection-bias": (figures.selection_bias, figures.searched_split),
+    "selection-bias": (figures.selection_bias, figures.used_for_choosing, figures.searched_split),
     "changed-after-looking": (seeds.seeds_changed, seeds.terms_changed),
     "failed-runs": (seeds.failed_runs,),
     "missing-runs": (seeds.missing_runs, seeds.damaged_records),

@@ -9,6 +9,7 @@ from statistics import fmean
 import numpy as np
 
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
+from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import called, known_as
 from bakeoff.contracts.metric_lookup import label_of, recorded_metric
 from bakeoff.kinds import kind_named
@@ -42,6 +43,24 @@ def selection_bias(judged: Judged) -> Iterator[Found]:
             gains,
             f"Picked on {group.split}, the split that is reported: {which} where skill stands still.",
             f"{instead}'select: last-epoch' in {judged.experiment.spec}, and run it {judged.in_new_folder}.",
+        )
+
+
+def used_for_choosing(judged: Judged) -> Iterator[Found]:
+    """selection-bias: trainers that own their model asked for the labels of the split that is reported."""
+    group = judged.group
+    rows = [
+        row
+        for row, records in judged.succeeded.items()
+        if any(one.used_dev and one.data and selection_split(one.data.splits) == group.split for one in records)
+    ]
+    if rows:
+        others = sorted(split for split in group.splits if split != group.split)
+        yield Found(
+            rows,
+            f"Given the labels of {group.split}, the split that is reported, to choose or to stop by: {named(rows)}. How much "
+            "of their scores is luck is not known.",
+            f"'report_on: {others[0] if others else 'test'}' in {judged.experiment.spec}, and run it {judged.in_new_folder}.",
         )
 
 

@@ -154,10 +154,13 @@ def _figures(arm: Arm, split: str, facts: MetricFacts) -> Figures:
 
 def _cost(arm: Arm, rule: str, limit: str, controls: Sequence[Control]) -> Draft:
     sides = arm.candidate.records, arm.baseline.records
-    unlike = why_no_hardware(*sides) if rule == "peak_memory" else why_no_time(*sides, controls)
+    unlike = why_no_hardware(*sides) if rule == "peak_memory" else why_no_time(*sides, controls, of=rule)
     if unlike:
         return Draft(arm, rule, limit, obstacle=joined(why_no_pass(arm), unlike))
-    costs = [[record.cost for record in side.records if record.cost is not None] for side in (arm.candidate, arm.baseline)]
+    costs = [
+        [one.cost for one in side.records if one.cost is not None and one.timed != "nothing"]
+        for side in (arm.candidate, arm.baseline)
+    ]
     if few := _too_few(*map(len, costs)):
         return Draft(arm, rule, limit, obstacle=joined(why_no_pass(arm), few))
     a, b = memory(*costs) if rule == "peak_memory" else _seconds(rule, *costs)

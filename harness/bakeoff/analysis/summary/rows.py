@@ -187,7 +187,8 @@ def _row(
     """A strategy's row; `stated` are the recipe keys that any row of the group states."""
     records, succeeded = layout.rows[name], layout.succeeded[name]
     recorded = [record.requested.seed for record in records]
-    costs = [record.cost for record in succeeded if record.cost is not None]
+    costs = [record.cost for record in succeeded if record.cost is not None and record.timed == "phases"]
+    peaks = [record.peak_memory_bytes for record in succeeded if record.peak_memory_bytes is not None]
     return Row(
         strategy=name,
         title=experiment.declared.titles.strategy(name),
@@ -225,7 +226,7 @@ def _row(
         train_samples_per_second=_spread([cost.train_samples_per_second for cost in costs]),
         evaluate_samples_per_second=_spread([cost.evaluate_samples_per_second for cost in costs]),
         energy_joules=_spread([cost.energy_joules for cost in costs]),
-        peak_memory_bytes=max((cost.peak_memory_bytes for cost in costs), default=None),
+        peak_memory_bytes=max(peaks, default=None),
         peak_device_memory_bytes=max((cost.peak_device_memory_bytes or 0 for cost in costs), default=0) or None,
         final_sha256={record.requested.seed: record.weights.final_sha256 for record in succeeded if record.weights},
         work=work_of(succeeded, experiment.controls),

@@ -166,19 +166,43 @@ class Record(Part):
             if self.scores:
                 raise ValueError("scores: a failed run has none")
             return self
-        owns_model = "model" in self.trainer_owns
-        for what in ("data", *([] if owns_model else ["weights"]), "cost"):
+        for what in ("data", *([] if self.owns_model else ["weights"]), "cost"):
             if getattr(self, what) is None:
                 raise ValueError(f"{what}: missing, although the run succeeded")
         assert self.data is not None
         _require_scores(self.scores, self.data)
-        if not owns_model and self.predicted != "logits":
+        if not self.owns_model and self.predicted != "logits":
             raise ValueError(f"predicted: {self.predicted!r}, although its trainer owns no model")
-        if owns_model and (self.weights or self.observed):
+        if self.owns_model and (self.weights or self.observed):
             raise ValueError(f"{'weights' if self.weights else 'observed'}: there, although its trainer owns the model")
         if (self.selection is not None) and self.selection.split not in self.scores:
             raise ValueError(f"selection.split: {self.selection.split!r} is not among the splits with scores")
         return self
+
+    @property
+    def owns_model(self) -> bool:
+        """Whether its trainer owns the model: no recipe was followed, and nothing of a model is known."""
+        return "model" in self.trainer_owns
+
+    @property
+    def train_seconds(self) -> float | None:
+        """Seconds of training that may stand beside those of other runs; None where its phases tell nothing."""
+        return self.cost.train_seconds if self.cost and self.timed == "phases" else None
+
+    @property
+    def evaluate_seconds(self) -> float | None:
+        """As `train_seconds`."""
+        return self.cost.evaluate_seconds if self.cost and self.timed == "phases" else None
+
+    @property
+    def total_seconds(self) -> float | None:
+        """Seconds of the whole run; None where they tell nothing."""
+        return self.cost.total_seconds if self.cost and self.timed != "nothing" else None
+
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """None where its process tells nothing of what was run."""
+        return self.cost.peak_memory_bytes if self.cost and self.timed != "nothing" else None
 
     @property
     def was_interrupted(self) -> bool:
