@@ -20,6 +20,8 @@ CLAIMED = " (claimed)"
 """Marks a value that nobody could observe."""
 FOLLOWED_BY_ALL = frozenset({"train_examples"})
 """Recipe keys that the harness follows itself, whoever trains."""
+FOLLOWED_BY_FEATURES = frozenset({"max_length", "padding"})
+"""Recipe keys that the harness follows where a trainer that owns its model asks for features of the strategy's."""
 SAME_SCALE = 0.01
 """A loss may stand so far from the mean over its batch: half precision rounds by 0.4 %."""
 RECIPE = "recipe."
@@ -186,6 +188,14 @@ def loss_in_words(record: Run) -> str | None:
     return f"{', '.join(parts)} those of {EXACT_LOSS}" if parts else None
 
 
+def _selection(record: Run) -> str | None:
+    return None if "model" in record.trainer_owns else record.requested.select.replace("-", " ")
+
+
+def _steps(record: Run) -> str | None:
+    return spelt(record.cost.steps) if record.cost and "model" not in record.trainer_owns else None
+
+
 OWNED = "what the trainer owns"
 """The subject that a row's notes tell; it has no column."""
 
@@ -211,9 +221,9 @@ SUBJECTS = (
     Subject("input length", ("recipe.max_length",), lambda record: _requested(record, "max_length")),
     Subject("padding", ("recipe.padding",), lambda record: _requested(record, "padding")),
     Subject("precision", ("recipe.precision",), lambda record: _requested(record, "precision")),
-    Subject("selection", (), lambda record: record.requested.select.replace("-", " ")),
+    Subject("selection", (), _selection),
     Subject("replicate", (), lambda record: spelt(record.requested.replicate), confounds=False),
-    Subject("steps", (), lambda record: spelt(record.cost.steps) if record.cost else None, confounds=False),
+    Subject("steps", (), _steps, confounds=False),
     Subject(
         "parameters", (), lambda record: spelt(record.weights.parameters_total) if record.weights else None, confounds=False
     ),
@@ -248,12 +258,18 @@ def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
 
 
 def _known(record: Run) -> Known:
-    """The run without the recipe keys of which nobody knows whether it follows them."""
-    requested, claims = record.requested, record.claims
+    """The run without the recipe keys of which nobody knows whether it follows them. A trainer that owns its model claims
+    none, unless it says which."""
+    requested, claims = record.requested, _claims(record)
     if claims is not None:
-        kept = {key: value for key, value in requested.recipe.items() if key in claims or key in FOLLOWED_BY_ALL}
+        followed = FOLLOWED_BY_ALL if requested.model is None else FOLLOWED_BY_ALL | FOLLOWED_BY_FEATURES
+        kept = {key: value for key, value in requested.recipe.items() if key in claims or key in followed}
         requested = requested.model_copy(update={"recipe": kept})
     return Known(requested, record.observed, record.weights, record.cost, record.trainer_owns, claims)
+
+
+def _claims(record: Run) -> Mapping[str, Any] | None:
+    return {} if record.claims is None and "model" in record.trainer_owns else record.claims
 
 
 def _mark(record: Run, subject: str) -> str:
@@ -270,7 +286,7 @@ def side_by_side(rows: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, str]]
     neutral = {name: UNSAID[name] for recipe in recipes.values() for name in recipe if name in UNSAID}
     found = {
         row: recipe
-        if any(record.claims is not None for record in rows[row])
+        if any(_claims(record) is not None for record in rows[row])
         else {**recipe, **{name: neutral[name] for name in neutral if name not in recipe}}
         for row, recipe in recipes.items()
     }
