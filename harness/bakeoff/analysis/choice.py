@@ -88,7 +88,9 @@ class Choice:
     @cached_property
     def judged(self) -> dict[str, float]:
         """Strategy -> mean score, of those with enough runs that learned."""
-        rows = {name: row for name, row in self.rows.items() if len(row.learned) >= LEAST_SEEDS}
+        rows = {
+            name: row for name, row in self.rows.items() if len(row.learned) >= LEAST_SEEDS or (row.seed_free and row.learned)
+        }
         return {name: score.mean for name, row in rows.items() if (score := self.group.score(row)) is not None}
 
     @cached_property
@@ -158,7 +160,8 @@ class Choice:
             return True
         side = _names(pair).index(name)
         ways = [pair.not_worse_p, *([pair.all_runs.not_worse_p] if pair.all_runs else [])]
-        return min(pair.seeds) >= LEAST_SEEDS and all(p is not None and p[side] < ALPHA for p in ways)
+        enough = min(pair.seeds) >= LEAST_SEEDS or pair.over_examples_alone
+        return enough and all(p is not None and p[side] < ALPHA for p in ways)
 
     @cached_property
     def _margin_moved(self) -> bool:

@@ -209,7 +209,7 @@ def _ranks(prepared: PreparedGroup, all_pairs: Sequence[Pair]) -> dict[str, tupl
     rankings, _ = prepared.rankings
     for ranking in set(rankings.values()):
         sides = {name: side for name, side in prepared.sides.items() if prepared.has_learned(name)}
-        enough = [name for name, side in sides.items() if len(side.seeds) >= LEAST_SEEDS]
+        enough = [name for name, side in sides.items() if len(side.seeds) >= LEAST_SEEDS or side.seed_free]
         names = [name for name in enough if rankings[name] == ranking and name not in withheld]
         if len(names) > 1:
             intervals = rank_intervals(np.array([[(one, other) in beats for other in names] for one in names]))
@@ -264,6 +264,12 @@ def _notes(prepared: PreparedGroup) -> list[str]:
     if prepared.split in prepared.outputs.splits:
         found += why_uncut(prepared.outputs.splits[prepared.split], prepared.split)
     found += _no_margin(prepared)
+    found += [
+        f"{row.strategy} does not depend on the seed, so that it has one run: it counts at every seed of the others, its "
+        "variance over seeds is 0, and its own interval is for new examples only."
+        for row in prepared.group.rows
+        if row.seed_free and row.scored
+    ]
     if once := sorted(prepared.terms.chosen_once):
         found.append(
             f"one search chose the configuration of {listed(once)}: another search may choose another, so verdicts are about "

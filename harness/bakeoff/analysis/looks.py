@@ -17,7 +17,7 @@ from bakeoff.analysis.pairs import PairwiseComparison
 from bakeoff.analysis.prepared_group import PreparedGroup, prepare
 from bakeoff.analysis.results import AtLook, Pair
 from bakeoff.analysis.summary.rows import Layout, describe, layouts
-from bakeoff.analysis.verdicts import LEAST_SEEDS, detailed, pair_at_look
+from bakeoff.analysis.verdicts import detailed, is_anecdote, pair_at_look
 from bakeoff.records.experiment import Experiment
 from bakeoff.statistics.intervals import ALPHA
 from bakeoff.statistics.looks import (
@@ -219,7 +219,7 @@ def _judge(compared: PairwiseComparison, look: Look, margin: float | None) -> Lo
     if compared.identical:
         return LookResult(compared, look, "identical", None, None)
     p, estimate = compared.p, compared.estimate
-    if p is None or estimate is None or compared.least_seeds < LEAST_SEEDS:
+    if p is None or estimate is None or is_anecdote(compared):
         return LookResult(compared, look, "open", None, None)
     example = estimate.budget.example / estimate.examples if isinstance(estimate, TwoWay) else 0.0
     seeds = max(0.0, estimate.variance - example)

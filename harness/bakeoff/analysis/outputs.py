@@ -103,6 +103,8 @@ class SplitOutputs:
     kind: Kind = CLASSIFICATION
     disputed: tuple[str, ...] = ()
     """Columns for slicing that are none of `slices`, since runs recorded other values of them for the same examples."""
+    seed_free: frozenset[str] = frozenset()
+    """Strategies that do not depend on the seed: the one run of each stands for every seed."""
     _measured: dict[tuple[Metric, str], Measured] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -260,7 +262,8 @@ def gather(
             else:
                 answers = own.kind.compact(own.kind.answers(own.logits), own.logits.shape[1])
                 gathered.append(_Run(strategy, seed, streams_of(record), answers, _calibration(own), own.slices))
-    return Outputs({split: _split(*gathered) for split, gathered in splits.items()}, tuple(misread))
+    free = frozenset(experiment.declared.seed_free)
+    return Outputs({split: _split(*gathered, seed_free=free) for split, gathered in splits.items()}, tuple(misread))
 
 
 def _in_order_of(first: Predictions, predictions: Predictions) -> Predictions:
@@ -291,7 +294,7 @@ def _wrong(predictions: Predictions, first: Predictions, split: str) -> str:
     return ""
 
 
-def _split(first: Predictions, gathered: Sequence[_Run]) -> SplitOutputs:
+def _split(first: Predictions, gathered: Sequence[_Run], *, seed_free: frozenset[str]) -> SplitOutputs:
     runs = grouped((run.strategy, run) for run in gathered)
     calibration = {name: [one.calibration for one in own if one.calibration] for name, own in runs.items()}
     disputed = [
@@ -308,6 +311,7 @@ def _split(first: Predictions, gathered: Sequence[_Run]) -> SplitOutputs:
         streams={strategy: {run.seed: run.streams for run in own} for strategy, own in runs.items()},
         calibration={strategy: np.array(values) for strategy, values in calibration.items() if values},
         disputed=tuple(disputed),
+        seed_free=seed_free,
     )
 
 

@@ -15,7 +15,7 @@ from bakeoff.analysis.results import Fact
 from bakeoff.analysis.sides import Side, side_of
 from bakeoff.contracts.metric import Metric
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.intervals import Estimate, mean_estimate
+from bakeoff.statistics.intervals import Estimate, mean_estimate, spread
 from bakeoff.statistics.power import Detectable, mde_of_design, minimum_detectable_effect, with_range
 from bakeoff.statistics.shrinkage import SHRUNK_ROWS, SHRUNK_SEEDS, shrunk_upwards
 from bakeoff.statistics.skewness import is_near, lognormal_p
@@ -24,7 +24,7 @@ from bakeoff.statistics.twoway import RunTable, TwoWay, Variance, of_differences
 SKEWED_SEEDS = 3
 """Fewer have no verdict."""
 
-Method = Literal["two-way", "two-way by resampling", "seeds only", "none"]
+Method = Literal["two-way", "two-way by resampling", "seeds only", "examples only", "none"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class PairwiseComparison:
     second: Side
     facts: tuple[Fact, ...]
     why_not_paired: str
-    """Why runs of one seed share no random streams, as the end of a sentence; empty where they are paired."""
+    """Why runs of one seed share no random streams, as the end of a sentence; empty where they are paired, and where a side
+    does not depend on the seed: its one run stands beside each of the other's."""
     identical: bool
     method: Method
     estimate: Estimate | None
@@ -76,6 +77,11 @@ class PairwiseComparison:
     @property
     def least_seeds(self) -> int:
         return min(len(self.first.seeds), len(self.second.seeds))
+
+    @property
+    def seed_free(self) -> list[str]:
+        """The sides that do not depend on the seed."""
+        return [side.name for side in (self.first, self.second) if side.seed_free]
 
     @property
     def p(self) -> float | None:
@@ -121,8 +127,19 @@ class PairwiseComparison:
 
 def untested(first: Side, second: Side, facts: Sequence[Fact] = ()) -> PairwiseComparison:
     """A pair with nothing to test."""
-    why, identical = why_not_paired(first.streams, second.streams), first.predictions_hash == second.predictions_hash
+    first, second, why = _at_common_seeds(first, second)
+    identical = first.predictions_hash == second.predictions_hash
     return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, 2, None, ())
+
+
+def _at_common_seeds(first: Side, second: Side) -> tuple[Side, Side, str]:
+    """Both sides, one that does not depend on the seed with its run at every seed of the other; and why they are not paired."""
+    if first.seed_free and not second.seed_free:
+        first = first.at_seeds(second.seeds)
+    elif second.seed_free and not first.seed_free:
+        second = second.at_seeds(first.seeds)
+    known = first.seed_free or second.seed_free
+    return first, second, "" if known else why_not_paired(first.streams, second.streams)
 
 
 def possible(difference: float, span: float | None) -> float | None:
@@ -177,8 +194,7 @@ class Measures:
         return {name: table for name, table in self.tables.items() if table.seeds in SHRUNK_SEEDS}
 
     def compare(self, first: str, second: str, facts: Sequence[Fact] = ()) -> PairwiseComparison:
-        one, other = self.sides[first], self.sides[second]
-        why = why_not_paired(one.streams, other.streams)
+        one, other, why = _at_common_seeds(self.sides[first], self.sides[second])
         identical = one.predictions_hash == other.predictions_hash
         method, found, alike = self._estimated(one, other, paired=not why)
         cautious = found
@@ -188,16 +204,19 @@ class Measures:
                 method, found = "none", None
             shares = isinstance(found, TwoWay) and one.share is not None and other.share is not None
             cautious = self._cautious(one, other, paired=not why) if shares else found
-        skewed = self._skewed(one, other) if why else None
+        skewed = self._skewed(one, other) if why or one.seed_free != other.seed_free else None
         return PairwiseComparison(one, other, tuple(facts), why, identical, method, found, cautious, self.rows, skewed, alike)
 
     def _estimated(self, one: Side, other: Side, *, paired: bool) -> tuple[Method, Estimate | None, tuple[str, ...]]:
-        if one.name in self.tables and other.name in self.tables:
+        if one.seed_free and other.seed_free:
+            found = self._over_examples(one, other)
+            return "none" if found is None else "examples only", found, ()
+        if all(side.seed_free or side.name in self.tables for side in (one, other)):
             method: Method = "two-way" if one.values is not None else "two-way by resampling"
             if paired:
                 table = self._differences(one, other)
-                names = (one.name, other.name) if table.alike_by_luck(table.variance) else ()
-                return method, of_differences(table), names
+                names = tuple(side.name for side in (one, other) if not side.seed_free)
+                return method, of_differences(table), names if table.alike_by_luck(table.variance) else ()
             a, b = self.tables[one.name], self.tables[other.name]
             variances = self.shrunk.get(one.name, a.variance), self.shrunk.get(other.name, b.variance)
             sides = zip((one, other), (a, b), variances, strict=True)
@@ -206,6 +225,21 @@ class Measures:
         if paired and len(one.seeds) > 1 and one.answers.shape[1] > 1:
             return "seeds only", mean_estimate(one.scores - other.scores), ()
         return "none", None, ()
+
+    def _over_examples(self, one: Side, other: Side) -> Estimate | None:
+        """Of two rows that do not depend on the seed, so that only the examples vary. Of shares with two more examples that
+        differ (Agresti and Min, 2005): on few examples that differ, t alone errs too often."""
+        n = one.answers.shape[1]
+        if n < 2:
+            return None
+        if one.share is not None and other.share is not None:
+            return mean_estimate(one.with_two_examples(ahead=True)[0] - other.with_two_examples(ahead=False)[0])
+        if one.values is not None and other.values is not None:
+            return mean_estimate(one.values[0] - other.values[0])
+        if self.replicates is None:
+            return None
+        drawn = self.replicates.scores[:, one.number] - self.replicates.scores[:, other.number]
+        return Estimate(float(one.scores[0] - other.scores[0]), spread(drawn), n - 1.0)
 
     def _unpaired(self, one: Side, other: Side, variances: tuple[Variance, Variance]) -> TwoWay:
         """With variance 0 where nothing varied before any was lifted, unless it is then more than two examples more would give:
@@ -220,12 +254,12 @@ class Measures:
     def _skewed(self, one: Side, other: Side) -> Skewed | None:
         """None where neither side's seeds are near its end, or a table or three runs are lacking."""
         unit = one.unit
-        if not all(side.name in self.tables and len(side.seeds) >= SKEWED_SEEDS for side in (one, other)):
+        if not all((side.seed_free or side.name in self.tables) and len(side.seeds) >= SKEWED_SEEDS for side in (one, other)):
             return None
         higher, lower = (one, other) if one.scores.mean() > other.scores.mean() else (other, one)
         found = dict[str, float]()
         for side, beyond, end in ((higher, lower, unit.high), (lower, higher, unit.low)):
-            if end is None or not is_near(self.tables[side.name].own, abs(end - float(side.scores.mean()))):
+            if end is None or side.seed_free or not is_near(self.tables[side.name].own, abs(end - float(side.scores.mean()))):
                 continue
             half = 0.5 * (unit.span or 0.0) / min(one.informative, other.informative)
             distances = (np.abs(end - each.scores) for each in (side, beyond))

@@ -38,7 +38,8 @@ def front_of(
     found: dict[str, tuple[float, list[str]]] = {}
     for ranking in set(rankings.values()) if cost is not None else ():
         assert cost is not None
-        names = [name for name in sides if rankings[name] == ranking and len(sides[name].seeds) >= 2 and name in cost.amounts]
+        known = {name for name, side in sides.items() if len(side.seeds) >= 2 or side.seed_free}  # how it varies over seeds
+        names = [name for name in sides if rankings[name] == ranking and name in known and name in cost.amounts]
         if len(names) < 2:
             continue
         judged = [(one, 1.0) for one in compared] if looked_at is None else looked_at

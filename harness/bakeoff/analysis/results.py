@@ -31,7 +31,8 @@ class Score(Part):
     low: float | None
     high: float | None
     method: str
-    """What the interval covers, in words: `seeds and examples`, `examples only (one run)`, `seeds only`, or nothing."""
+    """What the interval covers, in words: `seeds and examples`, `examples only (one run)`, `examples only (does not depend on
+    the seed)`, `seeds only`, or nothing."""
     seeds: list[int]
     values: list[float]
     """One for each seed."""
@@ -145,6 +146,8 @@ class Row(Part):
     """The effective recipe: subject -> what was observed, else requested, in words; also steps and parameters."""
     seeds: list[int]
     """Those that the experiment declares."""
+    seed_free: bool = False
+    """Whether it does not depend on the seed: its one run counts at every seed that others have."""
     scored: list[int]
     """Those whose runs ended with scores: every mean of a cost below is over these."""
     failed: list[Failed]
@@ -329,13 +332,15 @@ class Pair(Part):
     first: str
     second: str
     seeds: tuple[int, int]
-    """Of each side, those that learned."""
+    """Of each side, those that learned; a side that does not depend on the seed counts at those of the other."""
+    seed_free: list[str] = Field(default_factory=list)
+    """The sides that do not depend on the seed. Where it is both, only examples vary, and seeds are (1, 1)."""
     paired: bool
     """Whether it is recorded that runs of one seed share their random streams: then they are compared seed by seed."""
     why_not_paired: str = ""
     """The first reason, as the end of "not paired: ..."; empty where they are."""
     examples: int
-    method: Literal["two-way", "two-way by resampling", "seeds only", "none"]
+    method: Literal["two-way", "two-way by resampling", "seeds only", "examples only", "none"]
     difference: float
     low: float | None
     high: float | None
@@ -397,6 +402,11 @@ class Pair(Part):
         """The verdict, with a mark where its question was changed when results were known."""
         marked = self.question_changed and self.finding not in ("identical", "withheld")
         return f"{self.verdict}, question changed" if marked else self.verdict
+
+    @property
+    def over_examples_alone(self) -> bool:
+        """Whether neither side depends on the seed."""
+        return len(self.seed_free) == 2
 
     @property
     def tested(self) -> bool:

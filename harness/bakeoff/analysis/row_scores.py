@@ -19,6 +19,7 @@ MOST_FOR_BCA = 5_000
 
 
 SEEDS_AND_EXAMPLES, ONE_RUN = "seeds and examples", "examples only (one run)"
+SEED_FREE = "examples only (does not depend on the seed)"
 
 
 def bounds_of(
@@ -45,7 +46,8 @@ def bounds_of(
         drawn = outputs.resample(metric, [row]) if len(outputs.ids) > MOST_FOR_BCA else None
         low, high = _of_any(measured) if drawn is None else np.quantile(drawn.scores[:, 0], [0.025, 0.975])
         found = float(low), float(high)
-    return _bounds(found, measured, SEEDS_AND_EXAMPLES if several else ONE_RUN)
+    alone = SEED_FREE if row in outputs.seed_free else ONE_RUN
+    return _bounds(found, measured, SEEDS_AND_EXAMPLES if several else alone)
 
 
 def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, constant: Measured) -> float | None:

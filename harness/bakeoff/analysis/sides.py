@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -42,6 +42,24 @@ class Side:
     """How many of the N examples affect the score, as `Measured.informative`."""
     streams: Mapping[int, Streams]
     """Seed -> what is recorded of that run's random streams."""
+    seed_free: bool = False
+    """Whether it does not depend on the seed: its one run stands for every seed."""
+
+    def at_seeds(self, seeds: Sequence[int]) -> Side:
+        """The one run of a row that does not depend on the seed, at each of these seeds: its variance over seeds is 0."""
+
+        def repeated(part: NDArray[Any]) -> NDArray[Any]:
+            return np.repeat(part[:1], len(seeds), axis=0)
+
+        return replace(
+            self,
+            seeds=tuple(seeds),
+            answers=repeated(self.answers),
+            everything={split: repeated(part) for split, part in self.everything.items()},
+            values=None if self.values is None else repeated(self.values),
+            share=None if self.share is None else (repeated(self.share[0]), repeated(self.share[1])),
+            scores=repeated(self.scores),
+        )
 
     def by_seed(self) -> Side:
         """The same with the runs in the order of their seeds."""
@@ -104,4 +122,5 @@ def side_of(
         unit=unit,
         informative=measured.informative if measured else len(outputs.ids),
         streams=outputs.streams[name],
+        seed_free=name in outputs.seed_free,
     ).by_seed()

@@ -142,7 +142,8 @@ def _rows(
     inside = cut.members[value]
     part = outputs.part(inside)
     scores = {} if why_silent(metric, part.labels) else {name: mean_score(part.measured(metric, name)) for name in strategies}
-    enough = [name for name, seeds in part.seeds.items() if len(seeds) >= LEAST_SEEDS and part.labels.size >= FEWEST]
+    known = [name for name, seeds in part.seeds.items() if len(seeds) >= LEAST_SEEDS or name in part.seed_free]
+    enough = known if part.labels.size >= FEWEST else []
     tested = [name for name in (*strategies, baseline) if name in enough and part.measured(metric, name).terms is not None]
     sides = {name: side_of(part, metric, name, 0, unit=metric.unit) for name in tested}
     measures = Measures(sides)

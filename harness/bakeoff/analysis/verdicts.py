@@ -156,6 +156,7 @@ def _pair(
         first=compared.first.name,
         second=compared.second.name,
         seeds=(len(compared.first.seeds), len(compared.second.seeds)),
+        seed_free=compared.seed_free,
         paired=compared.paired,
         why_not_paired=compared.why_not_paired,
         examples=compared.first.answers.shape[1],
@@ -190,8 +191,8 @@ def _note(compared: PairwiseComparison) -> str:
     """Said where three runs differ by less than can be expected. The 5 % of errors count on it; one verdict may be of them."""
     if not compared.alike:
         return ""
-    whose = "the differences" if compared.paired else listed(compared.alike)
-    scored = "lie" if compared.paired else "scored"
+    differences = compared.paired and not compared.seed_free
+    whose, scored = ("the differences", "lie") if differences else (listed(compared.alike), "scored")
     return (
         f"By luck: at {ALIKE_SEEDS} seeds {whose} {scored} closer together than chance in the examples alone lets expect, "
         "and more seeds would probably widen the interval."
@@ -204,13 +205,18 @@ def _finding(
     """Identical is a fact and comes before all statistics; what lies inside the margin is equivalent, significant or not."""
     if compared.identical:
         return "identical"
-    if compared.least_seeds < LEAST_SEEDS or p_adjusted is None:
+    if is_anecdote(compared) or p_adjusted is None:
         return "inconclusive"
     if equivalence_p is not None and equivalence_p < ALPHA:
         return "equivalent"
     if p_adjusted < ALPHA:
         return _way(compared, higher_is_better)
     return "inconclusive"
+
+
+def is_anecdote(compared: PairwiseComparison) -> bool:
+    """Whether a side that depends on the seed has too few runs for a verdict."""
+    return compared.least_seeds < LEAST_SEEDS and len(compared.seed_free) < 2
 
 
 def _way(compared: PairwiseComparison, higher_is_better: bool) -> Finding:
@@ -236,11 +242,13 @@ def _budget(estimate: Estimate | None) -> Budget | None:
 
 def _advice(compared: PairwiseComparison, terms: Terms, comparisons: int) -> str:
     """What would settle an open pair, within the margin that the experiment names."""
-    if compared.least_seeds < LEAST_SEEDS:
+    if is_anecdote(compared):
         return f"a new experiment with at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
     estimate = compared.estimate
     if compared.skewed is not None:
         return f"a new experiment with {SEEDS_OF_SKEWED} seeds of each or more, or with examples that are harder"
+    if len(compared.seed_free) == 2:
+        return "more examples: neither side depends on the seed, so that nothing else narrows the interval"
     if not isinstance(estimate, TwoWay):
         return "a new experiment with more seeds has a narrower interval"
     if terms.margin is None:
@@ -298,12 +306,14 @@ def _sentence(pair: Pair, terms: Terms) -> str:
     names = f"{pair.first} against {pair.second}"
     if pair.verdict == "identical":
         seeds = f"all {pair.seeds[0]} seeds" if pair.seeds[0] > 1 else "the one seed"
+        seeds = "any seed" if pair.over_examples_alone else seeds
         return f"{pair.first} and {pair.second} are identical: every prediction is equal, at {seeds}."
     amount = figures.amount(abs(pair.difference), metric)
     way = "higher" if pair.difference > 0 else "lower"
     told = f"{amount} {way}" if pair.difference else f"the same mean {metric}"
     if pair.low is not None and pair.high is not None:
-        told += f" ({confidence(pair.level)} interval {figures.signed(pair.low)} to {figures.signed(pair.high)})"
+        over = ", over examples alone" if pair.over_examples_alone else ""
+        told += f" ({confidence(pair.level)} interval {figures.signed(pair.low)} to {figures.signed(pair.high)}{over})"
     if pair.verdict == "confounded":
         what = listed([fact.subject for fact in pair.confounders])
         return f"{names} is confounded by {what}: {told}, and what made it cannot be told."
@@ -319,7 +329,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
             f"{pair.first} and {pair.second} are equivalent within {figures.amount_as_declared(pair.margin, metric)}: "
             f"{told}{at}."
         )
-    if min(pair.seeds) < LEAST_SEEDS:
+    if min(pair.seeds) < LEAST_SEEDS and not pair.over_examples_alone:
         few = sorted(set(pair.seeds))
         seeds = f"{listed([str(n) for n in few])} seed{'s' if few != [1] else ''}"
         return f"{names} is inconclusive: {told}, from {seeds}, an anecdote."
@@ -334,7 +344,8 @@ def _sentence(pair: Pair, terms: Terms) -> str:
         if pair.detectable_range:
             low, high = map(figures.alone, pair.detectable_range)
             seen += f" ({low} to {high})"
-        reach = f"; {min(pair.seeds)} seeds and {pair.examples:,} examples find {seen} in four of five experiments"
+        seeds = "" if pair.over_examples_alone else f"{min(pair.seeds)} seeds and "
+        reach = f"; {seeds}{pair.examples:,} examples find {seen} in four of five experiments"
     return f"{names} is inconclusive{at.replace(',', '')}: {told}{reach}."
 
 

@@ -38,6 +38,7 @@ LEADERBOARD_COLUMNS = {
     "high": NUMBER,
     "interval": TEXT,
     "seeds": WHOLE,
+    "seed_free": TRUTH,
     "collapsed": WHOLE,
     "failed": WHOLE,
     "unlearned_low": NUMBER,
@@ -179,6 +180,7 @@ class Comparisons:
         | high | float64 | the metric's own unit |
         | interval | string | what the interval covers |
         | seeds | Int64 | runs that the score is over: those that learned, or all where none did |
+        | seed_free | bool | whether it does not depend on the seed: its one run stands for every seed |
         | collapsed | Int64 | runs that ended with scores and learned nothing |
         | failed | Int64 | runs that ended without scores |
         | unlearned_low | float64 | 0 to 1; end of the 95 % interval of the share of runs that collapsed or failed |
@@ -361,6 +363,7 @@ def _rows(group: ComparisonGroup) -> Iterator[dict[str, Any]]:
             "high": score.high if score else None,
             "interval": score.method if score else None,
             "seeds": len(score.seeds) if score else 0,
+            "seed_free": row.seed_free,
             "collapsed": len(row.collapsed),
             "failed": row.unlearned.failed if row.unlearned else 0,
             "unlearned_low": row.unlearned.low if row.unlearned else None,

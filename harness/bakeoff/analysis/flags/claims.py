@@ -64,7 +64,7 @@ def inconclusive(judged: Judged) -> Iterator[Found]:
         for pair in group.to_baseline
         if pair.verdict == "inconclusive"
         and abs(pair.difference) < margin
-        and min(pair.seeds) >= (seeds_for_sign_flip() if pair.paired else seeds_for_permutation())
+        and (pair.over_examples_alone or min(pair.seeds) >= (seeds_for_sign_flip() if pair.paired else seeds_for_permutation()))
     }
     if open_pairs:
         yield Found(

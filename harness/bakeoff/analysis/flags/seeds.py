@@ -25,7 +25,8 @@ from bakeoff.text.values import command, grouped, seeds_spelt
 def few_seeds(judged: Judged) -> Iterator[Found]:
     """few-seeds: an anecdote below three seeds; below four, six where paired, no exact test over them reaches 5 %."""
     group, pairs = judged.group, judged.group.to_baseline
-    counts = {row.strategy: len(set(score.seeds)) for row in group.rows if (score := group.score(row)) and score.seeds}
+    drawn = [row for row in group.rows if not row.seed_free]
+    counts = {row.strategy: len(set(score.seeds)) for row in drawn if (score := group.score(row)) and score.seeds}
     tested = {row for pair in pairs if pair.finding != "identical" for row in (pair.first, pair.second)}
     settled = {
         row for pair in pairs for row in (pair.first, pair.second)

@@ -199,6 +199,7 @@ def _row(
         facts=_facts(records, stated) if records else {},
         recipe=recipe,
         seeds=list(layout.seeds[name]),
+        seed_free=name in experiment.declared.seed_free,
         scored=[record.requested.seed for record in succeeded],
         failed=[
             Failed(seed=record.requested.seed, reason=record.failure.reason, message=record.failure.message)

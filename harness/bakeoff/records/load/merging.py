@@ -80,6 +80,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
             "vary": _vary(own),
+            "seed_free": list(dict.fromkeys(row for declared in own for row in declared.seed_free)),
             "looks": [],
             "ranks": False,
             "history": [

@@ -103,6 +103,7 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
             "searches": searches,
             "history": history,
             "spelt_out": spelt_out,
+            "seed_free": [row for was, row in places if was in declared.seed_free],
             "vary": _renamed_vary(declared.vary, rows) if declared.vary else None,
             "own_models": own_models,
             "titles": declared.titles.model_copy(update={"strategies": titles}),

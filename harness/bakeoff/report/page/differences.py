@@ -81,13 +81,24 @@ def detectable(pair: Pair, figures: Figures) -> str:
     return detectable_cell(pair, figures) + ("" if limit is None else f"; at best {figures.number(limit)}")
 
 
+def _seeds(pair: Pair) -> str:
+    """How many seeds each side has: `5, paired`, `5 and 3`, `5 of full; tfidf depends on none`."""
+    first, second = pair.seeds
+    if pair.over_examples_alone:
+        return "neither side depends on the seed"
+    if pair.seed_free:
+        free = pair.seed_free[0]
+        return f"{first} of {pair.first if free == pair.second else pair.second}; {free} depends on none"
+    return f"{first}, paired" if pair.paired else f"{first} and {second}"
+
+
 def other_tests(pair: Pair, figures: Figures) -> dict[str, str]:
     """Results of the other tests: title of a column -> cell."""
-    checks, (first, second) = pair.checks, pair.seeds
+    checks = pair.checks
     smallest = "" if checks.randomisation_smallest_p is None else f" ({p_value(checks.randomisation_smallest_p)})"
     return {
         "method": pair.method,
-        "seeds": f"{first}, paired" if pair.paired else f"{first} and {second}",
+        "seeds": _seeds(pair),
         "why not paired": pair.why_not_paired or DASH,
         "simultaneous interval": figures.signed_range(pair.wide_low, pair.wide_high) or DASH,
         "p of equivalence": p_value(pair.equivalence_p),

@@ -4,6 +4,7 @@ baseline. Numbers keep ten significant digits: more are not the same on every ma
 The CSV's columns, in this order (a cell that does not apply or is not known is empty):
 
 - `task, model, strategy, baseline, trainer, method`
+- `seed_free`, whether the row does not depend on the seed, where there is such a row;
 - `seeds_declared, seeds_scored, collapsed, failures, missing`; every mean and sd is over the `seeds_scored` without the
   `collapsed`, or over all of them where all collapsed
 - `unlearned_low, unlearned_high`: 95 % interval of the share of runs that collapsed or failed
@@ -98,6 +99,7 @@ def write_csv(comparison: Comparison) -> str:
     any_timed = any(row.timed for group in comparison.every_group for row in group.rows)
     columns = [
         *("task", "model", "strategy", "baseline", "trainer", "method"),
+        *(["seed_free"] if any(row.seed_free for group in comparison.every_group for row in group.rows) else ()),
         *("seeds_declared", "seeds_scored", "collapsed", "failures", "missing", "unlearned_low", "unlearned_high"),
         *scores,
         *VERDICT,
@@ -158,6 +160,7 @@ def _strategy(row: Row, pair: Pair | None, group: ComparisonGroup) -> dict[str, 
         "trainer": row.trainer,
         "method": row.method,
         "seeds_declared": len(row.seeds),
+        "seed_free": _plain(row.seed_free),
         "seeds_scored": len(row.scored),
         "collapsed": len(row.collapsed),
         "failures": len(row.failed),

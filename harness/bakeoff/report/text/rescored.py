@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bakeoff.analysis.findings import Calibration, SliceScore
 from bakeoff.analysis.rescoring import Rescored, Rescoring
+from bakeoff.analysis.row_scores import SEED_FREE
 from bakeoff.report.cells import BASELINE, score_cell
 from bakeoff.text.markdown import Column, as_markdown, grid, item, level, paragraph
 from bakeoff.text.numbers import DASH, p_value, with_decimals
@@ -64,6 +65,8 @@ def _legend(group: Rescored) -> str:
         parts.append("Intervals cover seeds and examples; those of differences are not adjusted for their number.")
     if "examples only (one run)" in covers:
         parts.append("With one run, the interval covers examples only, not training.")
+    if SEED_FREE in covers:
+        parts.append("Of what does not depend on the seed, it covers examples only: nothing else varies.")
     return as_markdown(" ".join(parts))
 
 
