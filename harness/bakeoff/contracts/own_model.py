@@ -104,11 +104,6 @@ class OwnModelTrainer(Trainer):
     knows_ids: ClassVar[bool] = False
     """Whether it may call `job.task_ids`."""
 
-    def depends_on_seed(self, recipe: Recipe, options: Any) -> bool:
-        """Whether another seed may give other answers from the same rows. One that does not runs once for each data set, and
-        its variance over seeds is known to be 0."""
-        return True
-
     @abstractmethod
     def fit_own(self, job: OwnModelJob, options: Any) -> Any:
         """Trains on `job.train`. Returns the model, of any type."""

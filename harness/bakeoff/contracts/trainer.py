@@ -174,6 +174,11 @@ class Trainer(Component):
         of a sentence that begins with the trainer's name. Such a run is refused."""
         return {}
 
+    def depends_on_seed(self, recipe: Recipe, options: Any) -> bool:
+        """Whether another seed may give other answers from the same rows. One that does not runs once for each data set, and
+        its variance over seeds is known to be 0."""
+        return True
+
     def notes(self, recipe: Recipe, options: Any) -> Sequence[str]:
         """Sentences that a user should know about this trainer under this recipe: shown before the runs, and beside its
         results."""

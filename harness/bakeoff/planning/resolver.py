@@ -207,6 +207,8 @@ class _Resolver:
         if found_wrong or source.recipe.whole is None:
             return None
         at = strategy.name.removeprefix(f"{strategy.written}@") if space.at is None or varied is None else varied.said(space.at)
+        if all(one.seed_free for one in configurations):
+            space = space.model_copy(update={"seeds": space.seeds[:1], "repeat": 1})
         tuning = Tuning(f"{origin}@{at}" if varied else origin, space, tuple(configurations))
         spelt_out = tuple(dict.fromkeys([*strategy.spelt_out, *space.parts]))
         return replace(configurations[0], trials=len(configurations), tuning=tuning, spelt_out=spelt_out)
@@ -345,6 +347,7 @@ class _Resolver:
         self.refuse(strategy, self.unsupported(strategy).items())
         self.refuse(strategy, rules.precision_and_processes_are_supported(strategy))
         self.say(rules.method_is_supported(strategy))
+        self.say(rules.repeats_differ(strategy) if not self.problems else ())
         if self.says("checkpoint_every") is not None:
             self.say(rules.runs_can_go_on(strategy))
 
@@ -366,6 +369,8 @@ class _Resolver:
                 of=f"trainer '{trainer.name}': `owned`",
                 must="a frozenset of words",
             )
+            of = f"trainer '{trainer.name}': `depends_on_seed`"
+            required(trainer.depends_on_seed(strategy.recipe, part.options), bool, of=of, must="True or False")
             of = f"trainer '{trainer.name}': `unsupported`"
             refused = trainer.unsupported(strategy.recipe, part.options)
             found: Mapping[str, str] = required(refused, Mapping, of=of, must="a dict: recipe key -> why")

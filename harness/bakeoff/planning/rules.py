@@ -343,6 +343,16 @@ def looks_have_something_to_compare(seeds: ReportedSeeds, strategies: int) -> It
 # --- of the plan ---------------------------------------------------------------------------------------------------------
 
 
+def repeats_differ(strategy: ResolvedStrategy) -> Iterator[Problem]:
+    """A repeat has other random numbers, so that a strategy without any has no other repeat."""
+    if strategy.replicate and strategy.seed_free:
+        told = (
+            f"trainer '{strategy.trainer.name}' does not depend on the seed, so that a repeat makes the same run again: leave "
+            f"strategy '{strategy.written}' out"
+        )
+        yield ("strategies", strategy.written, "replicate"), told
+
+
 def strategies_differ(plan: Plan) -> Iterator[Problem]:
     first: dict[str, ResolvedStrategy] = {}
     taken = {strategy.replicate for strategy in plan.strategies}

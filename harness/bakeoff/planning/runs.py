@@ -106,6 +106,16 @@ class ResolvedStrategy:
         trainer: Trainer = self.trainer.registered.component
         return self.model is not None or not trainer.uses_model
 
+    @cached_property
+    def seed_free(self) -> bool:
+        """Whether none of its configurations depends on the seed, so that one run is enough. With `train_examples` each seed
+        has rows of its own to train on."""
+        return not any(
+            variant.recipe.train_examples is not None
+            or variant.trainer.registered.component.depends_on_seed(variant.recipe, variant.trainer.options)
+            for variant in self.variants
+        )
+
     @property
     def owns_model(self) -> bool:
         """Whether its trainer owns the model, by itself or on features of the strategy's."""
@@ -271,6 +281,7 @@ class Plan:
             for contestants in self.contestants
             for position, seed in enumerate(self.spec.seeds.numbers)
             for strategy, model in contestants
+            if seed in self.seeds_of(strategy)
             for number in [self.search_of(strategy, position)]
             if (settled := self.settled(strategy, task, model, number)) is not None
         )
@@ -378,7 +389,18 @@ class Plan:
         return [
             (task.label, label_of(model), strategy.name, seed)
             for task, (strategy, model), seed in itertools.product(self.tasks, pairs, seeds)
+            if seed in self.seeds_of(strategy)
         ]
+
+    def seeds_of(self, strategy: ResolvedStrategy) -> tuple[int, ...]:
+        """The seeds of its runs: the first alone, if it does not depend on the seed."""
+        numbers = self.spec.seeds.numbers
+        return numbers[:1] if strategy.seed_free else numbers
+
+    @property
+    def seed_free(self) -> list[str]:
+        """The strategies that do not depend on the seed."""
+        return [strategy.name for strategy in self.strategies if strategy.seed_free]
 
     @cached_property
     def names(self) -> RunNames:
@@ -443,9 +465,8 @@ class Plan:
     @property
     def run_range(self) -> tuple[int, int]:
         """The fewest and the most runs to report: with looks those of the first look, and of all."""
-        rows, seeds = len(self.tasks) * sum(map(len, self.contestants)), self.spec.seeds
-        fewest, most, more = seeds.looks[0] if seeds.looks else len(seeds.numbers), len(seeds.numbers), len(self.made_elsewhere)
-        return rows * fewest + more, rows * most + more
+        more = len(self.made_elsewhere)
+        return len(self.places(self.first_seeds)) + more, len(self.places(self.spec.seeds.numbers)) + more
 
     def waiting_among(self, seeds: Sequence[int]) -> int:
         """The same, of these seeds alone."""

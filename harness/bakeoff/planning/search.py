@@ -79,9 +79,12 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
 def undecided(plan: Plan, read: Read) -> dict[SearchKey, int]:
     """Searches whose trials are all recorded, but none of whose configurations can be reported -> runs that wait for them."""
     return {
-        key: len(plan.spec.seeds.numbers)
+        key: sum(
+            len(plan.seeds_of(strategy))
+            for strategy in plan.strategies
+            if strategy.tuning is not None and strategy.tuning.owner == key[0]
+        )
         // plan.searches[key[0]].space.repeat
-        * sum(strategy.tuning is not None and strategy.tuning.owner == key[0] for strategy in plan.strategies)
         for key, trials in trials_of(plan).items()
         if key not in plan.chosen and all(read(run.id) is not None for run in trials)
     }

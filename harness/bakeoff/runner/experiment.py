@@ -151,6 +151,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         trials={strategy.name: strategy.trials for strategy in plan.strategies},
         history=[],
         vary=plan.vary,
+        seed_free=plan.seed_free,
         searches=declared_searches(plan),
         runs=[
             DeclaredRun(id=run.id, task=run.task.label, model=run.model_label, strategy=run.strategy.name, seed=run.seed)

@@ -443,10 +443,27 @@ class Counts(OwnModelTrainer):
         raise NotImplementedError
 
 
+class SteadyOptions(Options):
+    k: int = 1
+
+
+class Steady(Counts):
+    name = "steady"
+    Options = SteadyOptions
+
+    def depends_on_seed(self, recipe: Recipe, options: Any) -> bool:
+        return recipe.epochs == 7
+
+
 class Contestants:
     @hookimpl
     def bakeoff_trainers(self) -> list[Trainer]:
-        return [Counts(), INSTALLED.get("trainer", "torch-loop").component, INSTALLED.get("trainer", "hf-trainer").component]
+        return [
+            Counts(),
+            Steady(),
+            INSTALLED.get("trainer", "torch-loop").component,
+            INSTALLED.get("trainer", "hf-trainer").component,
+        ]
 
     @hookimpl
     def bakeoff_tasks(self) -> list[Any]:
@@ -493,6 +510,46 @@ def test_strategies_with_a_model_of_their_own_run_once_beside_a_grid_and_leave_o
     assert [(one.label, label, [strategy.name for strategy, _ in members]) for one, label, members in plan.groups] == [
         (*place, names) for place, names in groups.items()
     ]
+
+
+STEADY = "  tfidf: {trainer: steady}\n"
+
+
+def test_a_strategy_that_does_not_depend_on_the_seed_has_one_run_of_the_first_seed() -> None:
+    text = with_strategies(SPEC, STEADY)
+    plan = plan_of(text, OWN)
+    assert [run.title for run in plan.runs] == ["loop:0", "api:0", "tfidf:0", "loop:1", "api:1"]
+    assert plan.run_range == (5, 5)
+    assert plan.waiting == 0
+    assert [run.seed for run in plan.names.select("tfidf")] == [0]
+    declared = declaration(parse_document(text, "spec.yaml"), plan)
+    assert (declared.seed_free, declared.seeds["tfidf"]) == (["tfidf"], [0])
+    looks = plan_of(text.replace("seeds: 2", "seeds: {looks: [3, 5]}"), OWN)
+    assert looks.run_range == (7, 11)
+
+
+def test_each_seed_of_a_subset_is_a_data_set_of_its_own() -> None:
+    subset = plan_of(with_strategies(SPEC, STEADY).replace("{epochs: 3,", "{epochs: 3, train_examples: 64,"), OWN)
+    assert subset.seed_free == []
+    assert [run.title for run in subset.runs if run.strategy.name == "tfidf"] == ["tfidf:0", "tfidf:1"]
+
+
+def test_an_experiment_of_strategies_without_seeds_makes_one_run_each() -> None:
+    text = re.sub(r"strategies:\n(  .*\n)*", f"strategies:\n{STEADY}", edited(SHARED, "")).replace("seeds: 2", "seeds: 9")
+    assert [run.title for run in plan_of(text, OWN).runs] == ["tfidf:0"]
+
+
+def test_a_search_of_it_needs_one_seed_for_each_configuration() -> None:
+    text = with_strategies(SPEC, "  tfidf: {trainer: steady, search: {trainer.k: [1, 2], seeds: 3}}\n")
+    plan = plan_of(text, OWN)
+    assert [(run.strategy.name, run.seed) for run in plan.trials] == [("tfidf", 1000), ("tfidf", 1000)]
+    assert plan.waiting == 1
+
+
+def test_a_repeat_of_it_is_refused() -> None:
+    with pytest.raises(SpecError) as error:
+        plan_of(with_strategies(SPEC, f"{STEADY}  again: {{same_as: tfidf, replicate: 1}}\n"), OWN)
+    assert tells(str(error.value), "spec.yaml", "strategies.again.replicate", "'steady'", "'again'")
 
 
 def test_models_may_be_left_out_where_each_strategy_has_one_and_a_repeat_has_the_same() -> None:
