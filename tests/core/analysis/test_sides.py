@@ -1,4 +1,4 @@
-"""Strategies that do not depend on the seed: one run, which stands beside every seed of the others."""
+"""Sides of comparisons that do not depend on the seed: one run, which stands beside every seed of the others."""
 
 from __future__ import annotations
 
