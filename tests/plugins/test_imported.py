@@ -127,6 +127,7 @@ def test_wrong_predictions_are_one_sentence_with_what_and_where(tmp_path: Path, 
             ("imported_runs[0]",),
         ),
         (("strategy: x, seed: 0, predictions: gone.csv",), "imported_runs[0].predictions", ("gone.csv", "No such file")),
+        (("strategy: x, seed: 0, predictions: out.csv",), "imported_runs[0].predictions", ("out.csv", "leads away")),
         (("strategy: x, seed: 0, predictions: ../a.csv",), "imported_runs[0].predictions", ("below the folder",)),
         (("strategy: x, seed: 0, predictions: a.csv, task: tyo",), "imported_runs[0].task", ("'tyo'",)),
     ],
@@ -136,6 +137,7 @@ def test_what_is_wrong_in_the_experiment_file_is_told_at_its_place(
 ) -> None:
     for name, content in (("a.csv", "1"), ("b.csv", "2"), ("copy.csv", "1")):
         (tmp_path / name).write_text(content)
+    (tmp_path / "out.csv").symlink_to(Path(__file__))
     spec = experiment(tmp_path, *runs)
     done = run_here("check", spec, folder=tmp_path)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
@@ -176,6 +178,7 @@ def test_imported_runs_stand_beside_others_in_a_comparison_without_times(tmp_pat
     assert made["theirs/0"]["scores"]["test"]["accuracy"] == pytest.approx(correct / 30)
     found = bakeoff.compare(bakeoff.load(tmp_path))
     assert set(found.leaderboard["strategy"]) >= {"mine", "theirs"}
+    assert "varies over seeds" not in done.stdout + (tmp_path / "table.md").read_text()
     assert "made-elsewhere" in set(found.warnings["name"])
     again = run_here("run", spec, folder=tmp_path)
     assert "4 runs are recorded" in again.stdout

@@ -78,11 +78,18 @@ NEUTRAL: Mapping[str, Any] = {
 """Keys that a record leaves out where they have this value, and that older records did not know: it is what they did."""
 
 
+OWN_FILE = "sha256"
+"""The option of a trainer that holds the hash of a run's own file, such as that of its predictions: each run of a strategy has
+another one, which is no difference of settings."""
+
+
 def _component(record: Run, kind: str) -> str | None:
     """None where the run has no such component: no model where its trainer owns one, and then no method either."""
     origin: ComponentOrigin | None = getattr(record.requested, kind)
     if origin is None or (kind == "method" and "model" in record.trainer_owns):
         return None
+    if OWN_FILE in origin.options:
+        return f"{origin.name} ({record.requested.strategy})"
     options = {name: value for name, value in origin.options.items() if value is not None}
     return _labelled(origin, options, versioned=origin.version != "1")
 
