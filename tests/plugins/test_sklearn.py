@@ -93,11 +93,10 @@ def test_tfidf_and_majority_stand_beside_a_model_on_one_leaderboard(tmp_path: Pa
 
     command("run", "spec.yaml", "--threads", "1")
     (group,) = json.loads(command("table", "spec.yaml", "--json"))["groups"]
-    rows = {row["strategy"]: row for row in group["rows"]}
-    assert {name: len(row["seeds"]) for name, row in rows.items()} == {"tiny": 2, "tfidf": 1, "majority": 1}
+    assert {row["strategy"] for row in group["rows"]} == {"tiny", "tfidf", "majority"}
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
     scores = {record["requested"]["strategy"]: record["scores"]["test"]["accuracy"] for record in records}
-    assert scores["majority"] == group["majority_baseline"]
+    assert scores["majority"] == pytest.approx(group["majority_baseline"])
     assert scores["tfidf"] > scores["majority"] + 0.03
 
 
