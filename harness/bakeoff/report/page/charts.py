@@ -179,7 +179,8 @@ def score_curves(
     height: int,
     ends: Ends = (None, None),
 ) -> Markup:
-    """A line for each strategy in the band of its 95 % intervals, its name at the end; crossings as bars at the foot.
+    """A line for each strategy in the band of its 95 % intervals, its name at the end; crossings as bars at the foot. A score
+    without a neighbour has its interval as a stroke.
 
     ticks: (place, word). ends: lowest and highest possible score.
     """
@@ -198,7 +199,8 @@ def score_curves(
                 for end in range(3)
             )
             bands.append(f'<path class="area {kind}" d="M{"L".join([*high, *low[::-1]])}Z"/>')
-            drawn.append(f'<path class="score {kind}" d="M{"L".join(middle)}"/>')
+            line_or_interval = middle if len(part) > 1 else [*high, *low]
+            drawn.append(f'<path class="score {kind}" d="M{"L".join(line_or_interval)}"/>')
             drawn += [f'<path class="point {kind}" d="M{point}h0"/>' for point in middle]
     names = _names_at_ends(lines, x, y, int(room / LETTER))
     bars = [_bar(mark, x, height - APART * (len(marks) - row - 0.4)) for row, mark in enumerate(marks)]
