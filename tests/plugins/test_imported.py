@@ -160,6 +160,15 @@ def test_a_run_is_its_file_and_its_seeds_are_its_own(tmp_path: Path) -> None:
         plan_of(spec)
 
 
+def test_the_files_of_an_experiment_without_a_file_lie_in_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.csv", right())
+    text = SPEC + "  - {strategy: x, seed: 5, predictions: a.csv}\n"
+    assert bakeoff.check(text).summary.startswith("spec: 2 strategies")
+
+
 @pytest.mark.slow
 def test_imported_runs_stand_beside_others_in_a_comparison_without_times(tmp_path: Path) -> None:
     write(tmp_path / "a.parquet", complete(scored(right())))

@@ -25,6 +25,7 @@ from bakeoff.planning.titles import titles_of
 from bakeoff.records.schema import Imported
 from bakeoff.spec.document import Document
 from bakeoff.spec.experiment_file import ImportedRun
+from bakeoff.spec.given import is_given
 from bakeoff.spec.messages import sentence
 from bakeoff.spec.other_names import not_found
 from bakeoff.spec.strategy import NAME, OwnRecipe, SearchSpace, Strategy, merged_recipe
@@ -44,7 +45,8 @@ class _Resolver:
 
     def __init__(self, document: Document, registry: Registry) -> None:
         self.document = document
-        self.places = Paths(None, Path(), document.path.parent.absolute())
+        beside = Path() if is_given(document) else document.path.parent
+        self.places = Paths(None, Path(), beside.absolute())
         self.spec, self.problems, self.reading = document.read(registry)
 
     def plan(self) -> Plan:
