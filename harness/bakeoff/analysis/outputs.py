@@ -261,6 +261,8 @@ def gather(
                 misread.append(Misread(strategy, seed, wrong, record.id))
             else:
                 answers = own.kind.compact(own.kind.answers(own.logits), own.logits.shape[1])
+                if own.tokens.any() and not first.tokens.any():  # a run without a model counted none
+                    splits[split] = replace(first, tokens=own.tokens), gathered
                 gathered.append(_Run(strategy, seed, streams_of(record), answers, _calibration(own), own.slices))
     free = frozenset(experiment.declared.seed_free)
     return Outputs({split: _split(*gathered, seed_free=free) for split, gathered in splits.items()}, tuple(misread))

@@ -124,7 +124,8 @@ class Results:
         return stacked([_predicted(run, wanted, one) for run, one in found], columns)
 
     def steps(self, *, strategy: str | None = None) -> pd.DataFrame:
-        """One row for each optimizer step of each successful run; of all strategies or of one.
+        """One row for each optimizer step of each successful run; of all strategies or of one. A run whose trainer owns its
+        model has none.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -139,9 +140,9 @@ class Results:
         | grad_norm | float64 | global 2-norm as the optimizer received it; missing where it was not measured |
         | seconds | float64 | s since the first step began |
         """
-        return stacked(
-            [_of_run(run) | self.experiment.steps(run.id).to_pydict() for run in self._successful(strategy)], STEP_COLUMNS
-        )
+        observed = {record.id for record in self.experiment.records if not record.owns_model}
+        runs = [run for run in self._successful(strategy) if run.id in observed]
+        return stacked([_of_run(run) | self.experiment.steps(run.id).to_pydict() for run in runs], STEP_COLUMNS)
 
     def _run(self, run: DeclaredRun, record: Record | None) -> dict[str, Any]:
         row = _of_run(run) | {"experiment": self.experiment.source.get(run.strategy, ""), "status": "missing"}

@@ -69,3 +69,16 @@ def test_control_runs_of_the_very_class_go_before_those_of_less_of_the_machine()
 def test_times_on_one_thread_and_on_two_are_not_held_against_each_other() -> None:
     controls = [make_control(10.0, hardware="Xeon, 1 thread"), make_control(5.0, hardware="Xeon, 2 threads")]
     assert drift(controls, hardware="Xeon, 4 threads") is None
+
+
+def timed(how: str) -> list[Record]:
+    return [make_record(owns=["model"]).model_copy(update={"timed": how})]
+
+
+def test_seconds_of_a_whole_process_stand_beside_totals_alone_and_those_of_nothing_beside_none() -> None:
+    for of, process in (("train_seconds", False), ("evaluate_seconds", False), ("total_seconds", True)):
+        assert (why_no_time(timed("process"), [make_record()], [], of=of) == "") is process
+        assert "tell nothing" in why_no_time([make_record()], timed("nothing"), [], of=of)
+    record = timed("process")[0]
+    assert (record.train_seconds, record.evaluate_seconds) == (None, None)
+    assert record.total_seconds is not None

@@ -89,3 +89,18 @@ def test_each_part_of_a_run_by_a_metric_is_computed_once(
     rows = [number for number in values if number > 1]
     assert rows == [3, 3] * (2 if kind is Counted else 1), "once for each row and ratio; f1 (label 1) is another"
     assert values.count(1) == (kind is Counted), "and once for the majority baseline"
+
+
+def test_lengths_are_those_that_some_run_counted() -> None:
+    labels = np.arange(60) % 2
+    made = make_experiment({name: drawn_answers(labels, seeds=2, accuracy=0.8) for name in ("answers", "model")}, labels)
+    first, old = made.declared.runs[0].id, made.predictions
+
+    def uncounted(run_id: str) -> dict[str, Predictions]:
+        (found,) = old(run_id).values()
+        return {"test": replace(found, tokens=np.zeros_like(found.tokens)) if run_id == first else found}
+
+    rows = {name: [one for one in made.records if one.requested.strategy == name] for name in ("answers", "model")}
+    lengths = [outputs.gather(one, rows).splits["test"].tokens for one in (made, replace(made, predictions=uncounted))]
+    assert lengths[0].any()
+    assert lengths[0].tolist() == lengths[1].tolist()
