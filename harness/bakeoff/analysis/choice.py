@@ -36,10 +36,19 @@ point, what is taken in place of the best is worse by the margin in up to 20 %."
 
 
 def recommend(prepared: PreparedGroup, group: ComparisonGroup) -> Recommendation:
-    """What the judged group recommends."""
-    choice = Choice(prepared, group)
+    """What the judged group recommends; where a key varies, at the value of its baseline."""
+    baseline_of = prepared.layout.baseline_of
+    rows = [row for row in group.rows if baseline_of[row.strategy] == group.baseline]
+    choice = Choice(prepared, group.model_copy(update={"rows": rows}))
     found = choice.recommendation() if choice.best is not None else choice.nothing()
+    at = f"{group.vary.key} {group.vary.word(place)}" if group.vary and (place := _place(group)) is not None else ""
+    found = found.model_copy(update={"at": at})
     return in_words(found, metric=group.metric, figures=group.figures, higher_is_better=group.higher_is_better)
+
+
+def _place(group: ComparisonGroup) -> int | None:
+    """Of the baseline's value, among those of the key that varies."""
+    return group.vary.place_of.get(group.baseline) if group.vary else None
 
 
 def unscored(group: ComparisonGroup) -> Recommendation:

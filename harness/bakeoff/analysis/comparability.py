@@ -14,7 +14,7 @@ from typing import Final
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.analysis.under_test import UnderTest
 from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, one_word, together
-from bakeoff.records.schema import Record
+from bakeoff.records.schema import Record, Vary
 from bakeoff.text.values import spelt
 
 COMPARED: Final[Mapping[Subject, tuple[str, ...]]] = {
@@ -64,16 +64,39 @@ def shown(facts: Facts) -> dict[str, str]:
     return {**told, "software": ", ".join(f"{name} {version}" for name, version in software.items())}
 
 
-def rankings_of(rows: Mapping[str, Facts], baseline: str, under_test: UnderTest) -> tuple[dict[str, int], list[str]]:
-    """Row -> number of its ranking, the baseline's 0; and for each ranking in what it differs from the baseline's, in words."""
+def rankings_of(
+    rows: Mapping[str, Facts], baseline: str, under_test: UnderTest, vary: Vary | None = None
+) -> tuple[dict[str, int], list[str]]:
+    """Row -> number of its ranking, the baseline's 0; and for each ranking in what it differs from the baseline's, in words.
+
+    vary: where a key varies, each of its values has rankings of its own; the first is that of the baseline's row there.
+    """
     leaders: list[str] = [baseline] if baseline in rows else list(rows)[:1]
+    place_of = vary.place_of if vary else {}
+    if vary:
+        leaders += [
+            row for row in dict.fromkeys(reversed(vary.baselines(baseline).values())) if row in rows and row != baseline
+        ]
     rankings: dict[str, int] = {}
     for row, facts in rows.items():
-        alike = (number for number, leader in enumerate(leaders) if not unlike(facts, rows[leader], under_test.of(row, leader)))
+        alike = (
+            number
+            for number, leader in enumerate(leaders)
+            if place_of.get(row) == place_of.get(leader) and not unlike(facts, rows[leader], under_test.of(row, leader))
+        )
         rankings[row] = next(alike, len(leaders))
         leaders += [row] if rankings[row] == len(leaders) else []
     first = leaders[0]
-    return rankings, ["; ".join(unlike(rows[one], rows[first], under_test.of(one, first))) for one in leaders]
+    if vary is None:
+        return rankings, ["; ".join(unlike(rows[one], rows[first], under_test.of(one, first))) for one in leaders]
+    heads = vary.baselines(baseline)
+    reasons = []
+    for one in leaders:
+        head, place = heads.get(one, first), place_of.get(one)
+        value = [f"{vary.key} {vary.word(place)}"] if place is not None and place != place_of.get(first) else []
+        other = unlike(rows[one], rows[head], under_test.of(one, head)) if head in rows and head != one else []
+        reasons.append("; ".join([*value, *other]))
+    return rankings, reasons
 
 
 def _budget(record: Record) -> str | None:

@@ -89,22 +89,25 @@ def judge_group(prepared: PreparedGroup) -> Judged:
     """The group with all that the comparison of its rows adds, and what it was made from."""
     layout, terms, baseline, controls = prepared.layout, prepared.terms, prepared.layout.baseline, prepared.experiment.controls
     sides = prepared.sides if prepared.judges else {}
-    ranked = [name for name in sides if baseline in sides and prepared.ranked_together(name, baseline)]
-    learned = [name for name in ranked if prepared.has_learned(name)]
+    ranked = [name for name in sides if prepared.ranked_with_baseline(name)]
+    learned = [name for name in ranked if prepared.has_learned(name) and prepared.rankings[0][name] == 0]
     course = course_of(prepared) if prepared.experiment.declared.looks else None
-    pairs = combinations([] if prepared.crowded else sides, 2)
-    compared = prepared.compared(pair for pair in pairs if prepared.ranked_together(*pair))
+    every = combinations([] if prepared.crowded else sides, 2)
+    families = prepared.families(pair for pair in every if prepared.ranked_together(*pair))
+    by_family = [prepared.compared(family) for family in families]
+    compared = [one for family in by_family for one in family]
     tested = [pair for pair in compared if all(prepared.has_learned(side.name) for side in (pair.first, pair.second))]
     experiment = prepared.experiment
     words = experiment.declared.titles.task(layout.task), terms.metric, terms.figures
     timings = prepared.timings
     cost = compared_cost(layout.succeeded, baseline, timings)
     if course is None:
-        pairs_with_baseline = prepared.compared((name, baseline) for name in ranked if name != baseline)
-        to_baseline = prepared.judged(pairs_with_baseline, thorough=True)
-        all_pairs = prepared.judged(compared, thorough=False)
+        with_baseline = prepared.families((name, layout.baseline_of[name]) for name in ranked if name not in layout.baselines)
+        to_baseline = [one for family in with_baseline for one in prepared.judged(prepared.compared(family), thorough=True)]
+        all_pairs = [one for family in by_family for one in prepared.judged(family, thorough=False)]
     else:
-        to_baseline, all_pairs = pairs_of(course.to_baseline, prepared), pairs_of(course.all_pairs, prepared, thorough=False)
+        to_baseline = [one for family in course.to_baseline for one in pairs_of(family, prepared)]
+        all_pairs = [one for family in course.all_pairs for one in pairs_of(family, prepared, thorough=False)]
     front = front_of(prepared.rankings[0], tested, terms, cost, looked_at=course.judged if course else None)
     to_baseline, all_pairs = (with_history(pairs, experiment, *words) for pairs in (to_baseline, all_pairs))
     split = prepared.learned.splits.get(prepared.split)
@@ -326,6 +329,8 @@ def answer_of(groups: Sequence[ComparisonGroup]) -> str:
 
 def answer_on(group: ComparisonGroup) -> str:
     """The group in one sentence: the pair's own where there is one, else who stands where against the baseline."""
+    if group.vary:
+        return _at_each_value(group)
     pairs = group.to_baseline
     if len(pairs) == 1:
         return pairs[0].told
@@ -341,6 +346,25 @@ def answer_on(group: ComparisonGroup) -> str:
     once = " This is about the configurations that a single search chose for each." if _searched_once(group) else ""
     place = f"by {group.metric} on {group.split} of {group.task_title}"
     return f"Against {group.baseline}, {place}{learned}: {told}.{all_runs}{once}{mark}"
+
+
+def _at_each_value(group: ComparisonGroup) -> str:
+    """Who stands where against the baseline, value by value."""
+    assert group.vary is not None
+    strategy_of, place_of = group.vary.strategy_of, group.vary.place_of
+    within = f" within {group.figures.as_declared(group.margin)}" if group.margin is not None else ""
+    told = []
+    for place, pairs in sorted(grouped((place_of.get(pair.first, -1), pair) for pair in group.to_baseline).items()):
+        verdicts = [(pair.verdict if pair.tested else NONE_LEARNED, strategy_of.get(pair.first, pair.first)) for pair in pairs]
+        told.append(f"with {group.vary.word(place)}, {_in_order(verdicts, within)}")
+    if not told:
+        return _nothing_held(group)
+    every = " Runs that collapsed or failed are left out." if any(pair.all_runs for pair in group.to_baseline) else ""
+    once = " This is about the configurations that a single search chose for each." if _searched_once(group) else ""
+    return (
+        f"Against {group.against}, by {group.metric} on {group.split} of {group.task_title}: {'; '.join(told)}. Each value is "
+        f"judged by itself.{every}{once}"
+    )
 
 
 def _searched_once(group: ComparisonGroup) -> list[str]:

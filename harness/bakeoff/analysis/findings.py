@@ -17,7 +17,7 @@ from bakeoff.analysis.summary.searches import Searched
 from bakeoff.contracts.fields import Part
 from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.unit import OWN_UNIT, Figures, Unit
-from bakeoff.records.schema import Data, Declared, Environment
+from bakeoff.records.schema import Data, Declared, Environment, Vary
 from bakeoff.statistics.crossing import Found
 
 Quantity = Literal["train_seconds", "evaluate_seconds", "total_seconds", "flops", "peak_memory", "trainable"]
@@ -265,7 +265,8 @@ class ComparisonGroup(Part):
     rankings: list[str] = Field(default_factory=lambda: [""])
     """For each ranking, in what its key differs from the baseline's; the first is empty."""
     to_baseline: list[Pair] = Field(default_factory=list)
-    """Every row of the baseline's ranking minus the baseline; Holm over these."""
+    """Every row of the baseline's ranking minus the baseline; Holm over these; where a key
+    varies, likewise at each of its values, with Holm over those of a value."""
     all_pairs: list[Pair] = Field(default_factory=list)
     """Every pair within a ranking; Holm over these. Empty where there are too many rows, which `notes` says."""
     costs: list[Ratio] = Field(default_factory=list)
@@ -286,6 +287,10 @@ class ComparisonGroup(Part):
     """None where answers are no labels."""
     imported: list[ImportedRow] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
+    vary: Vary | None = None
+    """The recipe key that varies: rows of different values are not compared."""
+    against: str
+    """What rows are compared with, in words: the baseline, `full`; or `full at the same train_examples`."""
     answer: str = ""
     """One sentence, made from the verdicts."""
     curve: Curve | None = None

@@ -122,9 +122,10 @@ class Course:
 
     taken: list[int]
     """Seeds at each look that was taken."""
-    to_baseline: Family
-    all_pairs: Family
-    """Without a pair where ranks are not asked for."""
+    to_baseline: list[Family]
+    """One; where a key varies, one for each value."""
+    all_pairs: list[Family]
+    """Likewise, without a pair where ranks are not asked for."""
     stopped: dict[str, int]
     """Strategy -> seeds at the last look that it took part in, or for which it still gets runs."""
     waiting: NextLook | None
@@ -133,7 +134,9 @@ class Course:
     @property
     def judged(self) -> list[tuple[PairwiseComparison, float]]:
         """Every pair as a look judged it, once, and that look's share of the error rate."""
-        found = {frozenset(names): one for family in (self.all_pairs, self.to_baseline) for names, one in family.judged.items()}
+        found = {
+            frozenset(names): one for family in (*self.all_pairs, *self.to_baseline) for names, one in family.judged.items()
+        }
         return [(one.compared, one.look.budget / ALPHA) for one in found.values()]
 
 
@@ -154,7 +157,8 @@ def _waiting(experiment: Experiment, layout: Layout) -> NextLook | None:
 def course_of(prepared: PreparedGroup) -> Course:
     """All looks that the records allow, in order."""
     layout, declared = prepared.layout, prepared.experiment.declared
-    baseline, families = layout.baseline, _families(prepared)
+    to_baseline, all_pairs = _families(prepared)
+    families = [*to_baseline, *all_pairs]
     taken, stopped, waiting = list[int](), dict.fromkeys(layout.rows, declared.looks[0]), None
     for number, seeds in enumerate(declared.looks, 1):
         involved = list(layout.rows) if number == 1 else _involved(families, layout)
@@ -169,28 +173,32 @@ def course_of(prepared: PreparedGroup) -> Course:
             if (look := family.look_of(seeds)) is not None:
                 family.take(look, restricted, prepared)
         taken.append(seeds)
-        if number == 1 and baseline not in restricted.sides:
+        if number == 1 and not any(baseline in restricted.sides for baseline in layout.baselines):
             break
-    return Course(taken, *families, stopped, waiting)
+    return Course(taken, to_baseline, all_pairs, stopped, waiting)
 
 
-def _families(prepared: PreparedGroup) -> tuple[Family, Family]:
+def _families(prepared: PreparedGroup) -> tuple[list[Family], list[Family]]:
     """Comparisons with the baseline, and all pairs where ranks are asked for: from five seeds on. How many each family has was
     declared before the first run, so that pairs which cannot be compared count too."""
     layout, declared = prepared.layout, prepared.experiment.declared
     names = list(prepared.sides) if prepared.judges else []
     rows = len({*layout.rows, *declared.trials})  # the trials name strategies too whose search has chosen nothing
+    rows = len(layout.vary.rows) if layout.vary else rows
     to_baseline = [
-        (name, layout.baseline)
+        (name, layout.baseline_of[name])
         for name in names
-        if layout.baseline in names and name != layout.baseline and prepared.ranked_together(name, layout.baseline)
+        if name not in layout.baselines and prepared.ranked_with_baseline(name)
     ]
     every = combinations(names if declared.ranks and not prepared.crowded else [], 2)
     pairs = [pair for pair in every if prepared.ranked_together(*pair)]
     of_ranks = [seeds for seeds in declared.looks if seeds >= LEAST_SEEDS_OF_RANKS]
     return (
-        Family(to_baseline, looks_at(declared.looks, max(1, rows - 1))),
-        Family(pairs, looks_at(of_ranks, max(1, rows * (rows - 1) // 2)) if of_ranks else []),
+        [Family(own, looks_at(declared.looks, max(1, rows - 1))) for own in prepared.families(to_baseline) or [[]]],
+        [
+            Family(own, looks_at(of_ranks, max(1, rows * (rows - 1) // 2)) if of_ranks else [])
+            for own in prepared.families(pairs) or [[]]
+        ],
     )
 
 
@@ -299,7 +307,7 @@ def _with_all_runs(pair: Pair, judged: LookResult, prepared: PreparedGroup) -> P
 def summary_of(course: Course, prepared: PreparedGroup, to_baseline: Sequence[Pair], all_pairs: Sequence[Pair]) -> Looks:
     """What was decided at which look, and what it saved."""
     declared = prepared.experiment.declared
-    levels = {look.seeds: look.confidence for look in course.to_baseline.looks}
+    levels = {look.seeds: look.confidence for look in course.to_baseline[0].looks}
     waiting = course.waiting
     return Looks(
         declared=declared.looks,

@@ -29,6 +29,7 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.provenance import MACHINE, Facts, differences
 from bakeoff.records.schema import Data, Record
 from bakeoff.statistics.bootstrap import Replicates
+from bakeoff.text.values import grouped
 
 MOST_ROWS = 60
 """Above, not every row is compared with every other: the pairs would be thousands, and nobody reads them."""
@@ -114,7 +115,7 @@ class PreparedGroup:
     def rankings(self) -> tuple[dict[str, int], list[str]]:
         """Rows that may be compared form one ranking: row -> the number of its ranking, 0 the baseline's; and for each ranking
         in words how its data or conditions differ from the baseline's."""
-        return rankings_of(self.keys, self.layout.baseline, self.under_test)
+        return rankings_of(self.keys, self.layout.baseline, self.under_test, self.layout.vary)
 
     @cached_property
     def under_test(self) -> UnderTest:
@@ -200,6 +201,15 @@ class PreparedGroup:
     @property
     def crowded(self) -> bool:
         return len(self.sides) > MOST_ROWS
+
+    def families(self, pairs: Iterable[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+        """The pairs that are judged together: all; where a key varies, those at a value."""
+        return list(grouped((self.layout.baseline_of[pair[0]], pair) for pair in pairs).values())
+
+    def ranked_with_baseline(self, row: str) -> bool:
+        """Whether the strategy may be compared with the baseline, at its own value where a key varies."""
+        baseline = self.layout.baseline_of[row]
+        return baseline in self.sides and self.ranked_together(row, baseline)
 
     def ranked_together(self, first: str, second: str) -> bool:
         """Whether the two strategies may be compared, that is, stand in one ranking."""

@@ -84,6 +84,8 @@ class Recommendation(Part):
 
     task: str
     model: str
+    at: str = ""
+    """Where a recipe key varies, the value that this is about: `train_examples all`."""
     take: str | None
     """None where there is not enough evidence to recommend anything."""
     reason: Literal["cheaper and as good", "best", "none"]
@@ -132,6 +134,7 @@ class Recommendation(Part):
 def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_better: bool) -> Recommendation:
     """The recommendation with the sentences that tell it."""
     headline = _head(found, metric, figures, "highest" if higher_is_better else "lowest")
+    headline = f"At {found.at}: {headline[0].lower()}{headline[1:]}" if found.at else headline
     parts = [
         headline,
         *([f"As good{', and no cheaper' * (found.measure is not None)}: {listed(found.as_good)}."] if found.as_good else []),

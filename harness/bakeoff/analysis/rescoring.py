@@ -63,6 +63,8 @@ class Rescored(Part):
     figures: Figures
     examples: int
     baseline: str
+    against: str
+    """What differences are to, in words: the baseline; where a key varies, that at the same value."""
     rows: list[RescoredRow]
     slices: list[SliceScore]
     calibration: list[Calibration]
@@ -136,8 +138,10 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
 def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str, data: Data, outputs: Outputs) -> Rescored:
     own, succeeded = outputs.splits[split], layout.succeeded
     keys = {row: row_facts(records) for row, records in succeeded.items() if records}
-    rankings, reasons = rankings_of(keys, layout.baseline, under_test_of(experiment.declared, layout.rows))
-    ranked = [row for row in layout.rows if row in own.answers and rankings[row] == 0]
+    rankings, reasons = rankings_of(keys, layout.baseline, under_test_of(experiment.declared, layout.rows), layout.vary)
+    baseline_of = layout.baseline_of
+    ranked = [row for row in layout.rows if row in own.answers and rankings[row] == rankings.get(baseline_of[row])]
+    together = [row for row in ranked if rankings[row] == 0]
     silent = why_silent(metric, own.labels, data.labels, load=True)
     every = [] if silent else _rows(own, metric, layout, ranked)
     rows = [row for row in every if np.isfinite(row.score.mean)]
@@ -152,10 +156,11 @@ def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str
         figures=figures_of(metric.unit, [row.score.mean for row in rows], [row.score.sd for row in rows]),
         examples=len(own.ids),
         baseline=layout.baseline,
+        against=layout.against,
         rows=rows,
         slices=[]
         if silent
-        else slice_scores(own, metric, baseline=layout.baseline, strategies=ranked, label_names=data.labels),
+        else slice_scores(own, metric, baseline=layout.baseline, strategies=together, label_names=data.labels),
         calibration=[row for row in calibration_of(outputs) if row.split == split],
         notes=[
             *([f"{metric.name} says nothing on {split}: {silent}"] if silent else []),
@@ -164,7 +169,11 @@ def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str
             *left_out(experiment),
             *_misread(outputs),
             *(f"{row} has no predictions" for row in succeeded if row not in own.answers),
-            *(f"{row} is not compared with the baseline: {reasons[number]}" for row, number in rankings.items() if number),
+            *(
+                f"{row} is not compared with the baseline: {reasons[number]}"
+                for row, number in rankings.items()
+                if number and row not in ranked
+            ),
             *why_uncut(own, split),
         ],
     )
@@ -224,8 +233,8 @@ def _rows(own: SplitOutputs, metric: Metric, layout: Layout, ranked: Sequence[st
     for name, side in sides.items():
         bounds = bounds_of(own, metric, name, replicates=replicates)
         row = RescoredRow(strategy=name, score=score_of(side.seeds, side.scores.tolist(), bounds))
-        if name in ranked and layout.baseline in sides and name != layout.baseline:
-            compared = measures.compare(name, layout.baseline)
+        if name in ranked and (baseline := layout.baseline_of[name]) in sides and name != baseline:
+            compared = measures.compare(name, baseline)
             low, high = compared.interval(0.95)
             update = {"difference": compared.difference, "low": low, "high": high, "method": compared.method}
             row = row.model_copy(update=update)

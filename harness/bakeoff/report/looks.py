@@ -45,7 +45,7 @@ def look_sentences(group: ComparisonGroup, commands: Sequence[str]) -> list[str]
         return [f"Run by {at}; since seeds or looks were changed when results were known, no error rate holds for them."]
     found = [
         f"Judged at {at}, declared before the first run: one "
-        f"error rate holds for all looks and {comparisons} with {group.baseline} together. What is decided or futile gets no "
+        f"error rate holds for all looks and {comparisons} with {group.against} together. What is decided or futile gets no "
         "more seeds, and is judged on the seeds of its look."
         + ("" if looks.ranks else " Pairs without the baseline are not tested, so that there are no ranks.")
     ]

@@ -34,7 +34,7 @@ def negligible_differences(judged: Judged) -> Iterator[Found]:
         yield Found(
             sure,
             f"Significant, and inside the margin of {group.figures.as_declared(margin)}: {named(sure.values())} against "
-            f"{group.baseline}. A difference that is there need not matter.",
+            f"{group.against}. A difference that is there need not matter.",
             "Judge by the interval and the margin, not by p; choose by cost.",
         )
 
@@ -69,7 +69,7 @@ def inconclusive(judged: Judged) -> Iterator[Found]:
     if open_pairs:
         yield Found(
             open_pairs,
-            f"Not shown to differ from {group.baseline}, and not shown to be equal: {clauses(open_pairs.values())}.",
+            f"Not shown to differ from {group.against}, and not shown to be equal: {clauses(open_pairs.values())}.",
             f"{judged.resolve_margin} says what it takes.",
         )
 
@@ -123,7 +123,7 @@ def few_examples(judged: Judged) -> Iterator[Found]:
     if unseen:
         yield Found(
             unseen,
-            f"Below what {count(group.to_baseline[0].examples, 'example')} can show against {group.baseline}: "
+            f"Below what {count(group.to_baseline[0].examples, 'example')} can show against {group.against}: "
             f"{clauses(unseen.values())}. No gain follows from that, and no loss.",
             f"{judged.resolve_margin} says what it takes.",
         )

@@ -117,7 +117,7 @@ def confounded(judged: Judged) -> Iterator[Found]:
         declare = f", or where that is what you study {judged.declare(*parts)}" if parts else ""
         yield Found(
             rows,
-            f"{named(rows)} against {judged.group.baseline}: {sentence} differ too, and are not under test, so a difference in "
+            f"{named(rows)} against {judged.group.against}: {sentence} differ too, and are not under test, so a difference in "
             "score may come from them.",
             f"Make them equal in {judged.experiment.spec}{declare}, and run it {judged.in_new_folder}.",
         )

@@ -28,7 +28,7 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, Figures, figures_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.separation import taken_for_same
-from bakeoff.records.schema import APART, MODEL_FOLDER, ComponentOrigin, Data, Environment, Record
+from bakeoff.records.schema import APART, MODEL_FOLDER, ComponentOrigin, Data, Environment, Record, Vary
 from bakeoff.text.values import grouped, options_in_words
 
 UNBOUNDED = Bounds()
@@ -45,6 +45,23 @@ class Layout:
     rows: Mapping[str, Sequence[Record]]
     """Row -> its records, succeeded or not, by seed."""
     baseline: str
+    vary: Vary | None = None
+
+    @cached_property
+    def baseline_of(self) -> dict[str, str]:
+        """Row -> the row that it is compared with: where a key varies, the baseline at the same value."""
+        return dict.fromkeys(self.rows, self.baseline) | (self.vary.baselines(self.baseline) if self.vary else {})
+
+    @cached_property
+    def baselines(self) -> list[str]:
+        """One; where a key varies, one for each value."""
+        return list(dict.fromkeys(self.baseline_of.values()))
+
+    @property
+    def against(self) -> str:
+        """What rows are compared with, in words: the baseline, `full`; or `full at the same train_examples`."""
+        strategy = self.vary.strategy_of.get(self.baseline) if self.vary else None
+        return f"{strategy} at the same {self.vary.key}" if self.vary and strategy else self.baseline
 
     @cached_property
     def succeeded(self) -> dict[str, list[Record]]:
@@ -78,7 +95,7 @@ def layouts(experiment: Experiment) -> list[Layout]:
         for place, runs in places.items()
     }
     return [
-        Layout(*place, seeds[place], own, declared.baseline if declared.baseline in own else next(iter(own)))
+        Layout(*place, seeds[place], own, declared.baseline if declared.baseline in own else next(iter(own)), declared.vary)
         for place, own in rows.items()
     ]
 
@@ -112,6 +129,8 @@ def describe(experiment: Experiment, layout: Layout) -> ComparisonGroup:
         figures=figures[metrics[0].name] if metrics else Figures(unit=OWN_UNIT),
         figures_by_metric=figures,
         baseline=layout.baseline,
+        vary=declared.vary,
+        against=layout.against,
         rows=rows,
         splits=sorted(predicted, key=lambda split: split != declared.report_on),
         metrics=metrics,
@@ -193,7 +212,7 @@ def _row(
         strategy=name,
         title=experiment.declared.titles.strategy(name),
         experiment=experiment.source.get(name, experiment.declared.name),
-        baseline=name == layout.baseline,
+        baseline=name in layout.baselines,
         trainer=recipe.get("trainer"),
         method=recipe.get("method"),
         facts=_facts(records, stated) if records else {},

@@ -137,7 +137,7 @@ def table_of(comparison: Comparison, group: ComparisonGroup, width: int) -> tupl
         "interval": Column("95 % interval", [figures.range(score.low, score.high) if score else "" for score in scores]),
         "difference": Column("difference", [figures.signed(pair.difference) if pair else "" for pair in found]),
         "verdict": Column(
-            f"against {one_line(group.baseline)}", [_verdict(group, row) for row in rows] if pairs else [], "left"
+            f"against {one_line(group.against)}", [_verdict(group, row) for row in rows] if pairs else [], "left"
         ),
         "cost": Column(cost.title if cost else "", [amount_cell(row.strategy, group, cost) for row in rows] if cost else []),
         "runs": Column("runs", [_runs(row) for row in rows]),

@@ -121,7 +121,7 @@ def _caption(group: ComparisonGroup) -> str:
         levels = dict.fromkeys(f"{confidence(pair.look.level)} at look {pair.look.number}" for pair in tested if pair.look)
         parts += [f"Intervals of differences are at {listed(sorted(levels, key=_look))}."] if levels else []
         parts.append(
-            f"Verdicts on the difference to {group.baseline} are {how} over {tested[0].comparisons} "
+            f"Verdicts on the difference to {group.against} are {how} over {tested[0].comparisons} "
             f"comparison{'s' if tested[0].comparisons > 1 else ''}"
             + ("." if group.margin is None else f"; equivalent is within {group.figures.as_declared(group.margin)}.")
         )

@@ -42,7 +42,7 @@ def _scores(group: Rescored) -> list[str]:
             Column(as_markdown(f"{group.split} {group.metric}"), level([score_cell(row.score, figures) for row in group.rows])),
             Column("95 % interval", [figures.range(row.score.low, row.score.high) or DASH for row in group.rows]),
             Column("n", [str(len(row.score.seeds)) for row in group.rows]),
-            Column(as_markdown(f"to {group.baseline}"), [figures.signed(row.difference) for row in group.rows]),
+            Column(as_markdown(f"to {group.against}"), [figures.signed(row.difference) for row in group.rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in group.rows]),
         ]
     )
@@ -82,7 +82,7 @@ def _slices(group: Rescored) -> list[str]:
             Column("examples", [f"{row.examples:,}" for row in rows]),
             Column("strategy", [_name(row.strategy, group) for row in rows], "left"),
             Column("score", [figures.number(row.score) for row in rows]),
-            Column(as_markdown(f"to {group.baseline}"), [figures.signed(row.difference) for row in rows]),
+            Column(as_markdown(f"to {group.against}"), [figures.signed(row.difference) for row in rows]),
             Column("95 % interval", [figures.signed_range(row.low, row.high) or DASH for row in rows]),
             Column("p (Holm)", [p_value(row.p_adjusted) for row in rows]),
         ]

@@ -134,7 +134,7 @@ def _differences(group: ComparisonGroup) -> list[str]:
     columns = [
         Column("strategy", [as_markdown(pair.first) + f" {DAGGER}" * bool(pair.confounders) for pair in pairs], "left"),
         Column(
-            as_markdown(f"{group.split} {group.metric} − {group.baseline}"), [figures.signed(pair.difference) for pair in pairs]
+            as_markdown(f"{group.split} {group.metric} − {group.against}"), [figures.signed(pair.difference) for pair in pairs]
         ),
         Column("interval" if group.looks else "95 % interval", ranges),
         *([Column("level", [level_cell(pair) for pair in pairs])] if group.looks else []),
