@@ -106,6 +106,28 @@ def test_adam_takes_the_same_losses_and_norms_in_micro_batches(tmp_path: Path, t
 SHORT = "epochs: 1, batch_size: 4, learning_rate: 1e-3"
 
 
+@pytest.mark.parametrize("trainer", [*TRAINERS, "fast-loop"])
+def test_min_steps_repeats_epochs_as_max_steps_does(tmp_path: Path, trainer: str) -> None:
+    """Of 44 rows in batches of 16, an epoch has 3 steps: to the bit the same training, learning rates included."""
+    recipe = "batch_size: 16, learning_rate: 1e-3, warmup: 0.25"
+    least, _ = trained(tmp_path, trainer, f"{recipe}, epochs: 1, min_steps: 8", **FORTY_FOUR)
+    exactly, _ = trained(tmp_path, trainer, f"{recipe}, max_steps: 8", **FORTY_FOUR)
+    assert len(least.steps) == 8
+    assert least.steps == exactly.steps
+    enough, _ = trained(tmp_path, trainer, f"{recipe}, epochs: 2, min_steps: 4", **FORTY_FOUR)
+    assert len(enough.steps) == 6
+
+
+def test_min_steps_are_the_same_steps_by_the_loop_and_by_transformers_trainer(tmp_path: Path) -> None:
+    recipe = "epochs: 1, min_steps: 7, batch_size: 16, learning_rate: 1e-3"
+    loop, _ = trained(tmp_path, "torch-loop", recipe, **FORTY_FOUR)
+    trainer, _ = trained(tmp_path, "hf-trainer", recipe, **FORTY_FOUR)
+    assert len(loop.steps) == 7
+    assert [(step.loss, step.norm, step.passes) for step in loop.steps] == [
+        (step.loss, step.norm, step.passes) for step in trainer.steps
+    ]
+
+
 def test_gradient_checkpointing_changes_no_bit_dropout_included(tmp_path: Path) -> None:
     plain, _ = trained(tmp_path, "torch-loop", SHORT)
     forgetful, job = trained(tmp_path, "torch-loop", f"{SHORT}, gradient_checkpointing: true")

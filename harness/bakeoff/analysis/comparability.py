@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.analysis.under_test import UnderTest
+from bakeoff.contracts.recipe import steps_of
 from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, one_word, together
 from bakeoff.records.schema import Record, Vary
 from bakeoff.text.values import spelt
@@ -22,7 +23,7 @@ COMPARED: Final[Mapping[Subject, tuple[str, ...]]] = {
     **dict.fromkeys(("model", "weights", "tokenizer", "configuration"), ("model",)),
     "start": (),
     "metric": (),
-    "budget": ("recipe.epochs", "recipe.max_steps", "recipe.batch_size", "recipe.train_examples"),
+    "budget": ("recipe.epochs", "recipe.max_steps", "recipe.min_steps", "recipe.batch_size", "recipe.train_examples"),
     "hardware": ("hardware",),
     "instruction set": ("hardware",),
     "software": ("software",),
@@ -110,4 +111,10 @@ def _budget(record: Record) -> str | None:
     if record.data is None or recipe.get("epochs") is None:
         return None
     examples = int(recipe.get("train_examples") or record.data.splits["train"].examples)
-    return f"{spelt(round(recipe['epochs'] * examples))} examples"
+    return f"{spelt(examples_of(recipe, examples))} examples"
+
+
+def examples_of(recipe: Mapping[str, Any], rows: int) -> float:
+    """How many examples the recipe's epochs train on, of so many rows: of `min_steps`, where that is more."""
+    epochs, size, least = recipe["epochs"], int(recipe.get("batch_size", 1)), int(recipe.get("min_steps") or 0)
+    return least * size if least > steps_of(rows, epochs=epochs, batch_size=size) else round(epochs * rows)

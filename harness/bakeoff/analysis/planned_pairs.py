@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from bakeoff.analysis.comparability import COMPARED
+from bakeoff.analysis.comparability import COMPARED, examples_of
 from bakeoff.analysis.recipes import (
     COMPONENTS,
     OWNED,
@@ -159,6 +159,9 @@ def _budget(strategy: PlannedStrategy) -> tuple[str, float] | None:
             return None
         if steps is not None:
             found.add(("examples", steps * recipe.get("batch_size", 1)))
+        elif epochs is not None and subset:
+            found.add(("examples", examples_of(recipe, subset)))
         elif epochs is not None:
-            found.add(("examples", epochs * subset) if subset else ("epochs", epochs))
+            least = recipe.get("min_steps")  # how many rows there are is not known
+            found.add((f"epochs, and {least:,} steps or more," if least else "epochs", epochs))
     return found.pop() if len(found) == 1 else None

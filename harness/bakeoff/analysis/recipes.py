@@ -175,7 +175,11 @@ def _warmup(record: Run) -> str | None:
 
 def _length(record: Run) -> str | None:
     keys = [key for key in ("max_steps", "epochs") if record.requested.recipe.get(key) is not None]
-    return count(record.requested.recipe[keys[0]], keys[0].removeprefix("max_").removesuffix("s")) if keys else None
+    if not keys:
+        return None
+    told = count(record.requested.recipe[keys[0]], keys[0].removeprefix("max_").removesuffix("s"))
+    least = record.requested.recipe.get("min_steps")
+    return f"{told}, {count(least, 'step')} or more" if least else told
 
 
 EXACT_LOSS = "the mean over each batch"
@@ -210,7 +214,7 @@ SUBJECTS = (
     *(Subject(kind, (kind,), lambda record, kind=kind: _component(record, kind)) for kind in COMPONENTS),  # type: ignore[misc]
     Subject(OWNED, ("trainer",), lambda record: ", ".join(record.trainer_owns) or "nothing"),
     Subject("loss", ("loss",), loss_in_words),
-    Subject("training length", ("recipe.epochs", "recipe.max_steps"), _length),
+    Subject("training length", ("recipe.epochs", "recipe.max_steps", "recipe.min_steps"), _length),
     Subject("batch size", ("recipe.batch_size",), lambda record: _requested(record, "batch_size")),
     Subject("optimizer", ("recipe.optimizer",), lambda record: _observed(record, "optimizer", lambda seen: seen.optimizer)),
     Subject(

@@ -114,6 +114,11 @@ class Recipe(Options):
     max_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
         None, description="Optimizer steps, in place of epochs; starts over when data ends."
     )
+    min_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None,
+        description="Optimizer steps that are taken at least, whatever `epochs` says: with few rows, epochs are repeated.",
+        json_schema_extra={"neutral": None},
+    )
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
     optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or stochastic gradient descent.")
@@ -181,6 +186,7 @@ class Recipe(Options):
                 f"{', '.join(map(str, divisors))} do"
             )
         for key, lost, needed in (
+            ("min_steps", self.min_steps is not None and self.epochs is None, "epochs"),
             ("momentum", self.momentum != 0 and self.optimizer != "sgd", "optimizer: sgd"),
             ("bias_correction", not self.bias_correction and self.optimizer != "adamw", "optimizer: adamw"),
             ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
@@ -190,6 +196,13 @@ class Recipe(Options):
         if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
             raise ValueError(f"with bias_correction: false, betas must be {spelt(LARGEST_UNCORRECTED_BETA)} or less")
         return self
+
+
+def steps_of(examples: int, *, epochs: float, batch_size: int, min_steps: int | None = None) -> int:
+    """The optimizer steps of so many epochs over so many rows. A part of an epoch has its share of the epoch's steps, rounded
+    up, as in transformers' Trainer."""
+    steps = epochs * math.ceil(examples / batch_size)
+    return max(1, math.ceil(steps - 1e-6), min_steps or 0)  # 0.07 x 100 is 7.000000000000001
 
 
 DEFAULTS = Recipe()

@@ -214,7 +214,7 @@ def _rate_cause(first: Trace, second: Trace) -> str:
             )
         if _follows(fast, slow, lambda step: step + 1):
             return f"the scheduler of {trace.strategy} runs one step ahead (stepped before the optimizer?)"
-    keys = requested(first, second, "learning_rate", "scheduler", "power", "warmup", "epochs", "max_steps")
+    keys = requested(first, second, "learning_rate", "scheduler", "power", "warmup", "epochs", "max_steps", "min_steps")
 
     def differ(what: str, word: str, values: Sequence[object]) -> str:
         return f"different {what}: {word} {values[0]} in {first.strategy}, {values[1]} in {second.strategy}{keys}"
@@ -306,5 +306,5 @@ def lengths(first: Trace, second: Trace) -> Iterator[Cause]:
     failed = [trace for trace in (first, second) if trace.trouble]
     yield from (Cause(len(trace.steps) + 1, END, f"{trace.strategy}: {trace.trouble}") for trace in failed)
     if len(first.steps) != len(second.steps) and not failed:
-        keys = requested(first, second, "epochs", "max_steps")
+        keys = requested(first, second, "epochs", "max_steps", "min_steps")
         yield Cause(min(len(first.steps), len(second.steps)) + 1, END, f"different number of steps{keys}")

@@ -60,6 +60,7 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
             seeds=[seed for number in range(tuning.space.repeat) for seed in tuning.space.trial_seeds(number)],
             reported=list(plan.spec.seeds.numbers) if tuning.space.repeat > 1 else [],
             choose=tuning.space.choose,
+            at=plan.spec.vary.said(tuning.space.at) if plan.spec.vary and tuning.space.at is not None else "",
             trials=[
                 TrialRun(id=run.id, task=run.task.label, model=run.model_label, seed=run.seed, values=dict(run.tried))
                 for run in plan.trials

@@ -194,7 +194,7 @@ class Preflight:
         """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone. One that reads
         predictions reads all of them."""
         asked = request.requested
-        recipe = request.recipe.model_dump(exclude={"epochs", "max_steps", "train_examples", "warmup"})
+        recipe = request.recipe.model_dump(exclude={"epochs", "max_steps", "min_steps", "train_examples", "warmup"})
         settings = {key: value for key, value in recipe.items() if not isinstance(value, float)}
         key = (asked.task_label, asked.model_label, canonical([parts["method"].identity, parts["trainer"].identity, settings]))
         culprit = ("strategy", asked.strategy)

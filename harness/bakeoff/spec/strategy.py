@@ -253,9 +253,9 @@ def merged_recipe(shared: Recipe, changes: Mapping[str, Any]) -> Recipe:
     if not changes:
         return shared
     kept = {key: getattr(shared, key) for key in shared.model_fields_set}
-    for given, replaced in (("max_steps", "epochs"), ("epochs", "max_steps")):
+    for given, replaced in (("max_steps", ("epochs", "min_steps")), ("epochs", ("max_steps",))):
         if given in changes:
-            kept.pop(replaced, None)
+            kept = {key: value for key, value in kept.items() if key not in replaced}
     return Recipe.model_validate({**kept, **changes})
 
 

@@ -36,6 +36,7 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "warmup": {"warmup": 4},
     "batch_size": {"batch_size": 7},
     "max_steps": {"max_steps": 3, "epochs": None},
+    "min_steps": {"min_steps": 8},
     "label_smoothing": {"label_smoothing": 0.4},
 }
 """Recipe key -> settings with which a trainer that ignores the key takes visibly different steps."""

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from bakeoff.contracts.model import Batch
-from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.recipe import Recipe, steps_of
 from bakeoff.contracts.task import Row
 from bakeoff.contracts.trainer import MicroBatch, Owned
 from bakeoff.errors import PluginError
@@ -55,11 +55,10 @@ class StepSchedule:
 
     @cached_property
     def total_steps(self) -> int:
-        """A part of an epoch has its share of the epoch's steps, rounded up, as in transformers' Trainer."""
-        if self.recipe.max_steps is not None:
-            return self.recipe.max_steps
-        steps = (self.recipe.epochs or 0) * self.steps_per_epoch
-        return max(1, math.ceil(steps - 1e-6))  # 0.07 x 100 is 7.000000000000001
+        recipe = self.recipe
+        if recipe.max_steps is not None:
+            return recipe.max_steps
+        return steps_of(self.examples, epochs=recipe.epochs or 0, batch_size=recipe.batch_size, min_steps=recipe.min_steps)
 
     @property
     def warmup_steps(self) -> int:

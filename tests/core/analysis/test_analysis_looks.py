@@ -54,7 +54,7 @@ def course(experiment: Experiment) -> Course:
 
 def outcomes(found: Course) -> dict[str, tuple[str, int]]:
     """Strategy -> outcome against the baseline, and seeds at that look."""
-    return {name: (one.outcome, one.look.seeds) for (name, _), one in found.to_baseline.judged.items()}
+    return {name: (one.outcome, one.look.seeds) for (name, _), one in found.to_baseline[0].judged.items()}
 
 
 def waiting(experiment: Experiment) -> dict[str, list[int]]:
@@ -89,7 +89,7 @@ def test_decided_strategies_get_no_more_seeds_and_the_baseline_goes_on() -> None
 def test_a_decision_stands_on_the_seeds_of_its_look_whatever_is_recorded_later() -> None:
     whole = declared(MIXED)
     early, late = course(recorded(whole, dict.fromkeys(MIXED, 3))), course(whole)
-    one, other = (found.to_baseline.judged["worse", BASE] for found in (early, late))
+    one, other = (found.to_baseline[0].judged["worse", BASE] for found in (early, late))
     assert other.compared.first.seeds == other.compared.second.seeds == (0, 1, 2)
     assert (one.p, one.compared.difference, one.look) == (other.p, other.compared.difference, other.look)
     assert late.taken[:2] == LOOKS[:2]
@@ -127,7 +127,7 @@ def test_a_strategy_of_which_no_run_succeeds_gets_no_more_seeds() -> None:
 
 def test_settled_comparisons_leave_their_share_to_the_others() -> None:
     found = course(declared(MIXED))
-    look = found.to_baseline.judged["near", BASE].look
+    look = found.to_baseline[0].judged["near", BASE].look
     assert (look.comparisons, look.seeds > 3, look.settled) == (3, True, 1)
     assert look.difference_level == pytest.approx(look.budget / 2)
     assert look.equivalence_level == pytest.approx(look.budget / 3)
@@ -151,7 +151,7 @@ def test_a_hopeless_comparison_is_futile_and_says_how_many_examples_it_would_tak
     }
     whole = make_experiment(answers, np.arange(100) % 2, looks=LOOKS, margin=1.0)
     found = course(whole)
-    judged = found.to_baseline.judged["other", BASE]
+    judged = found.to_baseline[0].judged["other", BASE]
     assert (judged.outcome, judged.look.seeds) == ("futile", 3)
     assert judged.chance is not None
     assert judged.chance < 0.10
@@ -163,14 +163,14 @@ def test_a_hopeless_comparison_is_futile_and_says_how_many_examples_it_would_tak
 def test_ranks_keep_strategies_until_all_their_pairs_are_decided_and_begin_with_five_seeds() -> None:
     accuracies = {BASE: 0.8, "low": 0.55, "lower": 0.545}
     without, ranked = (declared(accuracies, ranks=ranks) for ranks in (False, True))
-    assert course(without).all_pairs.judged == {}
+    assert course(without).all_pairs[0].judged == {}
     assert waiting(recorded(without, dict.fromkeys(accuracies, 3))) == {}
     assert waiting(recorded(ranked, dict.fromkeys(accuracies, 3))) == {name: [3, 4] for name in accuracies}
     found = course(ranked)
-    assert {one.look.comparisons for one in found.all_pairs.judged.values()} == {3}
-    assert found.all_pairs.judged[BASE, "low"].look.seeds == 5
-    assert found.all_pairs.looks[0].budget == pytest.approx(0.05 * 25 / 64)
-    assert found.to_baseline.judged["low", BASE].look.seeds == 3
+    assert {one.look.comparisons for one in found.all_pairs[0].judged.values()} == {3}
+    assert found.all_pairs[0].judged[BASE, "low"].look.seeds == 5
+    assert found.all_pairs[0].looks[0].budget == pytest.approx(0.05 * 25 / 64)
+    assert found.to_baseline[0].judged["low", BASE].look.seeds == 3
 
 
 def test_each_task_and_model_is_decided_by_itself() -> None:

@@ -31,7 +31,7 @@ def unequal_budgets(judged: Judged) -> Iterator[Found]:
     declared = judged.experiment.declared
     observed = {row: [one.observed.examples_seen for one in own if one.observed] for row, own in judged.succeeded.items()}
     seen = {row: fmean(examples) for row, examples in observed.items() if any(examples)}
-    length_is_studied = judged.studies("recipe.epochs", "recipe.max_steps", "recipe.batch_size")
+    length_is_studied = judged.studies("recipe.epochs", "recipe.max_steps", "recipe.min_steps", "recipe.batch_size")
     for ranking in judged.rankings:
         tries = {row: declared.trials.get(row, 1) for row in ranking}
         trained = {row: seen[row] * tries[row] for row in ranking if row in seen}
@@ -90,7 +90,9 @@ def _with_baseline(judged: Judged) -> dict[str, list[tuple[Record, Record]]]:
 
 def _other_order(record: Record, twin: Record) -> bool:
     first, second = record.observed, twin.observed
-    recipes = [[one.requested.recipe.get(key) for key in ("batch_size", "epochs", "max_steps")] for one in (record, twin)]
+    recipes = [
+        [one.requested.recipe.get(key) for key in ("batch_size", "epochs", "max_steps", "min_steps")] for one in (record, twin)
+    ]
     if first is None or second is None or recipes[0] != recipes[1]:
         return False
     return bool(first.data_order_sha256 and second.data_order_sha256) and first.data_order_sha256 != second.data_order_sha256

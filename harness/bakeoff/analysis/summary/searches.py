@@ -38,6 +38,8 @@ class Searched(Part):
     configurations: list[Tried]
     seconds: float
     """Of all its recorded trials, from the start of their processes to their ends."""
+    at: str = ""
+    """Where a key varies, the value at which it ran for all rows of its strategy: `train_examples 256`."""
     repeat: int
     """How often the search was to be made."""
     shared: bool
@@ -59,20 +61,31 @@ def searched(
     rows: strategy of the table -> its records; trials: records by run id. What a trial found holds for rows that were made from
     the same data and model.
     """
+    place_of = declared.vary.place_of if declared.vary else {}
+
+    def is_elsewhere(name: str) -> bool:
+        """Whether its search runs at another value of the key that varies."""
+        at, place = declared.searches[name].at, place_of.get(name)
+        return bool(at and declared.vary and place is not None and declared.vary.word(place) != at)
+
     first: dict[tuple[str, ...], str] = {}
+    for name in sorted(declared.searches, key=is_elsewhere):
+        if name in rows:
+            first.setdefault(tuple(run.id for run in declared.searches[name].trials), name)
+    owners, key = set(first.values()), declared.vary.key if declared.vary else ""
     found = {}
     for name, search in declared.searches.items():
         if name in rows:
-            owner = first.setdefault(tuple(run.id for run in search.trials), name)
             labels = {run.model for run in search.trials}
             here = model if model in labels else declared.own_models.get(name, model)
-            found[name] = _searched(search, trials, task, here, rows[name], shared=owner != name)
+            found[name] = _searched(search, trials, task, here, rows[name], shared=name not in owners, key=key)
     return found
 
 
 def _searched(
-    search: Search, trials: Mapping[str, Record], task: str, model: str, row: Sequence[Record], *, shared: bool
+    search: Search, trials: Mapping[str, Record], task: str, model: str, row: Sequence[Record], *, shared: bool, key: str
 ) -> Searched:
+    """key: the one that varies; empty where none does."""
     mine = [run for run in search.trials if (run.task, run.model) == (task, model)]
     trials, elsewhere = _of_the_row([trials[run.id] for run in mine if run.id in trials], row)
     chosen = [choice.values for choice in search.chosen if (choice.task, choice.model) == (task, model)]
@@ -102,6 +115,7 @@ def _searched(
         configurations=configurations,
         seconds=sum(record.cost.total_seconds for record in trials.values() if record.cost),
         repeat=search.repeat,
+        at=f"{key} {search.at}" if search.at else "",
         shared=shared,
         elsewhere=elsewhere,
     )
@@ -159,6 +173,8 @@ def cost_sentence(rows: Mapping[str, Searched], untuned: Sequence[str]) -> str:
         parts.append(
             f"The searches' runs took {in_seconds(sum(own.values()))} in all: {told}; that is not in the rows' train s."
         )
+    if places := dict.fromkeys(found.at for found in rows.values() if found.at):
+        parts.append(f"Configurations were chosen at {listed(places)}, and hold at every other value.")
     gone = grouped((listed(found.elsewhere), name) for name, found in rows.items() if found.gone)
     for what, names in gone.items():
         others = f"those in the folder were made under other conditions ({what})"

@@ -125,6 +125,8 @@ class Search(Part):
     reported: list[Seed] = Field(default_factory=list)
     """For each of repeated searches, the reported seed that runs its choice; empty for a single search."""
     choose: Name
+    at: Text = ""
+    """Where a key varies, the value at which the search runs for all rows of its strategy: `256`; empty: at each one."""
     trials: list[TrialRun]
     chosen: list[Chosen]
     """One entry for each task and model whose trials are all recorded."""
