@@ -221,7 +221,8 @@ class _Resolver:
         """What cannot be searched for this strategy: seeds and keys that are given already, and unknown keys."""
         if reported := self.says("seeds"):
             yield from (((*path, key), problem) for key, problem in rules.wrong_search_seeds(space, reported))
-        yield from (((*path, key), problem) for key, problem in rules.searched_at_a_value(self.says("vary"), space))
+        if "vary" not in self.reading.keys.wrong:
+            yield from (((*path, key), problem) for key, problem in rules.searched_at_a_value(self.says("vary"), space))
         parts = {"trainer": strategy.trainer, "method": strategy.method}
         options = {kind: [f"{kind}.{option}" for option in type(part.options).model_fields] for kind, part in parts.items()}
         for key in (one for one in space.grid if one != strategy.varied):
