@@ -16,6 +16,7 @@ OF_SEVERAL = {
     "statistics/test_calibration_searches": "how often tuned strategies are told apart that are equal, in drawn worlds",
     "analysis/test_ranges": "no figure that can't be, in any output",
     "analysis/test_units": "metrics that are no share, from the margin to every output",
+    "analysis/test_varied_rows": "rows of a key that varies: pairs, families, ranks, looks and answers at each value",
     "analysis/test_unlike_rows": "commands and the Python API answer alike",
     "cli/test_hints": "what any message tells to write works when it is pasted",
     "kinds/test_every_kind": "what all kinds promise",
