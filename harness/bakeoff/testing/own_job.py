@@ -88,7 +88,7 @@ def made_job(kind: Kind, folder: Path, *, texts: int = 1, seed: int = 0, uses_mo
     columns = ("text", "other")[:texts]
     examples, truth = [], {}
     for number in range(TRAIN + 2 * ASKED):
-        first, second, yes = _row(number, texts)
+        first, second, yes = _made_up_row(number, texts)
         examples.append(Example(7 * number + 3, dict(zip(columns, (first, second), strict=False))))
         label = kind.label_type(kind.only_label(yes) if kind.has_labels else yes)
         truth[examples[-1].id] = kind.named(label, labels)
@@ -97,7 +97,7 @@ def made_job(kind: Kind, folder: Path, *, texts: int = 1, seed: int = 0, uses_mo
     return MadeJob(kind, labels, columns, train, splits, folder, truth, seed=seed, uses_model=uses_model)
 
 
-def _row(number: int, texts: int) -> tuple[str, str, int]:
+def _made_up_row(number: int, texts: int) -> tuple[str, str, int]:
     """Two texts, and 0 or 1."""
     saying = number * 7 // 3 % len(SAYINGS)
     same = number % 2

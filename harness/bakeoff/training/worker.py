@@ -127,7 +127,7 @@ def fine_tune(
     return None if request.keep == "none" or world.rank > 0 else trained_model(run, logits)
 
 
-def train(
+def run_main_line(
     request: Request, parts: Mapping[str, Configured], folder: Path, clock: Clock, found: Findings, report: Report, world: World
 ) -> Trained | None:
     """The main line of the run: `fine_tune`, or `train_and_answer` where the trainer owns its model."""
@@ -156,7 +156,7 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
     forget_peak_memory()
     failure = trained = None
     try:
-        trained = train(request, import_all(request), folder, clock, found, report_alone, world)
+        trained = run_main_line(request, import_all(request), folder, clock, found, report_alone, world)
     except BaseException as error:  # also `sys.exit`: the run is recorded as failed, and the experiment continues
         if is_interrupt(error):
             raise

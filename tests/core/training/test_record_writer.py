@@ -57,7 +57,7 @@ def test_a_record_that_cannot_be_composed_is_left_bare_with_its_reason(tmp_path:
         raise OverflowError("a number that is none")
 
     monkeypatch.setattr(worker, "import_all", lambda _: {})
-    monkeypatch.setattr(worker, "train", lambda *_: None)
+    monkeypatch.setattr(worker, "run_main_line", lambda *_: None)
     monkeypatch.setattr(worker, "compose", broken)
     record = worker.perform(request(tmp_path), tmp_path)
     assert record.failure is not None
@@ -92,7 +92,7 @@ def test_what_no_record_can_name_fails_its_run_and_is_gone(
             raise OverflowError("too much")
 
     monkeypatch.setattr(worker, "import_all", lambda _: {})
-    monkeypatch.setattr(worker, "train", litter)
+    monkeypatch.setattr(worker, "run_main_line", litter)
     record = worker.perform(request(tmp_path), tmp_path)
     assert record.failure is not None
     assert record.failure.reason == "error"
