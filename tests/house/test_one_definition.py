@@ -12,6 +12,7 @@ LOOSE = {"allclose", "isclose", "assert_allclose", "assert_close"}
 SCALARS = {
     "harness/bakeoff/parity/causes.py": "losses and learning rates",
     "harness/bakeoff/records/schema/observed.py": "seconds",
+    "harness/bakeoff/testing/own_models.py": "probabilities, and answers of a regression, of trainers that own their model",
     "harness/bakeoff/testing/tasks.py": "scores",
     "harness/bakeoff/testing/trainers.py": "losses, learning rates and gradient norms of two trainers",
     "harness/bakeoff/training/observer.py": "gradient norms",

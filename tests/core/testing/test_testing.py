@@ -38,12 +38,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 DATA = {"table": Path(__file__).parents[2] / "thirdparty" / "rows"}
 BROKEN = Path(__file__).parents[2] / "thirdparty" / "broken-components"
-OF_A_SCRIPT = {"command"}
-"""A trainer that answers by somebody's script has tests of its own, of what scripts do."""
+OF_OTHERS = {"command", "imported"}
+"""Trainers whose answers come from a script or a file have tests of their own."""
 BUILT_IN = [
     registered.component
     for registered in load_registry().all()
-    if registered.origin.distribution == "bakeoff" and registered.component.name not in OF_A_SCRIPT
+    if registered.origin.distribution == "bakeoff" and registered.component.name not in OF_OTHERS
 ]
 
 
