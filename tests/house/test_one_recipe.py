@@ -6,8 +6,8 @@ import ast
 from pathlib import Path
 
 CORE = Path(__file__).parents[2] / "harness" / "bakeoff"
-DOORS = {"spec/strategy.py", "training/request.py"}
-"""Of an experiment file, and of a worker."""
+DOORS = {"spec/strategy.py", "spec/varied.py", "training/request.py"}
+"""Of an experiment file, of the values of a key that varies, and of a worker."""
 
 
 def validating(what: str) -> set[str]:
