@@ -348,7 +348,7 @@ class _Resolver:
         own |= {*(strategy.tuning.space.grid if strategy.tuning else ()), strategy.varied}
         self.refuse(strategy, rules.keys_are_followed(strategy, own))
         self.refuse(strategy, self.unsupported(strategy).items())
-        self.refuse(strategy, rules.precision_and_processes_are_supported(strategy))
+        self.refuse(strategy, rules.precision_and_processes_are_supported(strategy, own))
         self.say(rules.method_is_supported(strategy))
         self.say(rules.repeats_differ(strategy) if not self.problems else ())
         if self.says("checkpoint_every") is not None:

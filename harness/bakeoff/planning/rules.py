@@ -166,11 +166,14 @@ def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterato
             yield key, f"does not follow this key{remedy}"
 
 
-def precision_and_processes_are_supported(strategy: ResolvedStrategy) -> Iterator[Refusal]:
-    supports, recipe = _trainer(strategy).supports, strategy.recipe
-    if recipe.precision not in supports.precisions:
+def precision_and_processes_are_supported(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
+    """`own`: as for `keys_are_followed`; only these apply to a trainer that owns its model and does not name them."""
+    trainer, recipe = _trainer(strategy), strategy.recipe
+    supports = trainer.supports
+    apply = {*own, *trainer.recipe_keys(strategy.trainer.options)} if strategy.owns_model else DECLARED_APART
+    if recipe.precision not in supports.precisions and "precision" in apply:
         yield "precision", f"trains in {' or '.join(sorted(supports.precisions, reverse=True))}, not in {recipe.precision}"
-    if recipe.processes > supports.processes:
+    if recipe.processes > supports.processes and "processes" in apply:
         yield "processes", f"trains in {supports.processes} process{'es' if supports.processes > 1 else ''} at most"
 
 

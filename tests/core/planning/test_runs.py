@@ -512,6 +512,17 @@ def test_strategies_with_a_model_of_their_own_run_once_beside_a_grid_and_leave_o
     ]
 
 
+def test_the_shared_precision_says_nothing_of_a_trainer_that_owns_its_model_but_its_own_does() -> None:
+    head = SPEC.replace("  api: {trainer: hf-trainer, method: full, recipe: {learning_rate: 1e-4}}\n", "")
+    shared = with_strategies(head, "  rote: {trainer: counts}\n").replace("5e-5}", "5e-5, precision: bf16}")
+    rote = next(run.requested for run in plan_of(shared, OWN).runs if run.strategy.name == "rote")
+    assert "precision" not in rote.recipe
+    own = with_strategies(head, "  rote: {trainer: counts, recipe: {precision: bf16}}\n")
+    (problem,) = problems_in(own, OWN)
+    assert "strategies.rote.recipe.precision" in problem
+    assert "trains in fp32, not in bf16" in problem
+
+
 STEADY = "  tfidf: {trainer: steady}\n"
 
 
