@@ -35,7 +35,7 @@ bench: $(READY)
 
 # The pages and tables of every published experiment, from its records.
 reports: $(READY)
-	@for spec in results/*/spec.yaml; do $(BIN)/bakeoff report "$${spec%/spec.yaml}" || exit 1; done
+	@for plan in results/*/records/plan.json; do $(BIN)/bakeoff report "$${plan%/records/plan.json}" || exit 1; done
 
 # 200 signals among full disks, closed terminals, jumping clocks and more; several commands at once, damage, fuzz. SEED=n repeats.
 stress: $(READY)

@@ -33,7 +33,9 @@ given before, and that is counted: 2 % of torch-loop's 30 s, 26 % of the 6.5 s o
 
 TEXTS = {".md", ".csv", ".json", ".yaml", ".html", ".tex"}
 NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
-EXPERIMENTS = sorted(path.parent for path in RESULTS.glob("*/spec.yaml"))
+EXPERIMENTS = sorted(path.parents[1] for path in RESULTS.glob("*/records/plan.json"))
+NOT_MADE = [path.parent for path in sorted(RESULTS.glob("*/spec.yaml")) if path.parent not in EXPERIMENTS]
+"""Experiments whose files were committed before their runs are made."""
 
 
 def read(folder: Path) -> list[Record]:
@@ -46,6 +48,13 @@ def read(folder: Path) -> list[Record]:
 def experiment(request: pytest.FixtureRequest) -> Path:
     folder: Path = request.param
     return folder
+
+
+@pytest.mark.parametrize("folder", NOT_MADE, ids=lambda path: path.name)
+def test_a_file_that_waits_for_its_runs_can_be_run_and_is_told_to_wait(folder: Path) -> None:
+    assert resolve(read_document(folder / "spec.yaml"), load_registry()).runs
+    told = (RESULTS / "README.md").read_text(encoding="utf-8").split("\n\n")
+    assert any(f"]({folder.name})" in paragraph and "not made yet" in " ".join(paragraph.split()) for paragraph in told)
 
 
 def test_every_run_that_the_experiment_file_asks_for_is_recorded_and_nothing_else(experiment: Path) -> None:

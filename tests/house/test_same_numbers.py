@@ -22,7 +22,7 @@ from bakeoff.report.text.csv_json import text_of, write_csv, write_json
 from bakeoff.report.text.table_md import write_page
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = sorted(path.parent for path in (ROOT / "results").glob("*/spec.yaml"))
+EXPERIMENTS = sorted(path.parents[1] for path in (ROOT / "results").glob("*/records/plan.json"))
 NUMBER = re.compile(r"[-−+]?\d[\d,]*(?:\.\d+)?")
 COSTS = {
     "train s": "train_seconds",
