@@ -203,9 +203,9 @@ def cases() -> Iterator[Case]:
     impossible = importing(clean, published(accuracy=0.8579, f1=0.7))
     yield Case("different-metrics", impossible, "do not quote them side by side", same(learned))
 
-    elsewhere = tuple(one.model_copy(update={"timed": "nothing"}) for one in clean.records if one.requested.strategy == ROW)
+    imported = tuple(one.model_copy(update={"timed": "nothing"}) for one in clean.records if one.requested.strategy == ROW)
     here = tuple(one for one in clean.records if one.requested.strategy != ROW)
-    yield Case("made-elsewhere", replace(clean, records=(*here, *elsewhere)), "bakeoff new command", same(clean))
+    yield Case("made-elsewhere", replace(clean, records=(*here, *imported)), "bakeoff new command", same(clean))
 
     twice = altered(clean, "weights", seeds=[1, 4], final_sha256="0" * 64)
     yield Case("identical-runs", twice, "from the seed", same(clean))
