@@ -198,7 +198,8 @@ def test_an_arm_that_repeats_a_strategy_with_other_random_numbers_is_no_choice()
     original = next(one.requested.method for one in made.records if one.requested.strategy == FULL)
     found = of(altered(made, "requested", row=again, method=original))
     assert (found.best, found.take) == (FULL, FULL)
-    assert again not in found.sentence
+    assert f"{again} repeats {FULL} " in found.sentence
+    assert not {again} & {*found.as_good, *found.open, *found.dearer, *(one.strategy for one in found.ruled_out)}
     other = of(made)
     assert other.best == again, "with another method it is a strategy of its own"
 
