@@ -94,8 +94,11 @@ def test_a_model_is_there_where_its_features_are_used(ran: tuple[Path, dict[str,
 
 
 def test_labels_to_be_predicted_are_withheld_and_the_seed_is_one_number(ran: tuple[Path, dict[str, Any], str]) -> None:
-    lines = [line.split(maxsplit=2) for line in (ran[0] / "watched").read_text().splitlines()]
-    assert [line[1:] for line in lines] == [["20", "{None} False"]] * 2
+    once, lines = (
+        [line.split(maxsplit=2) for line in (ran[0] / name).read_text().splitlines()] for name in ("watched", "unread")
+    )
+    assert [line[1:] for line in (*once, *lines)] == [["20", "{None} False"]] * 3
+    assert len(once) == 1, "it does not depend on the seed"
     seeds = [int(line[0]) for line in lines]
     assert seeds[0] != seeds[1]
     assert max(seeds) < 2**32

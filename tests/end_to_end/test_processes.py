@@ -255,7 +255,7 @@ def test_no_rank_outlives_the_command_or_the_time_that_a_run_may_take(tmp_path: 
     assert again.returncode == 1
     record = records(tmp_path)["sleeps/0"]
     assert record["failure"]["reason"] == "timed out"
-    assert not ranks_of(word)
+    wait_until(lambda: not ranks_of(word), seconds=10)
     assert {path.name for path in (tmp_path / "records" / record["id"]).iterdir()} <= {"record.json", "output.txt"}
 
 

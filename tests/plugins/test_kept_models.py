@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import setuptools  # noqa: F401 - peft imports it for BOFT, which fails where distutils was imported before it
 from plugins.kept import INFO, TEXTS, answers, classifier, kept_form, trained
 from plugins.test_methods import adapt
 
