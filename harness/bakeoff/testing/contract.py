@@ -10,7 +10,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
-from importlib import import_module
 from operator import methodcaller
 from typing import Any, ClassVar, NoReturn
 from unittest import SkipTest
@@ -194,7 +193,8 @@ def ask(component: Component, question: Callable[..., Any], *arguments: Any, blo
 
 def answer() -> None:
     """Runs in the fresh process: reads a question from stdin, writes its answer to stdout as JSON."""
-    import_module("bakeoff.plugin")  # what Bakeoff itself needs is there, whatever the component needs
+    import bakeoff.plugin  # noqa: F401 - what Bakeoff itself needs is there, whatever the component needs
+
     blocked, pickled = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
     sys.modules.update(dict.fromkeys(blocked))  # None is Python's own way to say "not there"
     with redirect_stdout(sys.stderr):

@@ -321,7 +321,7 @@ def test_a_broken_plugin_leaves_the_command_line_alive(install: Install, tmp_pat
     folders = [install("acme-ml", "import nothing_of_that_name"), install("acme-exit", "raise SystemExit(1)")]
     spec = tmp_path / "spec.yaml"
 
-    spec.write_text(SPEC.format(task="glue/mrpc"))
+    spec.write_text(SPEC.format(task="docstrings"))
     fine = bakeoff("check", str(spec), path=folders)
     assert fine.returncode == 0, fine.stderr
 
