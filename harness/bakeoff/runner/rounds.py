@@ -93,10 +93,8 @@ class TimedGroup:
     model: str
     baseline: str
     contenders: tuple[Contender, ...]
-
-    @property
-    def title(self) -> str:
-        return " · ".join(filter(None, (self.task, self.model)))
+    title: str = ""
+    """What messages call it."""
 
 
 def free_memory() -> int:

@@ -114,7 +114,8 @@ def timed_groups(plan: Plan) -> list[TimedGroup]:
                     "timed against it: name another baseline"
                 )
             contenders = tuple(Contender(tuple(names), runs[names[0]], digest) for digest, names in by_digest.items())
-            found.append(TimedGroup(task.label, label, baseline, contenders))
+            title = " · ".join(filter(None, (plan.titles.task(task.label), plan.titles.model(label))))
+            found.append(TimedGroup(task.label, label, baseline, contenders, title))
     return found
 
 

@@ -132,7 +132,7 @@ def measured(
     monkeypatch.setattr(module, "request_of", lambda run, settings, **more: run)
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: machine.now))
     contenders = [Contender((name,), name, f"{number:032x}") for number, name in enumerate(machine.strategies)]  # type: ignore[arg-type]
-    group = TimedGroup("task", "model", contenders[0].names[0], tuple(contenders))
+    group = TimedGroup("task", "model", contenders[0].names[0], tuple(contenders), "task · model")
     store = Store(tmp_path)
     store.tree.make(store.records)
     goal, notes = TimingGoal(within=within, budget=budget), Notes()
