@@ -68,10 +68,8 @@ def test_each_kind_of_strategy_is_timed_and_one_that_fails_is_told(tmp_path: Pat
         assert one.batches == (4 if one is found["fast"] else 3), "dev, test, and one again, in its own way and not"
         assert one.peak_memory_bytes > 2**26
     assert timing.baseline == "loop"
-    assert "not timed: toy (size=200) · tiny-bert: bug: ZeroDivisionError: a bug in two lines (toybox.py:" in answer.stdout
-    assert (
-        "not timed: toy (size=200) · tiny-bert: gone: its process ended: exit code 7: last words of a plugin" in answer.stdout
-    )
+    assert "not timed: toy · tiny-bert: bug: ZeroDivisionError: a bug in two lines (toybox.py:" in answer.stdout
+    assert "not timed: toy · tiny-bert: gone: its process ended: exit code 7: last words of a plugin" in answer.stdout
     assert "timed whole, from the beginning of the training to its end: probe, two-steps" in answer.stdout
     assert list(Store(tmp_path).records.iterdir()) == [Store(tmp_path).costs_file], "nothing else is left"
     assert call("verify", tmp_path, folder=tmp_path).returncode == 2, "no run is recorded"
