@@ -16,15 +16,13 @@ from bakeoff_table.files import File
 from bakeoff_table.json_rows import json_rows
 from bakeoff_table.options import TableOptions, pieces
 from bakeoff_table.parquet_rows import names_in_file, parquet_rows
-from bakeoff_table.values import MISSING_WORDS, REPLACEMENT, Odd, Row, is_gap, label_name, membership, number
+from bakeoff_table.values import MISSING_WORDS, PLACE, REPLACEMENT, Odd, Row, is_gap, label_name, membership, number
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 AT_ONCE = 10_000
 """How many rows are held as Python objects at a time."""
-PLACE = "(place)"
-"""The column with a row's file, line and oddities; options can't name such a column."""
 NAMES, CHECKS = b"bakeoff.names", b"bakeoff.said"
 """Keys of the metadata: label names in the file itself, or null; data checks of the file as a whole."""
 NO_LABEL = -1

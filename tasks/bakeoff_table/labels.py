@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import DataError, did_you_mean, quoted, yaml_value
-from bakeoff_table.conversion import NAMES, PLACE
+from bakeoff_table.conversion import NAMES
 from bakeoff_table.files import File
 from bakeoff_table.options import TableOptions
-from bakeoff_table.values import MISSING_WORDS, alike, decimal, number
+from bakeoff_table.values import MISSING_WORDS, PLACE, alike, decimal, number
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from bakeoff.plugin import CLASSIFICATION, Kind, KindName, MetricNames, Options, kind_named, no_duplicates, yaml_value
-from bakeoff_table.values import label_name
+from bakeoff_table.values import PLACE, label_name
 
 FORMATS = {
     ".csv": "csv",
@@ -229,7 +229,9 @@ class TableOptions(Options):
             raise ValueError(f"label: {both[0]!r} is read by the model, so it cannot be the label too")
         if both := sorted({*self.text} & {*self.slices}):
             raise ValueError(f"slices: {both[0]!r} is what the model reads; scores are broken down by other columns")
-        if taken := sorted({*self.text_columns, *self.slices} & {"id", "label"} or {*self.slices} & {*self.text_columns}):
+        if taken := sorted(
+            {*self.text_columns, *self.slices} & {"id", "label", PLACE} or {*self.slices} & {*self.text_columns}
+        ):
             raise ValueError(f"the name {taken[0]!r} is reserved: give the column another one in the file")
         if lacking := [split for split in self.unlabelled if getattr(self, split) is None]:
             raise ValueError(f"unlabelled: no file is named for split {lacking[0]!r}")

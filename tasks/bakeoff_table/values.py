@@ -33,6 +33,8 @@ Row = tuple[int, int, int, Mapping[str, Any]]
 empty for a repeated header."""
 MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "#nan", "null", "none", "nil", "(null)"})
 """What databases, pandas, R, Excel and Python write for a missing value, in lower case."""
+PLACE = "(place)"
+"""The column with a row's file, line and oddities; options can't name a column so."""
 NEEDLESS_FRACTION = re.compile(r"([+-]?)(0|[1-9][0-9]*)\.0+")
 MOST_DIGITS = 308
 """The most digits of a whole number that is written out; no float has more."""

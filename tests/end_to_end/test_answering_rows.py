@@ -137,7 +137,7 @@ def test_without_its_model_a_run_answers_nothing_and_the_command_that_makes_it_i
     shutil.copytree(trained / "e", tmp_path / "e")
     spec = tmp_path / "e" / "spec.yaml"
     first = call("run", spec, "--only", "loop:0", "--retry", "unkept", folder=trained)
-    assert "--only loop:0: all 1 runs are recorded" in first.stdout
+    assert "--only loop:0: the one run is recorded" in first.stdout
     record = records(tmp_path / "e")["loop/0"]
     shutil.rmtree(tmp_path / "e" / "records" / record["id"])
     write_csv(tmp_path / "fine.csv", rows(3, 5))

@@ -90,6 +90,18 @@ def test_tables_and_reports_are_what_the_code_writes_from_the_records(
     assert {"report.html", "table.tex", "model-index.yaml"} <= files.keys()
 
 
+def test_every_row_of_a_pages_tables_has_as_many_cells_as_its_head(experiment: Path) -> None:
+    page = (experiment / "report.html").read_text(encoding="utf-8")
+    tables = re.findall(r"<table.*?</table>", page, re.DOTALL)
+    assert len(tables) > 2
+    for table in tables:
+        widths = [
+            sum(int((re.search(r"colspan=\"?(\d+)", cell) or [0, 1])[1]) for cell in re.findall(r"<t[hd]\b[^>]*>", row))
+            for row in re.findall(r"<tr.*?</tr>", table, re.DOTALL)
+        ]
+        assert len({*widths}) <= 1, (table[:200], widths)
+
+
 def first_difference(published: str, written: str) -> str:
     """Where two texts differ by more than the last digits of their numbers; empty where they don't.
 

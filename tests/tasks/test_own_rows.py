@@ -354,6 +354,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"colums": ["a"]}, "Extra inputs"),
         ({"text": "label", "label": "y"}, "the name 'label' is reserved"),
         ({"slices": ["id"]}, "the name 'id' is reserved"),
+        ({"slices": ["(place)"]}, "the name '(place)' is reserved"),
         ({"slices": ["q1"]}, "'q1' is what the model reads; scores are broken down by other columns"),
         ({"labels": ["no"]}, "a classification has 2 or more of them; here are 1"),
         ({"labels": ["1", "1.0"]}, "each may be given once; given twice: '1'"),

@@ -148,15 +148,11 @@ def _searches(prepared: PreparedGroup, varied: Varied) -> Iterator[str]:
     """Whether a strategy's configuration was searched at each value, or at one for all."""
     each = Axis(varied.key, logarithmic=False).each
     for strategy, rows in varied.rows.items():
-        own = [prepared.experiment.declared.searches.get(row) for row in rows.values()]
-        trials = {tuple(trial.id for trial in search.trials) for search in own if search is not None}
-        if len(trials) > 1:
+        at = {search.at for row in rows.values() if (search := prepared.experiment.declared.searches.get(row)) is not None}
+        if at == {""}:
             yield f"{strategy}: at each {each} a search of its own chose the configuration."
-        elif trials:
-            known = (prepared.experiment.trials.get(run) for run in next(iter(trials)))
-            at = {record.requested.recipe.get(varied.key) for record in known if record is not None}
-            where = f", at {varied.key} {'all' if None in at else spelt(at.pop())}," if len(at) == 1 else ""
-            yield f"{strategy}: one search{where} chose the configuration for every {each}."
+        elif at:
+            yield f"{strategy}: one search, at {varied.key} {listed(sorted(at))}, chose the configuration for every {each}."
 
 
 # --- crossings -----------------------------------------------------------------------------------------------------------

@@ -237,12 +237,17 @@ class _Run(NamedTuple):
 
 
 def gather(
-    experiment: Experiment, runs: Mapping[str, Sequence[Record]], *, others: Mapping[str, Experiment] | None = None
+    experiment: Experiment,
+    runs: Mapping[str, Sequence[Record]],
+    *,
+    others: Mapping[str, Experiment] | None = None,
+    seed_free: Collection[str] | None = None,
 ) -> Outputs:
     """The predictions of these runs (strategy -> records that succeeded), aligned by the examples' ids.
 
-    others: strategy -> the experiment that its runs are of, where it is another one. A record that lists no predictions has
-    none to misread: it is left out.
+    others: strategy -> the experiment that its runs are of, where it is another one. seed_free: the strategies that do not
+    depend on the seed, where they are not called as the experiment calls them. A record that lists no predictions has none to
+    misread: it is left out.
     """
     splits: dict[str, tuple[Predictions, list[_Run]]] = {}
     misread: list[Misread] = []
@@ -264,7 +269,7 @@ def gather(
                 if own.tokens.any() and not first.tokens.any():  # a run without a model counted none
                     splits[split] = replace(first, tokens=own.tokens), gathered
                 gathered.append(_Run(strategy, seed, streams_of(record), answers, _calibration(own), own.slices))
-    free = frozenset(experiment.declared.seed_free)
+    free = frozenset(experiment.declared.seed_free if seed_free is None else seed_free)
     return Outputs({split: _split(*gathered, seed_free=free) for split, gathered in splits.items()}, tuple(misread))
 
 

@@ -290,15 +290,16 @@ class Measures:
 
 
 def comparison_of(outputs: SplitOutputs, metric: Metric, first: str, second: str) -> PairwiseComparison | None:
-    """First minus second over seeds and examples, of two runs a side or more: from values per example where the metric has
-    them, else from resamples; None for a metric that needs the hub, and of a single example."""
+    """First minus second over seeds and examples, of two runs a side or more, of one where a side does not depend on the seed:
+    from values per example where the metric has them, else from resamples; None for a metric that needs the hub, and of a
+    single example."""
     names = [first, second]
     if any(outputs.measured(metric, name).scores is None for name in names):
         return None
     replicates = outputs.resample(metric, names) if outputs.measured(metric, first).terms is None else None
     sides = {name: side_of(outputs, metric, name, number, unit=metric.unit) for number, name in enumerate(names)}
     found = Measures(sides, replicates).compare(first, second)
-    return found if isinstance(found.estimate, TwoWay) else None
+    return found if isinstance(found.estimate, TwoWay) or found.method == "examples only" else None
 
 
 def _within_range(estimate: Estimate, one: Side, other: Side) -> Estimate:

@@ -234,7 +234,8 @@ def summary(outcome: Outcome, failed: int, unkept: int, only: Sequence[str] = ()
     if not outcome.runs:
         return "no run was made"
     if not outcome.done:
-        return f"all {outcome.runs} runs are recorded{failures}" + (f"; the looks needed no more{looks}" if looks else "")
+        recorded = "the one run is recorded" if outcome.runs == 1 else f"all {outcome.runs} runs are recorded"
+        return recorded + failures + (f"; the looks needed no more{looks}" if looks else "")
     trained = sum(record.train_seconds or 0.0 for record in outcome.done)
     before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
     return f"{count(outcome.runs, 'run')}{looks}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, WithJsonSchema, create_model, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model, model_validator
 
 from bakeoff.contracts.recipe import UNSAID, Options
 from bakeoff.contracts.task import Paths, Task, TaskInfo
@@ -37,6 +37,12 @@ def _a_share(value: Any) -> str:
     return ".".join(filter(None, [whole.lstrip("0") or "0", decimals.rstrip("0")])) + "%"
 
 
+def _some(share: str) -> str:
+    if not share.strip("train 0.%"):
+        raise ValueError("must be a share of train's rows above 0, such as train 10%")
+    return share
+
+
 def _written(shares: Mapping[str, str]) -> str:
     """Shares as in an experiment file: `{dev: 10%, test: 20%}`."""
     return f"{{{', '.join(f'{name}: {share}' for name, share in shares.items())}}}"
@@ -59,7 +65,7 @@ class SplitOptions(Options):
         json_schema_extra=UNSAID,
         description="A share of train's rows, like 20%, to report on; chosen as those of dev are.",
     )
-    select: Annotated[str, Field(pattern=r"^train [0-9]{1,2}(\.[0-9]{1,4})?%$")] | None = Field(
+    select: Annotated[str, Field(pattern=r"^train [0-9]{1,2}(\.[0-9]{1,4})?%$"), AfterValidator(_some)] | None = Field(
         None,
         json_schema_extra=UNSAID,
         description="`train 10%`: rows to select on where dev is reported, chosen by a hash of each row's id, so that a "

@@ -82,7 +82,7 @@ def _whole(value: Any) -> Any:
         number = float(value)
     except (TypeError, ValueError):
         return value
-    return int(number) if number == int(number) else value
+    return int(number) if number.is_integer() else value
 
 
 def _is_on(value: Any) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.cost_ratios import log_ratio
-from bakeoff.statistics.intervals import spread
+from bakeoff.statistics.intervals import Estimate, spread
 from bakeoff.statistics.power import Needed, seeds_needed
 from bakeoff.statistics.twoway import Budget, TwoWay
 
@@ -36,16 +36,19 @@ class Evidence:
     where the limit is 0, and where the method gives no variance components."""
 
 
-def quality(found: TwoWay, cautious: TwoWay, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
+def quality(found: Estimate, cautious: Estimate, *, allowed: float, scale: float, higher_is_better: bool) -> Evidence:
     """Tests candidate minus baseline. allowed: how far the score may fall, or an error rise, as shown (times `scale`).
 
     cautious: the same with two more examples that differ, where the score is a share of examples: that a change is within the
-    limit is said by it, and its interval is shown; that it is beyond by what was found.
+    limit is said by it, and its interval is shown; that it is beyond by what was found. Without variance components (neither
+    side depends on the seed) no number of seeds is named.
     """
     limit = allowed / scale
     low, high = cautious.interval(LEVEL)
     within, p_beyond = (low >= -limit, found.p_below(-limit)) if higher_is_better else (high <= limit, found.p_above(limit))
-    needed = None if within else _seeds(found.budget, limit, examples=found.examples)
+    needed = None
+    if not within and isinstance(found, TwoWay):
+        needed = _seeds(found.budget, limit, examples=found.examples)
     return Evidence(found.difference * scale, low * scale, high * scale, within, p_beyond, _as_shown(needed, scale))
 
 

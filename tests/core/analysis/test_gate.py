@@ -161,6 +161,29 @@ def test_one_seed_a_side_is_no_evidence() -> None:
     assert "fewer than two" in check(gate, "quality").reason
 
 
+def test_one_run_of_a_strategy_that_does_not_depend_on_the_seed_is_judged_over_the_examples() -> None:
+    rules = {"quality": "-1 points"}
+    one = answers(seeds=1)
+
+    def judged(*, lost: int, won: int, free: list[str]) -> Check:
+        other = one.copy()
+        for right, number in ((True, lost), (False, won)):
+            (places,) = np.nonzero((one[0] == LABELS) == right)
+            other[0, places[:number]] = 1 - other[0, places[:number]]
+        sides = (experiment(rows, gate=rules, seed_free=free) for rows in (other, one))
+        return check(judge(*sides), "quality")
+
+    as_good = judged(lost=2, won=2, free=["loop"])
+    assert (as_good.result, as_good.seeds, as_good.change) == ("pass", (1, 1), pytest.approx(0.0))
+    assert as_good.low is not None
+    assert -1 < as_good.low < 0
+    worse = judged(lost=50, won=0, free=["loop"])
+    assert (worse.result, worse.change) == ("fail", pytest.approx(-5.0, abs=0.3))  # two examples more that differ
+    unclear = judged(lost=30, won=25, free=["loop"])
+    assert (unclear.result, unclear.seeds_needed) == ("not enough evidence", None)
+    assert judged(lost=2, won=2, free=[]).result == "not enough evidence", "the seed may matter there"
+
+
 def test_fails_are_adjusted_over_all_checks_and_passes_are_not() -> None:
     strategies = {f"loop-{number}": answers(0.832, seed=10 + number, wobble=0.2) for number in range(4)}
     before = {name: answers(seed=30 + number, wobble=0.2) for number, name in enumerate(strategies)}

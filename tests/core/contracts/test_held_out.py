@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, write_spec
 from messages import tells
+from pydantic import ValidationError
 
 from bakeoff.contracts.held_out import place_of
 from bakeoff.contracts.registry import load_registry
@@ -20,6 +21,12 @@ from bakeoff.training.assembly import load
 from bakeoff.training.data_checks import data_checks
 
 HERE = Paths(None, Path("/nowhere"))
+
+
+@pytest.mark.parametrize("share", ["train 0%", "train 00.00%", "train 100%", "dev 10%"])
+def test_a_share_to_select_on_is_above_nothing(share: str) -> None:
+    with pytest.raises(ValidationError):
+        ids(share)
 
 
 def ids(share: str, size: int = 400) -> dict[str, set[str]]:

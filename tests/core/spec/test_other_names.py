@@ -34,6 +34,12 @@ def problems_of(**keys: str) -> list[str]:
     return []
 
 
+@pytest.mark.parametrize("line", ["seed: nan", "num_gpus: 'inf'", "per_device_train_batch_size: 1e999"])
+def test_what_is_no_number_of_anything_is_answered_all_the_same(line: str) -> None:
+    key, _, value = line.partition(": ")
+    assert [message for message in problems_of(**{key: value}) if key in message]
+
+
 PLACES = {
     "at the top": lambda line: {line.partition(": ")[0]: line.partition(": ")[2]},
     "in the recipe": lambda line: {"recipe": f"{{{line}}}"},

@@ -96,7 +96,9 @@ def only_in_candidate(candidate: Experiment, baseline: Experiment) -> list[str]:
 def outputs_of(arm: Arm, candidate: Experiment, baseline: Experiment) -> Outputs:
     """Both sides' predictions, aligned by the examples' ids, under the names of the sides."""
     runs = {BASELINE: arm.baseline.records, CANDIDATE: arm.candidate.records}
-    return gather(baseline, runs, others={CANDIDATE: candidate})
+    sides = {BASELINE: baseline, CANDIDATE: candidate}
+    seed_free = [side for side, own in sides.items() if arm.strategy in own.declared.seed_free]
+    return gather(baseline, runs, others={CANDIDATE: candidate}, seed_free=seed_free)
 
 
 # --- why an arm may not be judged ----------------------------------------------------------------------------------------

@@ -27,7 +27,6 @@ from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import Control, Cost
 from bakeoff.statistics import margins as limits
 from bakeoff.statistics.margins import Evidence
-from bakeoff.statistics.twoway import TwoWay
 from bakeoff.text.tolerances import Tolerance, cost_tolerance, tolerance_of, with_tolerance
 
 QUALITY = "quality"
@@ -112,12 +111,13 @@ def _quality(arm: Arm, limit: str, split: str, candidate: Experiment, baseline: 
         return replace(draft, obstacle=obstacle, broken=draft.runs[0] == 0 and draft.runs[1] > 0 and not arm.candidate.missing)
     found = outputs.learned(split).splits[split]
     paired = not found.why_not_paired(CANDIDATE, BASELINE)
-    if few := _too_few(*(len(found.seeds[side]) for side in (CANDIDATE, BASELINE))):
-        return replace(draft, obstacle=joined(obstacle, few))
+    drawn = {side: len(found.seeds[side]) for side in (CANDIDATE, BASELINE)}
+    if any(runs < 2 for side, runs in drawn.items() if side not in found.seed_free):
+        return replace(draft, obstacle=joined(obstacle, _too_few(*drawn.values())))
     if len(found.ids) < 2:
         return replace(draft, obstacle=joined(obstacle, f"one example of {split} says nothing of others"))
     compared = comparison_of(found, metric, CANDIDATE, BASELINE) if metric else None
-    if compared is None or not isinstance(compared.estimate, TwoWay) or not isinstance(compared.cautious, TwoWay):
+    if compared is None or compared.estimate is None or compared.cautious is None:
         return replace(draft, obstacle=f"the metric {facts.name} has no interval that can be computed here from predictions")
     evidence = limits.quality(
         compared.estimate, compared.cautious, allowed=allowed.amount, scale=unit.scale, higher_is_better=facts.higher_is_better

@@ -239,7 +239,7 @@ def recipes(group: ComparisonGroup) -> Recipes | None:
     lines = []
     for row in rows:
         cells = []
-        for subject in group.differing:
+        for subject in differing:
             value = row.recipe.get(subject, DASH)
             same = value == rows[0].recipe.get(subject, DASH)
             confounder = subject in undeclared.get(row.strategy, ())
