@@ -32,6 +32,7 @@ from bakeoff.machine.json_reader import read_json
 from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, shown_path
 from bakeoff.toolkit.arrow_cache import cached_table
+from bakeoff.toolkit.attention_choice import require_attention
 from bakeoff.toolkit.child_command import Ended, free_port, run_command
 from bakeoff.toolkit.estimators import EstimatorTrainer
 from bakeoff.toolkit.head_inputs import head_inputs, head_modules
@@ -47,6 +48,7 @@ from bakeoff.toolkit.optimizers import (
     skip_bias_correction,
     weight_decay_groups,
 )
+from bakeoff.toolkit.prompts import checked_template
 from bakeoff.toolkit.row_files import rows_in
 from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter, saved_tokenizer
 from bakeoff.toolkit.trained_head import start_anew
@@ -106,6 +108,7 @@ __all__ = [
     "cached_model",
     "cached_table",
     "check_folder",
+    "checked_template",
     "copy_of",
     "did_you_mean",
     "first_line",
@@ -139,6 +142,7 @@ __all__ = [
     "read_json",
     "read_regular",
     "refuse_adapter",
+    "require_attention",
     "rows_in",
     "run_command",
     "saved_tokenizer",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -19,6 +19,7 @@ from bakeoff.plugin import (
     TextEncoder,
     cached_model,
     check_folder,
+    checked_template,
     hookimpl,
     hub_is_reachable,
     hub_snapshot,
@@ -29,6 +30,7 @@ from bakeoff.plugin import (
     of_unread_weights,
     quoted,
     refuse_adapter,
+    require_attention,
     saved_tokenizer,
     shown_path,
 )
@@ -66,6 +68,24 @@ class HubOptions(Options):
         json_schema_extra={"neutral": None},
     )
 
+    pad_token: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None,
+        description="What pads short texts in a batch: `eos`, the tokenizer's end-of-text token, or another token of its "
+        "vocabulary. By default the tokenizer's own padding token.",
+        json_schema_extra={"neutral": None},
+    )
+    template: Annotated[str, Field(max_length=10_000), AfterValidator(checked_template)] | None = Field(
+        None,
+        description="Makes one prompt of an example's texts, for instruct models: every text column of the task stands in "
+        "braces, as in `Review: {sentence} Sentiment:`. Texts that are too long are shortened within it.",
+        json_schema_extra={"neutral": None},
+    )
+    attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = Field(
+        None,
+        description="Which code of transformers computes attention; by default `sdpa` where the family has it.",
+        json_schema_extra={"neutral": None},
+    )
+
 
 class HubModel(Model):
     """A sequence classifier of transformers (`AutoModelForSequenceClassification`), by hub id or folder."""
@@ -96,6 +116,7 @@ class HubModel(Model):
         if (folder := local_folder(options.path)) is not None:
             refuse_adapter(folder, ignore=options.adapter == "ignore")
             check_folder(folder)
+            require_attention(folder, options.attn_implementation)
         # hub_is_reachable is called even for a cached model: it keeps the hub's library from waiting for the hub.
         elif not hub_is_reachable() and cached_model(options.path, options.revision) is None:
             raise ModelError(
@@ -113,12 +134,10 @@ class HubModel(Model):
 
     def prepare(self, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
         self.check_available(options)
-        return TextEncoder(
-            load_tokenizer(local_folder(options.path) or options.path, revision=options.revision), task, encoding
-        )
+        return TextEncoder(_tokenizer(options), task, encoding, template=options.template)
 
     def prepare_saved(self, folder: Path, task: TaskInfo, options: HubOptions, encoding: Encoding) -> TextEncoder:
-        return TextEncoder(saved_tokenizer(folder), task, encoding)
+        return TextEncoder(saved_tokenizer(folder), task, encoding, template=options.template)
 
     def build(self, task: TaskInfo, options: HubOptions) -> Built:
         self.check_available(options)
@@ -129,8 +148,15 @@ class HubModel(Model):
             revision=options.revision,
             allow_new=options.allow_new,
             ignore_adapter=options.adapter == "ignore",
+            pad_token_id=_tokenizer(options).pad_token_id,
+            attn_implementation=options.attn_implementation,
         )
         return replace(built, cautions=(*built.cautions, *of_unread_weights(folder))) if folder else built
+
+
+def _tokenizer(options: HubOptions) -> Any:
+    path = local_folder(options.path) or options.path
+    return load_tokenizer(path, revision=options.revision, pad_token=options.pad_token)
 
 
 def _is_folder(path: Path) -> bool:

@@ -12,6 +12,7 @@ from bakeoff.plugin import (
     Adaptation,
     Built,
     Method,
+    ModelError,
     Options,
     ParameterGroup,
     Recipe,
@@ -116,6 +117,11 @@ class BitFit(Method):
 
     def adapt(self, built: Built, options: Options, recipe: Recipe) -> Adaptation:
         biases = {name for name, _ in built.model.named_parameters() if name.rpartition(".")[2] == "bias"}
+        if biases <= head_names(built):
+            raise ModelError(
+                f"bitfit trains biases, and {type(built.model).__name__} has none outside its head: use `lora`, `last-layers`, "
+                "or `head-only`, which is all that would be left"
+            )
         return adapted(built, recipe, biases)
 
 

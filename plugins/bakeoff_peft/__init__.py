@@ -35,7 +35,10 @@ class LoraOptions(Options):
     dropout: Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False, description="Dropout on the input of the update.")] = 0.1
     target_modules: Annotated[
         list[Annotated[str, Field(min_length=1)]] | None,
-        Field(min_length=1, description="Endings of module names; by default peft's choice for the architecture."),
+        Field(
+            min_length=1,
+            description="Endings of module names. By default peft's for the family, else all linear layers but the head.",
+        ),
     ] = None
 
 
@@ -49,10 +52,11 @@ class Lora(Method):
     Options = LoraOptions
 
     def adapt(self, built: Built, options: LoraOptions, recipe: Recipe) -> Adaptation:
-        from bakeoff_peft.wrapping import wrap
+        from bakeoff_peft.wrapping import default_targets, wrap
 
-        targets = {"target_modules": options.target_modules} if options.target_modules else {}
-        settings = {"r": options.r, "lora_alpha": options.alpha, "lora_dropout": options.dropout, **targets}
+        targets = options.target_modules or default_targets(built)
+        own = {"target_modules": targets} if targets else {}
+        settings = {"r": options.r, "lora_alpha": options.alpha, "lora_dropout": options.dropout, **own}
         return wrap(built, "LORA", settings, recipe)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from peft import TaskType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
+from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import nn
 
 from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, did_you_mean, first_line, head_names, weight_decay_groups
@@ -34,6 +35,22 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
             why = f"peft has no default target modules for it: set target_modules, to names such as {', '.join(there)}"
         raise ModelError(f"{what}: {why}") from error
     return Adaptation(model, weight_decay_groups(model, recipe))
+
+
+def default_targets(built: Built) -> list[str] | None:
+    """The modules that LoRA adapts where nothing else is said: None where peft has targets for the family, else the full names
+    of all linear layers but the head.
+
+    peft's own `all-linear` is not used: it takes a head's inner layers for the encoder's (DistilBERT's, DeBERTa's), which start
+    from random numbers and would stay frozen. Raises ModelError for a model without linear layers outside its head.
+    """
+    if built.model.config.model_type in TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING:
+        return None
+    head = {name.rpartition(".")[0] for name in head_names(built)}
+    found = [name for name, module in built.model.named_modules() if isinstance(module, nn.Linear) and name not in head]
+    if not found:
+        raise ModelError(f"{type(built.model).__name__} has no linear layers outside its head: name `target_modules`")
+    return found
 
 
 def make_config(built: Built, kind: str, settings: Mapping[str, Any]) -> Any:

@@ -73,7 +73,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "more positions than RoBERTa has": ({"family": "roberta"}, {"length": 39, "dev": [f"{LONG},no"]}, "38 positions"),
     "a word of dev beyond the embeddings": ({"family": "bert", "vocab_size": 50}, {"dev": ["w55 w5,no"]}, "gives token 55"),
     "an end of text in dev": ({"family": "t5"}, {"dev": ["w5 </s> w6,no"]}, "Take '</s>' out of the texts"),
-    "no pad token": ({"family": "gpt2", "pad_token_id": None}, {}, "pad_token_id"),
+    "no pad token": ({"family": "gpt2", "tokenizer": {"pad_token": None}}, {}, "`pad_token: eos`"),
     "missing layers": ({"family": "bert", "later": {"num_hidden_layers": 4}}, {}, "allow_new: ["),
 }
 
@@ -82,9 +82,9 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 def test_what_would_fail_after_training_is_refused_before_anything_is_written(case: str, tmp_path: Path) -> None:
     made, rows, sentence = REFUSED[case]
     family, later = made["family"], made.get("later", {})
-    changes = {key: value for key, value in made.items() if key not in {"family", "later"}}
+    changes = {key: value for key, value in made.items() if key not in {"family", "later", "tokenizer"}}
     spec = experiment(tmp_path, **rows)
-    save(tmp_path / "model", model_of(family, **changes), family)
+    save(tmp_path / "model", model_of(family, **changes), family, **made.get("tokenizer", {}))
     edit(tmp_path / "model" / "config.json", **later)
     done = call("run", spec, "--into", tmp_path / "out", folder=tmp_path)
     assert done.returncode == 2, done.stdout
@@ -135,3 +135,48 @@ def test_a_head_whose_labels_have_no_names_is_told_before_the_runs(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "labels (LABEL_0, ...)" in done.stderr
     assert records(tmp_path / "out")["one/0"]["weights"]["head"] == "by position"
+
+
+TRAINED = (
+    *(
+        "albert",
+        "bart",
+        "bloom",
+        "deberta-v2",
+        "distilbert",
+        "electra",
+        "eurobert",
+        "gpt2",
+        "llama",
+        "longformer",
+        "modernbert",
+    ),
+    *("mpnet", "opt", "roberta", "t5", "xlm-roberta", "xlnet"),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", TRAINED)
+def test_a_family_is_trained_whole_and_by_lora_and_kept_though_texts_are_cut(family: str, tmp_path: Path) -> None:
+    spec = experiment(tmp_path, length=16, train=[f"{LONG},yes"], dev=[f"{LONG},no"])
+    strategies = {"full": {"trainer": "torch-loop"}, "lora": {"trainer": "torch-loop", "method": {"name": "lora", "r": 2}}}
+    write_spec(tmp_path, strategies, head=spec.read_text().partition("strategies:")[0] + "strategies:\n", keep="final")
+    save(tmp_path / "model", model_of(family), family)
+    done = call("run", spec, "--into", tmp_path / "out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path / "out")
+    assert [record["kept"]["reason"] for record in found.values()] == [None, None]
+    trained = {name: record["weights"]["parameters_trainable"] for name, record in found.items()}
+    assert 0 < trained["lora/0"] < trained["full/0"]
+
+
+@pytest.mark.slow
+def test_loop_and_trainer_api_train_a_decoder_to_the_same_bits(tmp_path: Path) -> None:
+    spec = experiment(tmp_path, "{name: hub, path: model, pad_token: eos}", train=["w7 w8 </s>,no"], dev=["w9 </s>,no"])
+    strategies = {"loop": {"trainer": "torch-loop"}, "api": {"trainer": "hf-trainer"}}
+    write_spec(tmp_path, strategies, head=spec.read_text().partition("strategies:")[0] + "strategies:\n")
+    save(tmp_path / "model", model_of("llama"), "llama", pad_token=None)
+    done = call("run", spec, "--into", tmp_path / "out", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    loop, api = (record["weights"]["final_sha256"] for record in records(tmp_path / "out").values())
+    assert loop == api

@@ -28,9 +28,11 @@ SHAPES: dict[str, dict[str, Any]] = {
     "deberta-v2": COMMON | {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False},
     "distilbert": {"dim": WIDTH, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
     "electra": COMMON | {"embedding_size": 8},
+    "eurobert": COMMON | {"num_key_value_heads": 2},
     "flaubert": {"emb_dim": WIDTH, "n_layers": 2, "n_heads": 2},
     "fnet": COMMON,
     "funnel": {"d_model": WIDTH, "block_sizes": [1, 1], "n_head": 2, "d_head": 8, "d_inner": 32},
+    "gemma": COMMON | {"num_key_value_heads": 2, "head_dim": 8},
     "gpt2": GPT2,
     "gptj": GPT2 | {"rotary_dim": 4},
     "ibert": COMMON,
@@ -50,6 +52,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "word_embed_proj_dim": WIDTH,
     },
     "qwen2": COMMON | {"num_key_value_heads": 2},
+    "qwen3": COMMON | {"num_key_value_heads": 2, "head_dim": 8},
     "reformer": {
         "attn_layers": ["local", "lsh"],
         "axial_pos_shape": [5, POSITIONS // 5],
@@ -66,6 +69,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "roberta": COMMON | {"type_vocab_size": 1},
     "roformer": COMMON | {"embedding_size": 8},
     "t5": T5,
+    "xlm-roberta": COMMON | {"type_vocab_size": 1},
     "xlm": {"emb_dim": WIDTH, "n_layers": 2, "n_heads": 2},
     "xlnet": {"d_model": WIDTH, "n_layer": 2, "n_head": 2, "d_inner": 32},
 }
@@ -85,8 +89,10 @@ TEMPLATES = {
     "xlnet": ("$A <sep> <cls>", "$A <sep> $B <sep> <cls>"),
 }
 STYLE_OF = {
-    **dict.fromkeys(("roberta", "mpnet", "bart", "ibert", "longformer"), "roberta"),
-    **dict.fromkeys(("gpt2", "llama", "qwen2", "opt", "biogpt", "bloom", "ctrl", "gptj", "mpt", "openai-gpt"), "gpt"),
+    **dict.fromkeys(("roberta", "xlm-roberta", "mpnet", "bart", "ibert", "longformer"), "roberta"),
+    **dict.fromkeys(
+        ("gpt2", "llama", "qwen2", "qwen3", "gemma", "opt", "biogpt", "bloom", "ctrl", "gptj", "mpt", "openai-gpt"), "gpt"
+    ),
     "t5": "t5",
     "xlnet": "xlnet",
 }

@@ -32,7 +32,7 @@ def tokenizer(pad: int, end: int) -> Any:
     others = iter([number for number in range(99) if number not in {pad, end}])
     vocabulary = {"[PAD]": pad, "[SEP]": end, "[UNK]": next(others), "[CLS]": next(others)}
     vocabulary |= {word: next(others) for word in WORDS}
-    one = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))  # noqa: S106 - no password
+    one = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     one.pre_tokenizer = pre_tokenizers.Whitespace()
     marks = [("[CLS]", vocabulary["[CLS]"]), ("[SEP]", end)]
     one.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A $B [SEP]", marks)

@@ -71,6 +71,16 @@ def test_bitfit_trains_every_bias_and_the_head(family: str) -> None:
     assert trained(adaptation) == biases | HEADS[family]
 
 
+@pytest.mark.parametrize("family", ["llama", "modernbert"])
+def test_bitfit_is_refused_where_there_is_no_bias_to_train(family: str) -> None:
+    from plugins.checkpoints import model_of
+
+    model = model_of(family)
+    head = tuple(name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}."))
+    with pytest.raises(ModelError, match=type(model).__name__):
+        adapt("bitfit", Built(model, head))
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_last_layers_trains_the_top_and_nothing_below(family: str) -> None:
     names = trained(adapt("last-layers", built(family), k=2))

@@ -409,7 +409,8 @@ for revision in sys.argv[1:]:
     options = HubOptions(path="acme/tiny", revision=revision)
     try:
         HubModel().prepare(task, options, Encoding(32, "longest"))
-        print(HubModel().build(task, options).model.state_dict()["classifier.weight"].sum().item())
+        built = HubModel().build(task, options)
+        print(built.model.state_dict()["classifier.weight"].sum().item(), built.commit)
     except ModelError as error:
         print(error)
 """
@@ -468,7 +469,7 @@ def test_a_revision_chooses_among_the_snapshots_of_a_repository(saved: Path, tmp
     environment = {"HF_HOME": str(tmp_path), "HF_ENDPOINT": "http://127.0.0.1:9"}
     wanted = [*commits, "c" * 40, "e" * 40]
     printed = python(REVISIONS, *wanted, at=plant(saved, tmp_path / "here"), **environment).splitlines()
-    assert [float(line) for line in printed[:2]] == [weights_sum(seed) for seed in commits.values()]
+    assert [line.split() for line in printed[:2]] == [[str(weights_sum(seed)), commit] for commit, seed in commits.items()]
     assert tells(printed[2], "model 'acme/tiny' ", "local cache", "hub")
     assert "hidden_size is 1000000000" in printed[3]
 
@@ -531,7 +532,7 @@ def test_of_a_hubs_repository_only_what_is_read_is_fetched_at_one_commit(saved: 
     with hub_with("acme/tiny", commit, {**files, **unread}) as (endpoint, fetched):
         here = plant(saved, tmp_path / "here")
         printed = python(REVISIONS, "main", commit, at=here, HF_HOME=str(home), HF_ENDPOINT=endpoint).splitlines()
-    assert [float(line) for line in printed] == [weights_sum(3)] * 2
+    assert [line.split() for line in printed] == [[str(weights_sum(3)), commit]] * 2
     assert set(fetched) == set(files)
     cache = home / "hub" / "models--acme--tiny"
     assert (cache / "refs" / "main").read_text() == commit

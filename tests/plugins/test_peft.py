@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from plugins.checkpoints import SHAPES, model_of
 from plugins.families import FAMILIES, batch, built
 from plugins.test_methods import adapt, trained
 from pydantic import ValidationError
 from safetensors.torch import save
 
 from bakeoff.errors import ModelError, PluginError
+from bakeoff.plugin import Built, head_names
 from bakeoff.training.record_writer import trained_bytes
 from bakeoff_peft import TAKES_TEXT, LoraOptions, PeftOptions
 
@@ -47,7 +49,31 @@ def test_an_adapter_and_the_head_train_on_every_family(family: str, kind: str) -
 
 def test_where_peft_has_no_targets_the_linear_maps_to_choose_from_are_named() -> None:
     with pytest.raises(ModelError, match="lin1, lin2, pre_classifier"):
-        adapt("lora", built("distilbert"))
+        adapt("peft", built("distilbert"), type="LORA")
+
+
+@pytest.mark.parametrize("family", sorted(SHAPES))
+def test_lora_adapts_linear_layers_of_every_family_and_none_of_its_head(family: str) -> None:
+    from peft.tuners.lora import LoraLayer
+
+    model = model_of(family)
+    prefix = f"{model.base_model_prefix}."
+    fresh = tuple(name for name, _ in model.named_parameters() if not name.startswith(prefix) or "pooler" in name)
+    made = Built(model, fresh)
+    trains = head_names(made)
+    head = {name.rpartition(".")[0] for name in trains}
+    adaptation = adapt("lora", made, r=2)
+    adapted = {
+        name.removeprefix("base_model.model.")
+        for name, module in adaptation.model.named_modules()
+        if isinstance(module, LoraLayer)
+    }
+    assert adapted
+    assert not adapted & head
+    names = {name.removeprefix("base_model.model.").replace("modules_to_save.default.", "") for name in trained(adaptation)}
+    assert {name for name in names if "lora_" not in name} == head_names(made), (
+        "the head trains, and nothing else that was there"
+    )
 
 
 def test_for_ln_tuning_the_norms_are_named() -> None:

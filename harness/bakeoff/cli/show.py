@@ -127,6 +127,8 @@ def lines(preview: Preview) -> Iterator[str]:
         for column in preview.text_columns:
             text = example[column]
             yield f"  {column}: {text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + ' ...'}"
+        if "prompt" in example:
+            yield f"  prompt: {example['prompt']}"
 
 
 def splits_table(preview: Preview) -> list[list[str]]:

@@ -51,6 +51,11 @@ class Prepared(ABC):
         """Encodes text columns, each (n,), into n mappings, one for each example: `input_ids` and so on, as lists without
         padding."""
 
+    def prompts(self, columns: Mapping[str, Sequence[str]]) -> list[str] | None:
+        """The prompts (n,) that a template makes of text columns, each (n,), as `bakeoff show task` shows them; None, the
+        default, where the texts are given as they are."""
+        return None
+
     def encoding_key(self) -> str | None:
         """A text that identifies everything `encode` depends on except its argument; None, the default, if that is unknown.
 
@@ -94,6 +99,11 @@ class Prepared(ABC):
             "`keep: final`"
         )
 
+    def answers_differ(self, model: Any, example: Row) -> bool:
+        """Whether the trained model, once saved and loaded without Bakeoff's code, answers this encoded example otherwise; such
+        examples are left out when `answers_of_saved` is compared with the recorded predictions. False by default."""
+        return False
+
     def load_saved(self, folder: Path, device: Any) -> Any:
         """The model that `save` wrote, on the device and ready to be asked by `predict`; for `bakeoff predict`.
 
@@ -117,6 +127,8 @@ class Built:
     """Where the layer that computes the logits comes from; None where it is not known."""
     cautions: tuple[str, ...] = ()
     """Sentences shown to the user before any run about what is uncertain, such as which output belongs to which label."""
+    commit: str | None = None
+    """The commit of the hub's repository that the weights were loaded from; None for weights from elsewhere."""
 
 
 class Model(Component):

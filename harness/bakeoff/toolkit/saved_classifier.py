@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bakeoff.files import Tree
+from bakeoff.toolkit.last_token import read_last_attended, reads_last_token
 
 BASE, ADAPTER = "base", "adapter"
 
@@ -51,11 +52,14 @@ def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
     tokenizer.save_pretrained(place)
 
 
-def how_to_load(folder: Path, texts: Sequence[str]) -> str:
-    """Python code that loads what `save_classifier` wrote and predicts one example. texts: names of the text columns."""
+def how_to_load(folder: Path, texts: Sequence[str], *, template: str | None = None, note: str = "") -> str:
+    """Python code that loads what `save_classifier` wrote and predicts one example. texts: names of the text columns; template:
+    makes a prompt of them; note: a line about its answers."""
     given = ", ".join(f"[{name!r}]" for name in texts)
+    if template is not None:
+        given = f"[{template!r}.format({', '.join(f'{name}={name!r}' for name in texts)})]"
     ask = f'inputs = tokenizer({given}, truncation=True, padding=True, return_tensors="pt")\nlogits = model(**inputs).logits\n'
-    return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask
+    return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask + (note and f"# {note}\n")
 
 
 def model_place(folder: Path) -> Path:
@@ -64,7 +68,17 @@ def model_place(folder: Path) -> Path:
 
 
 def load_saved(folder: Path, device: Any) -> Any:
-    """The model that `save_classifier` wrote, on the device, in evaluation mode."""
+    """The model that `save_classifier` wrote, on the device, in evaluation mode; a decoder reads the last attended token, as it
+    did in training."""
+    model = _loaded(folder, device)
+    classifier = model.get_base_model() if hasattr(model, "get_base_model") else model
+    if reads_last_token(classifier):
+        read_last_attended(classifier)
+    return model
+
+
+def _loaded(folder: Path, device: Any) -> Any:
+    """As transformers and peft load it."""
     from transformers import AutoModelForSequenceClassification
 
     model = AutoModelForSequenceClassification.from_pretrained(model_place(folder), use_safetensors=True, local_files_only=True)
@@ -80,7 +94,7 @@ def answers_of_saved(folder: Path, texts: Sequence[Sequence[str]], device: Any) 
     import torch
     from transformers import AutoTokenizer
 
-    model = load_saved(folder, device)
+    model = _loaded(folder, device)
     tokenizer = AutoTokenizer.from_pretrained(model_place(folder), local_files_only=True)
     columns = [list(column) for column in texts]
     batch = tokenizer(*columns, truncation=True, padding=True, return_tensors="pt").to(device)

@@ -13,8 +13,9 @@ from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import ModelError
 from bakeoff.machine.distributions import installed_version
-from bakeoff.text.words import first_line, quoted, shown_path
-from bakeoff.toolkit.hub_model import model_folder
+from bakeoff.text.words import did_you_mean, first_line, quoted, shown_path
+from bakeoff.toolkit.hub_model import COMMIT, model_folder
+from bakeoff.toolkit.last_token import read_last_attended, reads_last_token
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
 from bakeoff.toolkit.model_folder import (
     ADAPTER,
@@ -30,21 +31,28 @@ from bakeoff.toolkit.model_folder import (
 )
 from bakeoff.toolkit.model_settings import building_at_most
 from bakeoff.toolkit.model_structure import positions_of
+from bakeoff.toolkit.prompts import Template
 from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, load_saved, model_place, save_classifier
 from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
 
 class TextEncoder(Prepared):
-    """`Prepared` for one or two texts an example, by a fast tokenizer, padded to the longest of a batch."""
+    """`Prepared` for one or two texts an example, by a fast tokenizer, padded to the longest of a batch.
 
-    def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding) -> None:
+    template: makes one prompt of the texts (`{sentence}` stands for a text column); by default they are given as they are.
+    Raises ModelError for a template that does not fit the task's text columns.
+    """
+
+    def __init__(self, tokenizer: Any, task: TaskInfo, encoding: Encoding, *, template: str | None = None) -> None:
         self.tokenizer = tokenizer
         self.columns = task.text_columns
         self.kind = task.kind
         self.encoding = encoding
+        self.template = None if template is None else Template(template, self.columns)
+        self.note = ""
 
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
-        texts = [list(columns[name]) for name in self.columns]
+        texts = self._texts(columns)
         if not texts[0]:
             return []
         try:
@@ -54,6 +62,17 @@ class TextEncoder(Prepared):
             raise ModelError(f"its tokenizer cannot encode these texts: {first_line(error)}") from error
         names = [name for name in self.tokenizer.model_input_names if name in encoded]
         return [dict(zip(names, values, strict=True)) for values in zip(*(encoded[name] for name in names), strict=True)]
+
+    def prompts(self, columns: Mapping[str, Sequence[str]]) -> list[str] | None:
+        if self.template is None:
+            return None
+        own = {name: columns[name] for name in self.columns}
+        return self.template.prompts(own, self.tokenizer, self.encoding.max_length)
+
+    def _texts(self, columns: Mapping[str, Sequence[str]]) -> list[list[str]]:
+        """What the tokenizer is given: the text columns, or their prompts."""
+        prompts = self.prompts(columns)
+        return [list(columns[name]) for name in self.columns] if prompts is None else [prompts]
 
     def encoding_key(self) -> str | None:
         return self._encoding_key if type(self).encode is TextEncoder.encode else None  # a subclass may depend on anything
@@ -66,7 +85,8 @@ class TextEncoder(Prepared):
         versions = {name: installed_version(name) for name in ("tokenizers", "transformers")}
         settings, names, sides = (self._settings[name] for name in ("settings", "names", "truncation_side"))
         cut = self.encoding.max_length
-        return json.dumps([settings, versions, names, sides, cut, self.columns], sort_keys=True)
+        template = [] if self.template is None else [self.template.template]
+        return json.dumps([settings, versions, names, sides, cut, self.columns, *template], sort_keys=True)
 
     @cached_property
     def _settings(self) -> dict[str, Any]:
@@ -79,6 +99,7 @@ class TextEncoder(Prepared):
             "truncation_side": self.tokenizer.truncation_side,
             "padding_side": self.tokenizer.padding_side,
             "pad": [self.tokenizer.pad_token_id, self.tokenizer.pad_token_type_id],
+            **({} if self.template is None else {"template": self.template.template}),
         }
 
     def collate(self, examples: Sequence[Row]) -> dict[str, Any]:
@@ -101,22 +122,38 @@ class TextEncoder(Prepared):
         if labels:
             model.config.id2label = dict(enumerate(labels))
             model.config.label2id = {label: number for number, label in enumerate(labels)}
+        if reads_last_token(_without_adapter(model)):
+            pad = repr(self.tokenizer.pad_token)
+            self.note = f"of a text that ends in the padding token {pad}, transformers reads the token before; Bakeoff the last"
         tokenizer = copy.deepcopy(self.tokenizer)
         tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
         save_classifier(model, tokenizer, folder)
 
     def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
-        return answers_of_saved(folder, [columns[name] for name in self.columns], device)
+        return answers_of_saved(folder, self._texts(columns), device)
+
+    def answers_differ(self, model: Any, example: Row) -> bool:
+        return example["input_ids"][-1] == self.tokenizer.pad_token_id and reads_last_token(_without_adapter(model))
 
     def load_saved(self, folder: Path, device: Any) -> Any:
         return load_saved(folder, device)
 
     def how_to_load(self, folder: Path) -> str:
-        return how_to_load(folder, self.columns)
+        template = None if self.template is None else self.template.template
+        return how_to_load(folder, self.columns, template=template, note=self.note)
 
 
-def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
-    """The fast tokenizer of a folder or hub id. Raises ModelError where there is none that can be used."""
+def _without_adapter(model: Any) -> Any:
+    """The classifier of transformers, without peft's wrapper around it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def load_tokenizer(path: str | Path, *, revision: str | None = None, pad_token: str | None = None) -> Any:
+    """The fast tokenizer of a folder or hub id, padding on the right wherever the model allows it.
+
+    pad_token: what pads in place of the tokenizer's own token; `eos` stands for its end-of-text token. Raises ModelError where
+    there is no tokenizer that can be used.
+    """
     from transformers import AutoTokenizer
 
     folder = model_folder(path, revision=revision)
@@ -140,15 +177,29 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None) -> Any:
     names = tokenizer.model_input_names
     if not isinstance(names, list) or "input_ids" not in names or not all(isinstance(name, str) for name in names):
         raise ModelError(f"the tokenizer of {_shown(path)} gives no input_ids (model_input_names: {quoted(names)})")
+    if pad_token is not None:
+        tokenizer.pad_token = _padding(tokenizer, pad_token, _shown(path))
     if tokenizer.pad_token is None:
+        remedy = "`pad_token: eos` pads with its end-of-text token" if tokenizer.eos_token else "name one: `pad_token: <token>`"
         raise ModelError(
-            f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made: "
-            "tokenizer.add_special_tokens({'pad_token': '[PAD]'}), model.resize_token_embeddings(len(tokenizer)), "
-            "model.config.pad_token_id = tokenizer.pad_token_id, and save both"
+            f"the tokenizer of {_shown(path)} has no padding token, so that no batch can be made; as an option of model `hub` "
+            f"{remedy}"
         )
-    if tokenizer.padding_side == "left" and _counts_positions(folder):
-        tokenizer.padding_side = "right"  # else a text's first token would have another position in each batch
+    if tokenizer.padding_side == "left" and _pads_right(folder):
+        tokenizer.padding_side = "right"
     return tokenizer
+
+
+def _padding(tokenizer: Any, wanted: str, shown: str) -> str:
+    """The token that `pad_token` names. Raises ModelError for one that is not in the vocabulary, which is never enlarged."""
+    if wanted == "eos":
+        if tokenizer.eos_token is None:
+            raise ModelError(f"pad_token: the tokenizer of {shown} has no end-of-text token: name a token of its vocabulary")
+        return str(tokenizer.eos_token)
+    if wanted not in (known := tokenizer.get_vocab()):
+        near = [token for token in known if token.startswith(("<", "["))] or known
+        raise ModelError(f"pad_token: {did_you_mean('token of the tokenizer', wanted, sorted(near)[:200])}")
+    return wanted
 
 
 def saved_tokenizer(folder: Path) -> Any:
@@ -168,14 +219,18 @@ def _config_of(folder: Path) -> Any:
         return None
 
 
-def _counts_positions(folder: Path) -> bool:
-    """Whether the model looks positions up in a table, counted from the start of a row; False if the model can't be built."""
+def _pads_right(folder: Path) -> bool:
+    """Whether padding belongs on the right whatever the tokenizer says: the model looks positions up in a table, counted from
+    the start of a row, so that on the left a text's first token would have another position in each batch; or it is a decoder
+    that is read at the last attended token. False if the model can't be built.
+    """
     import torch
     from transformers import AutoModelForSequenceClassification
 
     try:
         with torch.device("meta"), building_at_most(check_weights(folder), _shown(folder)):
-            return positions_of(AutoModelForSequenceClassification.from_config(_config_of(folder))) is not None
+            model = AutoModelForSequenceClassification.from_config(_config_of(folder))
+            return positions_of(model) is not None or reads_last_token(model)
     except Exception as error:  # as its `build` will say
         _reraise_unless_from_files(error)
         return False
@@ -188,12 +243,16 @@ def load_classifier(
     revision: str | None = None,
     allow_new: Sequence[str] | None = None,
     ignore_adapter: bool = False,
+    pad_token_id: int | None = None,
+    attn_implementation: str | None = None,
 ) -> Built:
     """A sequence classifier with `task.n_outputs` outputs, in fp32, from a folder or hub id.
 
     Only the task's head and what `allow_new` names may be missing from the checkpoint. If the checkpoint has a head, its
-    outputs are put into the order of the task's labels, or it is replaced. Reads only safetensors and never runs remote code.
-    Raises ModelError where such a model can't be built.
+    outputs are put into the order of the task's labels, or it is replaced. A decoder is read at the last token that the
+    attention mask keeps. pad_token_id: the tokenizer's, which takes the place of the one in config.json; attn_implementation:
+    transformers' name of the code that computes attention (`eager`, `sdpa`, ...), by default transformers' choice. Reads only
+    safetensors and never runs remote code. Raises ModelError where such a model can't be built.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -202,6 +261,9 @@ def load_classifier(
     refuse_adapter(folder, ignore=ignore_adapter)
     read_config(folder)
     stored = check_weights(folder)
+    given = {"pad_token_id": pad_token_id, "attn_implementation": attn_implementation}
+    own = {name: value for name, value in given.items() if value is not None}
+    configured = None if pad_token_id is None else _config_of(folder)
     try:
         with building_at_most(stored, shown):
             model, report = AutoModelForSequenceClassification.from_pretrained(
@@ -216,6 +278,7 @@ def load_classifier(
                 output_loading_info=True,
                 # Transformers puts any adapter that it finds into the model, unasked. Below a file it finds none.
                 adapter_kwargs={"subfolder": CONFIG},
+                **own,
             )
     except BaseException as error:  # as above
         _reraise_unless_from_files(error)
@@ -228,8 +291,26 @@ def load_classifier(
     unused = sorted(report["unexpected_keys"])
     require_pretrained(model, missing, unused, allow_new, where=shown)
     head = fit_head(model, task, missing=missing, mismatched=mismatched, where=shown)
-    cautions = (head.caution, *_left_out(model, unused, folder, shown, lacks_head=head.origin == "new"))
-    return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(filter(None, cautions)))
+    cautions = (
+        head.caution,
+        *_left_out(model, unused, folder, shown, lacks_head=head.origin == "new"),
+        *_other_padding(configured, pad_token_id, shown),
+    )
+    if reads_last_token(model):
+        read_last_attended(model)
+        for config in (model.config, model.config.get_text_config()):
+            config.use_cache = False  # of earlier tokens, for generating text
+    commit = folder.name if folder != path and COMMIT.fullmatch(folder.name) else None  # the hub's cache calls folders so
+    return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(filter(None, cautions)), commit)
+
+
+def _other_padding(configured: Any, pad_token_id: int | None, shown: str) -> list[str]:
+    """A caution where config.json (`configured`) names another padding token than the tokenizer, or none."""
+    named = getattr(configured, "pad_token_id", None)
+    if configured is None or named == pad_token_id:
+        return []
+    was = "names no padding token" if named is None else f"says that token {named} pads"
+    return [f"the config.json of {shown} {was}; token {pad_token_id} does, as the tokenizer has it"]
 
 
 def _left_out(model: Any, unused: Sequence[str], folder: Path, shown: str, *, lacks_head: bool) -> list[str]:

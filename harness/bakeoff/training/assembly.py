@@ -367,6 +367,7 @@ def with_model(made_from: MadeFrom, prepared: Prepared, built: Built, files: Wat
     pretrained = weights_sha256(item for item in built.model.state_dict().items() if item[0] not in fresh)
     tokenizer = None if key is None else digest_of(key)
     known = {"weights": half(pretrained), "tokenizer": tokenizer, "model_files": files.fingerprints()}
+    known["commit"] = built.commit
     return made_from.model_copy(update=known)
 
 

@@ -17,7 +17,7 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.model import SAME_LOGITS, Prepared, same_logits
 from bakeoff.contracts.returned import required
 from bakeoff.contracts.task import TaskInfo
-from bakeoff.errors import BakeoffError, PluginError
+from bakeoff.errors import BakeoffError, ModelError, PluginError
 from bakeoff.files import Tree, temporary_folder
 from bakeoff.machine.faults import code_of, in_words
 from bakeoff.records.schema import FILE_NAME, MODEL_FOLDER, Data, KeptModel, Record, capped
@@ -58,9 +58,10 @@ class Trained:
 
 def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
     """The model with one batch from the first predicted split; the batch has examples of all lengths, from shortest to
-    longest."""
+    longest, and none of those that the saved model answers otherwise."""
     info, split = run.task.info, run.task.info.predicted_splits[0]
-    order = longest_first(run.encoded[split])
+    encoded = run.encoded[split]
+    order = [row for row in longest_first(encoded) if not run.prepared.answers_differ(run.network, encoded[row])]
     chosen = np.linspace(0, len(order) - 1, min(EVALUATION_BATCH, len(order))).astype(int)
     rows = [order[place] for place in chosen]
     texts = {name: [run.task.splits[split][name][row] for row in rows] for name in info.text_columns}
@@ -72,6 +73,8 @@ def keep(trained: Trained, folder: Path) -> float:
 
     Raises PluginError where the loaded model gives other logits, and any error of saving and loading; the folder is removed.
     """
+    if not len(trained.logits):
+        raise ModelError("the saved model would answer every example otherwise (`answers_differ`), so nothing can be compared")
     tree = Tree(folder.parent)
     tree.make_fresh(folder)
     try:
@@ -219,7 +222,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str, headings: He
         "|---|---|---:|---:|",
         *(score_lines(record, record.data) if record.data else []),
         "",
-        f"Task: {task}. Model: {model}.",
+        f"Task: {task}. Model: {model}{f' at commit {record.made_from.commit}' if record.made_from.commit else ''}.",
         "",
         "Labels: " + (", ".join(map(as_markdown, capped(labels))) or "a number") + ". The recipe:",
         "",

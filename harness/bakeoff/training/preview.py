@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from bakeoff.contracts.configured import Configured
 from bakeoff.contracts.fields import Part
-from bakeoff.contracts.model import Encoding
+from bakeoff.contracts.model import Encoding, Prepared
 from bakeoff.contracts.recipe import LONGEST_INPUT, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.task import Paths, TaskInfo
@@ -87,7 +87,10 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
     loaded = load(component, task.options_at(places), places)
     info, columns, data = loaded.info, loaded.splits, describe_data(loaded)
     cut = Recipe().max_length
-    lengths = _token_lengths(model, info, columns) if model else {}
+    prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST_INPUT, "longest")) if model else None
+    lengths = _token_lengths(prepared, info, columns) if prepared else {}
+    some = range(min(examples, data.splits["train"].examples))
+    prompts = prepared.prompts({name: columns["train"][name][: len(some)] for name in info.text_columns}) if prepared else None
     return Preview(
         task=task.name,
         summary=component.summary,
@@ -114,7 +117,7 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
         },
         model=model.label if model else None,
         max_length=cut,
-        examples=[_example(info, columns["train"], row) for row in range(min(examples, data.splits["train"].examples))],
+        examples=[_example(info, columns["train"], row, prompts) for row in some],
     )
 
 
@@ -160,10 +163,9 @@ def default_model(registry: Registry) -> Configured | None:
 
 
 def _token_lengths(
-    model: Configured, info: TaskInfo, columns: Mapping[str, Mapping[str, Sequence[Any]]]
+    prepared: Prepared, info: TaskInfo, columns: Mapping[str, Mapping[str, Sequence[Any]]]
 ) -> dict[str, list[int]]:
     """split -> tokens of each example; empty for a model that does not read tokens."""
-    prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST_INPUT, "longest"))
     lengths = {}
     for name in info.splits:
         rows = prepared.encode({column: columns[name][column] for column in info.text_columns})
@@ -185,8 +187,10 @@ def _value_counts(values: Sequence[Any]) -> dict[str, int]:
     return dict(sorted(Counter(map(str, values)).items(), key=lambda item: (-item[1], item[0])))
 
 
-def _example(info: TaskInfo, columns: Mapping[str, Sequence[Any]], row: int) -> dict[str, str]:
-    """id, texts and label of one row as text that is safe to print."""
+def _example(info: TaskInfo, columns: Mapping[str, Sequence[Any]], row: int, prompts: Sequence[str] | None) -> dict[str, str]:
+    """id, texts and label of one row, and the prompt that is made of it if there is one, as text that is safe to print."""
     shown = {name: columns[name][row] for name in ("id", *info.text_columns)}
     shown["label"] = info.kind.label_in_words(columns["label"][row], info.labels)
+    if prompts is not None:
+        shown["prompt"] = prompts[row]
     return {name: escaped(value) for name, value in shown.items()}

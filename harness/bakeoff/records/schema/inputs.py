@@ -84,6 +84,9 @@ class MadeFrom(Part):
     """Fingerprint of the names of all labels, in order."""
     weights: Fingerprint | None = None
     """Fingerprint of all tensors from the model's checkpoint, before anything was added; equal for all seeds."""
+    commit: Name | None = None
+    """The commit of the hub's repository that the weights were loaded from; None for weights from elsewhere, and in older
+    records."""
     tokenizer: Fingerprint | None = None
     """Fingerprint of everything that encoding depends on, except the recipe and the versions of libraries."""
     task_files: dict[Name, Fingerprint] | None = None
