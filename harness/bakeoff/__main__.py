@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """Runs the command line. Ctrl-C during its imports ends it with an exit code, without a traceback, as it does later."""
+    """Runs the command line. Ctrl-C during its imports ends the process with exit code 130 and without a traceback."""
     try:
         from bakeoff.cli import main as command  # here, so that the import can be interrupted
     except (KeyboardInterrupt, ImportError) as error:

@@ -22,7 +22,7 @@ class BakeoffError(Exception):
 
     @property
     def lines(self) -> list[str]:
-        """The message as it is printed: one line for each of several errors, even if a library's part of it had line breaks."""
+        """The lines to print: the message as one line, also if a library's part of it had line breaks. SpecError has more."""
         return [re.sub(r"\s*\n\s*", " ", str(self))]
 
 
@@ -57,8 +57,8 @@ class DamageError(StoreError):
 
 
 class MachineError(BakeoffError):
-    """The machine can't continue (no space, a quota, a failing disk). It is not the run's fault, so nothing is recorded of
-    it."""
+    """The machine can't continue (no space, a quota, a failing disk). It is not the run's fault, so no record
+    is written."""
 
 
 class RunError(BakeoffError):

@@ -1,4 +1,4 @@
-"""The version of Bakeoff, which records hold, and where its documentation is."""
+"""The version of Bakeoff, which every record stores, and the address of its documentation."""
 
 __version__ = "0.1.0"
 DOCUMENTATION = "https://github.com/bakeoff/bakeoff/blob/main/docs"

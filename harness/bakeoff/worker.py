@@ -1,6 +1,6 @@
 """`python -m bakeoff.worker REQUEST.json FOLDER` does what `bakeoff worker` does, for schedulers that start a module.
 
-Python imports from the working directory before any of this is read; `bakeoff worker` does not.
+`python -m` puts the working directory on the import path before this module is read; `bakeoff worker` does not.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The trainer `command`: somebody's own training script, started as a process with files of rows, whose answers are read back.
+"""The trainer `command`: a user's own training script, started as a process. It is given files of rows, and its answers are
+read from a file.
 
-trainer:
-  name: command
-  run: [python, train.py, --train, "{train}", --predict, "{predict}", --out, "{predictions}", --seed, "{seed}"]
-  code: [train.py, lib/]
+    trainer:
+      name: command
+      run: [python, train.py, --train, "{train}", --predict, "{predict}", --out, "{predictions}", --seed, "{seed}"]
+      code: [train.py, lib/]
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def _variable(name: str) -> str:
 
 
 class CommandOptions(Options):
-    """A command, what it runs, and what is claimed of it."""
+    """Options of `command`: the command, the code that it runs, and which recipe keys it claims to follow."""
 
     run: Annotated[list[str], AfterValidator(checked_command)] = Field(
         description="The command, word by word, without a shell; `python` is the interpreter that runs Bakeoff. Placeholders: "
@@ -82,12 +83,12 @@ class CommandOptions(Options):
         None, description="Filled in: the hash of the code. Written in the file, it must be that of the code."
     )
     _places: Paths | None = PrivateAttr(None)
-    """Where the copy of the code and the files of rows lie; known in the process that trains."""
+    """The folders with the copy of the code and the files of rows; set by `resolved`, in the process that trains."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left."""
+    """What a command left behind: its answers by the rows' ids, and the steps that it reported."""
 
     answers: Mapping[int, Answer]
     steps: Sequence[ReportedStep]
@@ -116,13 +117,13 @@ class Command(OwnModelTrainer):
         for word in options.run:
             if self._is_forgotten(word, options.code, places.beside):
                 raise PluginError(
-                    f"{shown_path(word)} is in `run` and not in `code`: name it there, since a run has no other files"
+                    f"{shown_path(word)} is in `run` and not in `code`: name it there too, since a run has no other files"
                 )
         return digest_of(read_code(options.code, places.beside)) if options.code else None
 
     @staticmethod
     def _is_forgotten(word: str, code: Sequence[str], beside: Path) -> bool:
-        """Whether a word of the command is a file beside the experiment file that the code lacks."""
+        """Whether a word of the command is the path of a file beside the experiment file that `code` does not name."""
         try:
             there = not Path(word).is_absolute() and (beside / word).is_file()
         except (OSError, ValueError):
@@ -130,7 +131,7 @@ class Command(OwnModelTrainer):
         return there and not any(Path(word).is_relative_to(name) for name in code)
 
     def recipe_keys(self, options: CommandOptions) -> frozenset[str]:
-        """Those that the command is given, or claims to follow."""
+        """The recipe keys that the command is given or claims to follow."""
         given = placeholders(options.run)
         if "recipe" in given:
             return frozenset(Recipe.model_fields)
@@ -191,7 +192,7 @@ class Command(OwnModelTrainer):
             raise PluginError(f"the command could not be started: {shown_path(command[0])}: {error.strerror}") from None
 
     def _files(self, job: OwnModelJob, options: CommandOptions, folder: Path) -> dict[str, Path]:
-        """Placeholder -> the path of its file; those that the command reads are written."""
+        """Placeholder -> the path of its file or folder; writes the files that the command reads."""
         assert options._places is not None
         given, rows = placeholders(options.run), options._places.cache / "rows"
         files = {
@@ -215,7 +216,8 @@ class Command(OwnModelTrainer):
         return dev
 
     def _recipe(self, job: OwnModelJob) -> dict[str, Any]:
-        """What recipe.json holds."""
+        """What the file of the placeholder {recipe} holds: the recipe, and what the script has to know of the task and the
+        machine."""
         return {
             "recipe": job.recipe.model_dump(mode="json"),
             "seed": job.seed,
@@ -227,7 +229,7 @@ class Command(OwnModelTrainer):
         }
 
     def _values(self, job: OwnModelJob, files: Mapping[str, Path]) -> dict[str, Any]:
-        """Placeholder -> what it is filled with."""
+        """Placeholder -> the value that takes its place in the command."""
         more = {"seed": job.seed, "threads": job.threads, "device": job.device, "port": free_port()}
         return {**job.recipe.model_dump(), **files, **more}
 
@@ -241,8 +243,8 @@ class Command(OwnModelTrainer):
 
 
 def _program(name: str) -> str:
-    """The path of the program that a command starts. `python` is the interpreter of this process; others are looked for beside
-    it, where torchrun and accelerate are, then on the PATH. Raises PluginError where there is none."""
+    """The path of the program that a command starts. `python` is the interpreter of this process; other programs are looked
+    for beside it, where torchrun and accelerate are, then on the PATH. Raises PluginError if there is none."""
     if name == "python":
         return sys.executable
     beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

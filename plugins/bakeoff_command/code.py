@@ -16,21 +16,23 @@ from bakeoff.plugin import DataError, PluginError, Tree, quoted, read_regular, s
 MOST_BYTES: Final = 64 * 2**20
 MOST_FILES: Final = 5_000
 SKIPPED: Final = frozenset({"__pycache__", ".git", ".venv", ".ipynb_checkpoints"})
-"""Folders that are no code."""
+"""Folders that hold no code, and are left out."""
 
 
 def checked_path(text: str) -> str:
-    """A file or folder below that of the experiment file, `lib` for `./lib/`. Raises ValueError for any other."""
+    """Checks a path of the option `code`: it must be relative, and stay below the experiment file's folder; whether it exists
+    is checked later. Returns it without needless parts (`./lib/` as `lib`). Raises ValueError for any other path."""
     path = PurePosixPath(text)
     if not text or "\0" in text or path.is_absolute() or ".." in path.parts or path == PurePosixPath():
-        raise ValueError(f"{quoted(text)} must be the path of a file or folder below that of the experiment file, such as lib/")
+        raise ValueError(f"{quoted(text)} must be a file or folder below the folder of the experiment file, such as lib/")
     return path.as_posix()
 
 
 def read_code(names: Sequence[str], beside: Path) -> dict[str, bytes]:
-    """Path of each file of the code, below the folder of the experiment file -> its content.
+    """Path of each file of the code, relative to the experiment file's folder -> its content. names: files and folders of
+    `code`; beside: that folder.
 
-    Raises PluginError for what is missing or no plain file, and for more than 64 MiB or 5,000 files.
+    Raises PluginError if a file is missing or no regular file, and for more than 64 MiB or 5,000 files.
     """
     found: dict[str, bytes] = {}
     room = MOST_BYTES
@@ -72,9 +74,9 @@ def digest_of(code: Mapping[str, bytes]) -> str:
 
 
 def kept_code(names: Sequence[str], digest: str, *, beside: Path, cache: Path) -> Path:
-    """The folder with the copy of the code that has this hash; it is made now if there is none.
+    """The folder in the cache with the copy of the code that has this hash; the copy is made if there is none.
 
-    Raises DataError if there is none, and the code has changed since it was hashed.
+    Raises DataError if there is no copy and the code has changed since it was hashed.
     """
     place = cache / "code" / digest
     if _is_copy(place, digest):
@@ -106,7 +108,8 @@ def _write(code: Mapping[str, bytes], folder: Path) -> None:
 
 
 def lay_out(source: Path, folder: Path, digest: str) -> None:
-    """Writes the kept code into the folder in which a run works. Raises DataError if it is not the code of this hash."""
+    """Writes the cached copy of the code into the folder in which a run works. Raises DataError if the copy does not have this
+    hash."""
     code = read_code(sorted(one.name for one in source.iterdir()), source)
     if digest_of(code) != digest:
         raise DataError(f"code: the copy at {shown_path(source)} was changed; delete it, and start the command again")

@@ -1,4 +1,4 @@
-"""The environment of a command: an allow-list, and what `env` names."""
+"""The environment variables of a command: those of an allow-list, and those that its option `env` names."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ ALLOWED: Final = frozenset(
         *("TOKENIZERS_PARALLELISM", "VIRTUAL_ENV"),
     }
 )
-"""Names of variables that every command gets; those that begin with LC_ too."""
+"""Names of the variables that every command gets; it also gets those whose name begins with LC_."""
 
 
 def environment(names: Sequence[str]) -> dict[str, str]:
-    """The variables that a command gets. names: those of `env`. Raises PluginError if one of these is not set."""
+    """The variables that a command gets, with their values. names: those that `env` names. Raises PluginError if one of these
+    is not set."""
     for name in names:
         if name not in os.environ:
             raise PluginError(f"env: the variable {name} is not set here: set it, or leave it out of `env`")
@@ -33,5 +34,5 @@ def environment(names: Sequence[str]) -> dict[str, str]:
 
 
 def secrets(names: Sequence[str]) -> list[str]:
-    """The values of the variables that `env` names: they are masked in all that a command prints."""
+    """The values of the variables that `env` names, which are masked in all that a command prints."""
     return [os.environ[name] for name in names if name in os.environ]

@@ -1,4 +1,4 @@
-"""The placeholders of a command: `{train}`, `{learning_rate}`; what they may be called, and filling them in."""
+"""The placeholders of a command (`{train}`, `{learning_rate}`): their names, and filling them in."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILES: Final = {
     "steps": "where it may write its steps",
     "work": "a folder for its files, which survives when a run is tried again",
 }
-"""Placeholder -> the file that it is the path of."""
+"""Placeholder that stands for the path of a file or folder -> what is in there."""
 NUMBERS: Final = {
     "seed": "one integer below 2^32",
     "port": "a free port, for torchrun and accelerate",
@@ -30,12 +30,13 @@ KNOWN: Final = (*FILES, *NUMBERS, *Recipe.model_fields)
 
 
 def placeholders(words: Iterable[str]) -> list[str]:
-    """The placeholders of a command, each once, in its order."""
+    """The placeholders in these words of a command, each once, in order."""
     return list(dict.fromkeys(name for word in words for name in PLACEHOLDER.findall(word)))
 
 
 def checked_command(words: Sequence[str]) -> Sequence[str]:
-    """The command. Raises ValueError for an unknown placeholder, a missing one, or a word that no process can be given."""
+    """The words of the command, unchanged. Raises ValueError for an unknown placeholder, a missing one, or a word that cannot
+    be handed to a process."""
     if not words or not words[0]:
         raise ValueError("the first word must be a program: [python, train.py, ...]")
     for word in words:
@@ -47,11 +48,12 @@ def checked_command(words: Sequence[str]) -> Sequence[str]:
             raise ValueError(did_you_mean("placeholder", name, KNOWN))
     if missing := [name for name in NEEDED if name not in found]:
         raise ValueError(
-            f"needs {{{missing[0]}}}, the {'file with' if missing[0] == 'predict' else 'path'} {FILES[missing[0]]}"
+            f"the command needs {{{missing[0]}}}, the path of the file{' with' if missing[0] == 'predict' else ''} "
+            f"{FILES[missing[0]]}: add it as an argument"
         )
     return words
 
 
 def filled(words: Sequence[str], values: Mapping[str, Any]) -> list[str]:
-    """The command with its placeholders filled in; numbers as Python prints them."""
+    """The words of the command with their placeholders filled in; numbers are written as Python prints them."""
     return [PLACEHOLDER.sub(lambda match: str(values[match[1]]), word) for word in words]

@@ -1,8 +1,9 @@
-"""The files between the harness and a script: rows out, answers and steps back. One JSON object a line, ASCII.
+"""The files between the harness and a script: the harness writes rows, the script writes answers and steps. One JSON object a
+line, in ASCII.
 
-{"id": 17, "texts": {"sentence": "..."}, "label": "positive"}
-{"id": 17, "answer": "positive", "scores": {"positive": 0.9, "negative": 0.1}}
-{"step": 0, "loss": 0.7, "learning_rate": 5e-05}
+    {"id": 17, "texts": {"sentence": "..."}, "label": "positive"}
+    {"id": 17, "answer": "positive", "scores": {"positive": 0.9, "negative": 0.1}}
+    {"step": 0, "loss": 0.7, "learning_rate": 5e-05}
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from bakeoff.plugin import (
 )
 
 LONGEST_LINE: Final = 2**20
-"""Bytes of a line that is read."""
+"""The longest line that is read, in bytes."""
 MOST_STEPS: Final = 1_000_000
 READ_ONLY: Final = 0o444
 
@@ -38,7 +39,8 @@ READ_ONLY: Final = 0o444
 
 
 def write_rows(examples: Sequence[Example], folder: Path) -> Path:
-    """Writes rows into the folder under the hash of their content, read-only, so that there is one file of each content."""
+    """Writes rows into a file of the folder, and returns its path. The file is read-only and is named by the hash of its
+    content, so that equal rows are written once."""
     whole = hashlib.sha256()
     for line in _lines(examples):
         whole.update(line)
@@ -60,7 +62,7 @@ def _lines(examples: Iterable[Example]) -> Iterator[bytes]:
 
 
 def is_unchanged(path: Path) -> bool:
-    """Whether a file of `write_rows` is there, and is what it was."""
+    """Whether a file that `write_rows` wrote is there and still has the same content."""
     try:
         return sha256_of(path) == path.stem
     except OSError:
@@ -71,10 +73,11 @@ def is_unchanged(path: Path) -> bool:
 
 
 def read_answers_file(path: Path, asked: Collection[int], *, of: str) -> dict[int, Answer]:
-    """The answers in a file that a script wrote, each with its line, by id. asked: the ids of all rows to predict.
+    """The answers in a file that a script wrote: row id -> answer, with its line. asked: the ids of all rows to predict. of:
+    how messages about the file begin.
 
-    Whether the answers themselves are right is checked where those of all contestants are. Raises DataError with one sentence
-    that names the line.
+    Whether the answers themselves are possible is checked later, as for all trainers. Raises DataError with one sentence that
+    names the line.
     """
     found: dict[int, Answer] = {}
     lines: dict[int, int] = {}
@@ -94,7 +97,7 @@ def read_answers_file(path: Path, asked: Collection[int], *, of: str) -> dict[in
 
 
 def read_steps_file(path: Path) -> list[ReportedStep]:
-    """The steps that a script reported, in their order; none where it wrote no file. Raises DataError."""
+    """The steps that a script reported, in order; empty if it wrote no file. Raises DataError."""
     if not path.exists():
         return []
     steps: list[ReportedStep] = []
@@ -103,10 +106,10 @@ def read_steps_file(path: Path) -> list[ReportedStep]:
         _require_keys(row, ("step", "loss"), ("learning_rate",), where)
         if not isinstance(row["step"], int) or row["step"] != len(steps):
             raise DataError(
-                f"{where}: step is {quoted(json.dumps(row['step']))}; steps are counted from 0, each once: {len(steps)}"
+                f"{where}: step is {quoted(json.dumps(row['step']))}; steps are counted from 0, each once: this is {len(steps)}"
             )
         if len(steps) == MOST_STEPS:
-            raise DataError(f"{where}: more than {MOST_STEPS:,} steps")
+            raise DataError(f"{where}: more than {MOST_STEPS:,} steps; report fewer")
         numbers = [_number(row.get(key), key, where) for key in ("loss", "learning_rate")]
         steps.append(ReportedStep(*numbers))
     return steps
@@ -131,7 +134,8 @@ def _require_keys(row: dict[str, Any], needed: Collection[str], also: Collection
 
 
 def _objects(path: Path, of: str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (line, JSON object) of a file of lines, reading at most 1 MiB of one. Raises DataError."""
+    """Yields (line number, JSON object) for each line of a file, reading at most 1 MiB of a line. of: how messages begin.
+    Raises DataError."""
     with _opened(path, of) as stream:
         number = 0
         while line := stream.readline(LONGEST_LINE + 1):

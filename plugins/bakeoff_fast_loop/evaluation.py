@@ -1,4 +1,4 @@
-"""Predictions from packed tokens: the model's own logits, up to rounding."""
+"""Predictions computed without padding (from packed tokens): the model's own logits, up to rounding."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from bakeoff_fast_loop.parts import Gelu, Joined, Stream
 
 @contextmanager
 def fast_inference(model: Any, dtype: torch.dtype = torch.float32) -> Iterator[None]:
-    """A context in which `model(**inputs)` computes its logits from packed tokens, with matrix products in `dtype`; its own
-    forward pass, or what replaced it, is restored afterwards."""
+    """A context in which `model(**inputs)` computes its logits from packed tokens, with matrix products in `dtype`; afterwards
+    the forward pass that the model had before is restored."""
     hidden = model.__dict__.get("forward")
     if hidden is not None and hasattr(hidden, "__self__"):
         hidden.__self__.write_back()  # weights that were trained outside of the model
@@ -44,9 +44,10 @@ class NoMasks(Stream):
 
 
 class Product:
-    """x W' + b by oneDNN, with an exact GELU if one follows: a sixth faster than torch's own fp32 product.
+    """x W' + b computed by oneDNN, with an exact GELU if one follows: a sixth faster than torch's own fp32 product.
 
-    It uses operators that torch has for its compiler, which are not a public interface; `product` checks that they exist.
+    This uses operators that torch has for its compiler, which are not a public interface; the function `product` checks that
+    they exist.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
@@ -64,7 +65,7 @@ class Nothing:
 
 
 def product(joined: Joined) -> Joined | Product:
-    """The product by oneDNN if that is available, else the given one."""
+    """The linear maps as a `Product` by oneDNN if that is available, else as given."""
     weight, bias = joined.weight.value, joined.bias.value
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available() or not there:
@@ -73,7 +74,7 @@ def product(joined: Joined) -> Joined | Product:
 
 
 class Evaluation(Packed):
-    """The packed forward pass, with the model's weights at the time it is made."""
+    """The packed forward pass for predictions, with the weights that the model has when this object is made."""
 
     @torch.no_grad()
     def __init__(self, model: Any, dtype: torch.dtype) -> None:

@@ -1,7 +1,7 @@
-"""The parts of each family of encoders, by transformers' names.
+"""Finds the parts of a classifier for each supported family of encoders, by transformers' names.
 
 All are post-norm encoders (Vaswani et al., 2017) whose classifier reads the first token of a text. Models that are not in
-FAMILIES are refused.
+`FAMILIES` are refused.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bakeoff.plugin import ModelError
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
-    """One layer: attention and feed-forward network, each followed by dropout, residual and norm."""
+    """The modules of one layer: attention and feed-forward network, each followed by dropout, residual and norm."""
 
     query: nn.Module
     key: nn.Module
@@ -34,14 +34,15 @@ class Block:
     down_norm: nn.LayerNorm
 
     def modules(self) -> tuple[nn.Module, ...]:
-        """All modules that may train."""
+        """All modules of the layer that may train."""
         maps = (self.query, self.key, self.value, self.output, self.up, self.down)
         return *maps, self.output_norm, self.down_norm
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encoder:
-    """The parts of a classifier. `classify` maps hidden states of first tokens, (batch, 1, hidden), to logits."""
+    """The parts of a classifier: embeddings, layers and head. `classify` is the head: it maps hidden states of first tokens,
+    (batch, 1, hidden), to logits."""
 
     words: nn.Module
     positions: nn.Module
@@ -51,13 +52,14 @@ class Encoder:
     dropout: float
     project: nn.Module | None
     relative: Any
-    """The module with `compute_position_bias`, MPNet's bias of attention by distance; None for other families."""
+    """The module whose `compute_position_bias` gives MPNet's bias of attention by distance; None for other families."""
     blocks: tuple[Block, ...]
     classify: Callable[[Any], Any]
 
 
 def encoder_of(model: Any) -> Encoder:
-    """The parts of a classifier, with or without peft adapters. Raises ModelError for an unsupported model."""
+    """The `Encoder` of a classifier, with or without peft adapters: its embeddings, layers and head. Raises ModelError for an
+    unsupported model."""
     if any(getattr(config, "is_prompt_learning", False) for config in getattr(model, "peft_config", {}).values()):
         raise ModelError("fast-loop can't train prompts of peft: it arranges the texts' tokens itself; torch-loop can")
     network = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -67,7 +69,8 @@ def encoder_of(model: Any) -> Encoder:
         raise ModelError(f"fast-loop does not support {name}: it supports the encoders {known}; torch-loop trains any")
     if getattr(network.config, "is_decoder", False):
         raise ModelError(
-            f"fast-loop does not support {name} as a decoder (is_decoder): its attention sees both sides; use torch-loop"
+            f"fast-loop does not support {name} as a decoder (is_decoder): in fast-loop a token sees those after it too; use "
+            "torch-loop"
         )
     if hooked := [name for name, part in network.named_modules() if name and (part._forward_hooks or part._forward_pre_hooks)]:
         raise ModelError(

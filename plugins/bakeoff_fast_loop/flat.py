@@ -1,8 +1,8 @@
 """Stores trained parameters in one tensor, so that the optimizer gets one or two tensors for each parameter group instead of a
 hundred.
 
-Each parameter remains, as a view into that tensor. So one norm, one update and one conversion of dtype suffice. All of these
-are element-wise, so no result changes.
+Each parameter remains, as a view into that tensor, so that one norm, one update and one conversion of dtype are enough. All of
+these are element-wise, so no result changes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Unit:
     dtype: torch.dtype
 
     def fits(self, group: set[nn.Parameter]) -> bool:
-        """Whether all its parameters train in this group, in float32."""
+        """Whether all parameters of the unit train, in this parameter group and in float32."""
         return all(p in group and p.requires_grad and p.dtype == torch.float32 for p in self.parameters)
 
     def is_frozen(self) -> bool:
@@ -43,7 +43,7 @@ class Piece:
 
 
 class Whole:
-    """The parameters of one group that are trained as one tensor."""
+    """Those parameters of one group that are trained as one tensor."""
 
     def __init__(self, parameters: list[nn.Parameter], dtype: torch.dtype) -> None:
         self.parameter = nn.Parameter(torch.cat([parameter.detach().reshape(-1) for parameter in parameters]))
@@ -55,9 +55,9 @@ class Whole:
         self.value = data.to(dtype)  # no copy where that is float32
         self.gradient = torch.empty_like(data)
         self.parts = {p: self.gradient[start:end].view(p.shape) for p, (start, end) in self.spans.items()}
-        """Parameter -> its gradient."""
+        """Parameter -> its gradient, a view of `gradient`."""
         self.written = torch.empty_like(self.value) if dtype != torch.float32 else self.gradient
-        """The gradient that the last backward pass wrote."""
+        """The gradient that the last backward pass wrote, in the dtype of the matrix products."""
         self.earlier: Tensor | None = None
         """The sum of the gradients of earlier micro-batches."""
         self.filled = False
@@ -74,7 +74,8 @@ class Whole:
         self.earlier, self.filled = None, True
 
     def hand_over(self) -> None:
-        """Sets the gradients for the optimizer, and calls the parameters' hooks, which `bakeoff parity` uses."""
+        """Sets the gradients for the optimizer, and calls the hooks of the parameters, by which `bakeoff parity` observes
+        gradients."""
         if not self.filled:
             return
         self.parameter.grad = self.gradient
@@ -91,7 +92,7 @@ class Whole:
             self.value.copy_(self.parameter.detach())
 
     def write_back(self) -> None:
-        """Makes each parameter an independent tensor again."""
+        """Makes each parameter a tensor of its own again."""
         for parameter in self.spans:
             parameter.data, parameter.grad = parameter.data.clone(), None
 
@@ -108,7 +109,8 @@ class Flat:
     @classmethod
     @torch.no_grad()
     def of(cls, groups: list[dict[str, Any]], parts: Sequence[tuple[Unit, ...]]) -> Flat:
-        """parts: tuples of units that are used together. A tuple is included only if each of its units fits or is frozen."""
+        """Stores those parameters of the optimizer's `groups` in `Whole` tensors that fit. parts: tuples of units that are
+        used together; a tuple is included only if each of its units fits or is frozen."""
         flat, memberships = cls(), [set(group["params"]) for group in groups]
         usable = [part for part in parts if all(u.is_frozen() or any(map(u.fits, memberships)) for u in part)]
         units = [unit for part in usable for unit in part]
@@ -125,7 +127,8 @@ class Flat:
         return flat
 
     def piece(self, unit: Unit) -> Piece | None:
-        """The views of a unit, or a copy of one that does not train; None if it is in no `Whole`."""
+        """The views of a unit; of a unit that does not train, a copy without gradient. None if a unit trains but is in no
+        `Whole`."""
         first, last = unit.parameters[0], unit.parameters[-1]
         for whole in self.wholes:
             if all(parameter in whole.spans for parameter in unit.parameters):
@@ -151,7 +154,8 @@ class Flat:
         return [parameter.grad for parameter in trained if parameter.grad is not None]
 
     def after_step(self) -> None:
-        """Clears the gradients, and copies the new weights into the dtype of the matrix products."""
+        """To be called after each step: clears the gradients, and copies the new weights into the dtype of the matrix
+        products."""
         for parameter in self.alone:
             parameter.grad = None
         for whole in self.wholes:

@@ -1,4 +1,4 @@
-"""The layers of a post-norm encoder with forward and backward pass. `forward` also returns what `backward` needs."""
+"""The layers of a post-norm encoder, each with a forward and a backward pass. `forward` also returns what `backward` needs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bakeoff_fast_loop.parts import Grafted, Joined, Norm, Stream, activation
 
 
 class Layer:
-    """An encoder layer, (T, hidden) -> (T, hidden)."""
+    """An encoder layer on packed tokens, (T, hidden) -> (T, hidden)."""
 
     def __init__(self, block: Block, maps: Callable[..., Joined | Grafted], norms: Callable[[nn.LayerNorm], Norm]) -> None:
-        """maps, norms: make the objects that compute a block's linear maps and norms."""
+        """maps, norms: functions that make the objects which compute a block's linear maps and norms."""
         self.block = block
         self.inputs = [maps(*modules) for modules in self.joined()]
         self.output, self.up, self.down = maps(block.output), maps(block.up), maps(block.down)
@@ -26,7 +26,7 @@ class Layer:
         self.attend: Any = attend
 
     def joined(self) -> list[tuple[nn.Module, ...]]:
-        """The linear maps of attention's inputs; those of the same states are computed as one."""
+        """The linear maps of attention's inputs, grouped: those of the same states are computed as one product."""
         return [(self.block.query, self.block.key, self.block.value)]
 
     def trains(self) -> bool:
@@ -45,7 +45,7 @@ class Layer:
         return result, (saved, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm)
 
     def backward(self, d_result: Tensor, kept: Any, packing: Packing) -> tuple[Tensor, Tensor]:
-        """The gradients of the states and of the attention scores, (batch * heads, queries, keys)."""
+        """Returns the gradients of the layer's input and of the attention scores, (batch * heads, queries, keys)."""
         saved, kept_output, kept_output_norm, kept_up, kept_active, kept_down, kept_down_norm = kept
         d_down, d_residual = self.down_norm.backward(d_result, kept_down_norm)
         d_active = self.down.backward(d_down, kept_down)
@@ -54,7 +54,7 @@ class Layer:
         return self.attention_backward(self.output.backward(d_out, kept_output), d_residual, saved, packing)
 
     def attention(self, states: Tensor, packing: Packing, bias: Tensor, masks: Stream) -> tuple[Tensor, Tensor, Any]:
-        """Attention's output, the residual that it is added to, and what `attention_backward` needs."""
+        """Returns attention's output, the residual to which it is added, and what `attention_backward` needs."""
         block, (inputs,) = self.block, self.inputs
         joined, kept_inputs = inputs.forward(states)
         shape = (packing.batch * block.heads, packing.length, packing.length)
@@ -70,7 +70,7 @@ class Layer:
 
 
 class TopLayer(Layer):
-    """The last layer; only each text's first token is computed: (T, hidden) -> (batch, hidden)."""
+    """The last layer, computed for each text's first token only: (T, hidden) -> (batch, hidden)."""
 
     def joined(self) -> list[tuple[nn.Module, ...]]:
         return [(self.block.query,), (self.block.key, self.block.value)]

@@ -16,7 +16,8 @@ class ProbeOptions(Options):
 
 
 class LinearProbe(Trainer):
-    """Takes no steps: each example passes the encoder once, without dropout, and then the head is solved for."""
+    """A trainer that takes no steps: each example passes the encoder once, without dropout, and then the best weights of the
+    head are computed."""
 
     name = "linear-probe"
     summary = "Features encoded once, dropout off, then logistic regression (Newton-CG); takes no steps."

@@ -1,4 +1,4 @@
-"""The training loop; step by step the same as torch-loop's."""
+"""The training loop, which takes the same steps as torch-loop's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bakeoff_fast_loop.flat import Flat
 
 
 class Passes(Protocol):
-    """Forward and backward passes of a job's model. `flat` has its trained parameters."""
+    """Makes the forward and backward passes of a job's model. `flat` holds the model's trained parameters."""
 
     flat: Flat
 
@@ -28,13 +28,13 @@ class Passes(Protocol):
 
 
 def train(job: TrainingJob) -> None:
-    """Takes all steps of the job, or until it signals STOP."""
+    """Takes all steps of the job, or stops when the job signals STOP."""
     with passes_of(job) as passes:
         _train(job, passes)
 
 
 def passes_of(job: TrainingJob) -> AbstractContextManager[Passes]:
-    """The passes for the job's device: on CUDA with fewer kernel launches, elsewhere with less arithmetic."""
+    """A context with the passes for the job's device: on CUDA with fewer kernel launches, elsewhere with less arithmetic."""
     if job.device.type == "cuda":
         from bakeoff_fast_loop.replayed import replayed
 
@@ -78,7 +78,7 @@ def _train(job: TrainingJob, passes: Passes) -> None:
 
 
 def clip(gradients: list[Tensor], limit: float) -> None:
-    """Clips like `clip_grad_norm_`, but on the CPU does not multiply gradients whose norm is within the limit by 1.
+    """Clips gradients like `clip_grad_norm_`, but on the CPU does not multiply gradients whose norm is within the limit by 1.
 
     The float32 sum is slightly too small: clipped gradients have 1.00003 times the limit at 11 million elements, 1.0006 times
     at 110 million.

@@ -1,4 +1,4 @@
-"""A classifier's forward pass on packed tokens, which replaces its own during training."""
+"""A classifier's forward pass on packed tokens, which replaces the model's own during training."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Packed:
         self.look_up: Callable[[Tensor], Tensor] = self.encoder.words
 
     def piece(self, unit: Unit) -> Piece | None:
-        """The weights of a unit; None if they are not one tensor."""
+        """The stored weights of a unit; None if they are not stored as one tensor."""
         raise NotImplementedError
 
     def made_layers(self) -> list[Layer]:
@@ -50,7 +50,7 @@ class Packed:
         return self.as_modules(encoder.project)(states) if encoder.project else states
 
     def score_bias(self, packing: Packing) -> Tensor:
-        """The bias of the attention scores: minus infinity at padding, and MPNet's bias by distance."""
+        """What is added to the attention scores: minus infinity at padding, and MPNet's bias by distance."""
         if self.encoder.relative is None:
             return packing.hidden.to(self.dtype)
         near = self.encoder.relative.compute_position_bias(packing.hidden.new_empty(1, packing.length))
@@ -61,7 +61,8 @@ class Packed:
         return Unit(weights, self.dtype), Unit(biases, self.dtype)
 
     def map(self, *modules: Any) -> Joined | Grafted:
-        """Linear maps of the same input as one product; other modules, such as adapters, are called one by one."""
+        """The object that computes these modules on the same input: linear maps as one product; other modules, such as
+        adapters, are called one by one."""
         if are_plain(modules):
             weight, bias = map(self.piece, self.units_of(modules))
             if weight is not None and bias is not None:
@@ -90,8 +91,9 @@ def unpadded(
 ) -> Iterator[Network]:
     """A context in which `model(**inputs)` computes the same logits from packed tokens, with matrix products in `dtype`.
 
-    words: trained in place of the word embeddings. The optimizer must get the groups of the network's `flat`, made from
-    `groups`, by default one group of all trained parameters. Afterwards only the model's weights have changed.
+    words: rows that are trained in place of the word embeddings. groups: the optimizer's parameter groups, by default one
+    group of all trained parameters; the optimizer must be given those of the network's `flat`, which are made from them.
+    Afterwards only the model's weights have changed.
     """
     network = Network(model, dtype, words, groups)
     model.forward = network.forward  # an instance's attribute hides the class's method; hooks of the model still run
@@ -112,7 +114,7 @@ def packed(job: TrainingJob) -> Iterator[PackedPasses]:
 
 
 class PackedPasses:
-    """See `loop.Passes`."""
+    """The `loop.Passes` of a job on packed tokens."""
 
     def __init__(self, job: TrainingJob, network: Network) -> None:
         self.job, self.flat = job, network.flat
@@ -183,7 +185,7 @@ class Network(Packed):
             self.words.write_back()
 
     def units(self) -> Iterator[tuple[Unit, ...]]:
-        """The parameters to be stored as one tensor; each tuple has those that are used together."""
+        """The parameters that are to be stored as one tensor; each tuple has units that are used together."""
         *lower, top = self.encoder.blocks
         maps = [(block.query, block.key, block.value) for block in lower] + [(top.query,), (top.key, top.value)]
         maps += [(module,) for block in self.encoder.blocks for module in (block.output, block.up, block.down)]
@@ -194,13 +196,14 @@ class Network(Packed):
 
 
 class Layers(Function):
-    """All layers as one autograd function: (T, hidden) -> (batch, hidden), which the classifier reads."""
+    """All layers as one autograd function: (T, hidden) -> (batch, hidden), the hidden states of first tokens that the
+    classifier reads."""
 
     @staticmethod
     def forward(
         ctx: Any, network: Network, packing: Packing, masks: Stream, anchor: Tensor, bias: Tensor, states: Tensor
     ) -> Tensor:
-        """`anchor` makes autograd call `backward` even where the states need no gradient."""
+        """anchor: a tensor that makes autograd call `backward` even if the states need no gradient."""
         lowest = 0 if any(ctx.needs_input_grad[4:]) else network.lowest
         ctx.network, ctx.packing, ctx.lowest, ctx.bias_shape, ctx.kept = network, packing, lowest, bias.shape, []
         for number, layer in enumerate(network.layers):

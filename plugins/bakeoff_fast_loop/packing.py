@@ -1,4 +1,4 @@
-"""A batch without padding: the tokens of all texts one after another, and conversions from and to a padded batch."""
+"""A packed batch, without padding: the tokens of all texts one after another, and conversions from and to a padded batch."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from torch import Tensor
 from bakeoff.plugin import ModelError
 
 MULTIPLE = 8
-"""For attention, texts are padded to a multiple of this, by at least one position, because its kernels are faster on whole
+"""For attention, texts are padded to a multiple of this many tokens, by at least one, because its kernels are faster on whole
 vectors."""
 
 TOKENS = 8
-"""T is a multiple of this, with at least one filling token, because a matrix product of a new shape needs 0.6 ms for its
-kernel."""
+"""The number T of packed tokens is a multiple of this, with at least one filling token, because a matrix product of a new
+shape needs 0.6 ms to prepare its kernel."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class Packing:
     batch: int
     length: int
     tokens: Tensor
-    """(T,): the position of each token in the flattened collated batch; filling repeats the first."""
+    """(T,): the position of each token in the flattened collated batch; filling tokens repeat position 0."""
     columns: Tensor
-    """(T,): its column in the collated batch."""
+    """(T,): the column of each token in the collated batch."""
     places: Tensor
-    """(T,): its position in attention's flattened padded batch; filling has one of padding."""
+    """(T,): the position of each token in attention's flattened padded batch; filling tokens have a position of padding."""
     rows: Tensor
     """(batch * length,): the token at each position, T - 1 for padding."""
     first: Tensor
@@ -58,7 +58,7 @@ def pack_batch(
     multiple: int = MULTIPLE,
     **rest: Any,
 ) -> Packing:
-    """The packing for a forward pass's arguments. Raises ModelError for an unknown argument, and as `pack` does."""
+    """The packing for the arguments of a forward pass. Raises ModelError for an unknown argument, and as `pack` does."""
     if unknown := [name for name, value in rest.items() if value is not None]:
         known = "input_ids, attention_mask and token_type_ids"
         raise ModelError(f"fast-loop does not support the model's input {unknown[0]!r}, only {known}; torch-loop takes any")

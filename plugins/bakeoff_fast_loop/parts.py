@@ -1,8 +1,8 @@
-"""What every layer consists of: linear maps, residual and norm, activation, dropout; and the look-up of word embeddings.
+"""The parts of every layer: linear maps, residual and norm, activation, dropout; and the look-up of word embeddings.
 
-`forward` returns a result and what `backward` needs. `backward` takes the gradient of the result and what was saved, stores the
-gradients of parameters, and returns that of the input. Written by hand, because an autograd node for each part and parameter
-takes as long as many a part itself.
+`forward` returns a result and what `backward` needs. `backward` takes the gradient of the result and what was saved, stores
+the gradients of parameters, and returns the gradient of the input. Both are written by hand, because one autograd node for
+each part and parameter takes as long as many parts themselves.
 """
 
 from __future__ import annotations
@@ -28,16 +28,17 @@ ONE = torch.tensor(1.0, dtype=torch.bfloat16).view(torch.int16).item()
 
 @dataclass(frozen=True)
 class Mask:
-    """A dropout mask: 1 where a value is kept, else 0. KeptModel values are to be multiplied by `scale`."""
+    """A dropout mask: 1 where a value is kept, else 0. Kept values are to be multiplied by `scale`."""
 
     keep: Tensor
     scale: float
 
 
 class Stream:
-    """The dropout masks of one forward pass, seeded from torch's default generator, which `begin_step` seeds anew at each step.
+    """Draws the dropout masks of one forward pass, seeded from torch's default generator, which `begin_step` seeds anew at
+    each step.
 
-    On the CPU, numpy's SFC64 is used, twice as fast as torch's Mersenne twister.
+    On the CPU, numpy's SFC64 is used, which is twice as fast as torch's Mersenne twister.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -45,8 +46,8 @@ class Stream:
         self.generator = np.random.SFC64(int(torch.empty((), dtype=torch.int64).random_())) if device.type == "cpu" else None
 
     def draw(self, p: float, shape: tuple[int, ...], dtype: torch.dtype) -> Mask | None:
-        """A new mask; None if nothing is dropped. p is rounded to multiples of 1 / 65536, and `scale` is exact for the
-        rounded p."""
+        """A new mask for dropout with probability p; None if nothing is dropped. p is rounded to a multiple of 1 / 65536, and
+        `scale` is exact for the rounded p."""
         dropped = round(p * LANES)
         if dropped == 0:
             return None
@@ -63,7 +64,7 @@ class Stream:
 
 
 class Joined:
-    """Linear maps of the same input as one product, their weights stacked: (T, in) -> (T, out)."""
+    """Linear maps of the same input, computed as one product with their weights stacked: (T, in) -> (T, out)."""
 
     def __init__(self, weight: Piece, bias: Piece) -> None:
         self.weight, self.bias = weight, bias
@@ -81,7 +82,8 @@ class Joined:
 
 
 class Grafted:
-    """Any function with its own autograd graph, which also stores the gradients of its parameters."""
+    """Any function, differentiated by autograd in a graph of its own; its backward pass also stores the gradients of its
+    parameters."""
 
     def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
         self.function = function
@@ -113,7 +115,7 @@ def activation(function: Any) -> Gelu | Grafted:
 
 
 class Norm:
-    """norm(residual + dropout(x)), (T, hidden)."""
+    """Layer norm of a residual connection: norm(residual + dropout(x)), (T, hidden)."""
 
     def __init__(self, weight: Piece, bias: Piece, eps: float) -> None:
         self.weight, self.bias, self.eps = weight, bias, eps
@@ -142,7 +144,8 @@ class Norm:
 
 
 class Words:
-    """Looks up rows of a table, (T,) -> (T, size). Only rows of the gradient that were written are zeroed again."""
+    """Looks up rows of an embedding table, (T,) -> (T, size). Its gradient is kept between steps, and only the rows that were
+    written are zeroed again."""
 
     def __init__(self, table: nn.Parameter, padding: int | None) -> None:
         self.table, self.padding = table, padding
@@ -154,7 +157,7 @@ class Words:
         return LookUp.apply(ids, self, self.table)
 
     def zeros(self, ids: Tensor) -> Tensor:
-        """The gradient, all zeros; only the rows `ids` may be written."""
+        """The table's gradient, all zeros, for a backward pass that writes only the rows `ids`."""
         if self.table.grad is not None:  # that of a micro-batch, to which autograd adds the next ones
             self.touched.append(ids)
             return torch.zeros_like(self.table)
@@ -166,7 +169,7 @@ class Words:
 
 
 class LookUp(Function):
-    """The look-up as an autograd function. `table` is an argument so that autograd tracks it."""
+    """The look-up of `Words` as an autograd function. `table` is an argument so that autograd tracks it."""
 
     @staticmethod
     def forward(ctx: Any, ids: Tensor, words: Words, table: nn.Parameter) -> Tensor:

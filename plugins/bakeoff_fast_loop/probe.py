@@ -1,4 +1,5 @@
-"""The two steps of `linear-probe`: features from the frozen encoder, and the head that fits them best. Imports torch."""
+"""The two steps of `linear-probe`: computing features by the frozen encoder, and the head that fits them best. Imports
+torch."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def final_linear(model: Any) -> torch.nn.Linear:
 
 
 def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
-    """The head's input for every training example, (n, width), and the labels, (n,)."""
+    """The head's input for every training example, (n, width), and the labels, (n,), in the same order, which is not the
+    examples'."""
     model = job.model
     model.eval()  # dropout off
     labels: list[torch.Tensor] = []
@@ -49,7 +51,8 @@ def encode_features(job: TrainingJob) -> tuple[np.ndarray, np.ndarray]:
 
 
 def packed_predictions(job: TrainingJob, batch: dict[str, torch.Tensor]) -> AbstractContextManager[None]:
-    """A context in which the model predicts by fast-loop's forward pass, on the CPU and if that supports model and batch."""
+    """A context in which the model predicts by fast-loop's forward pass if that runs on this device (the CPU) and supports the
+    model and this batch; else by its own."""
     if job.device.type != "cpu":
         return nullcontext()
     try:
@@ -61,7 +64,7 @@ def packed_predictions(job: TrainingJob, batch: dict[str, torch.Tensor]) -> Abst
 
 
 def solve_head(model: Any, features: np.ndarray, labels: np.ndarray, *, l2: float) -> None:
-    """Writes the minimum of (sum of cross-entropies + l2 / 2 * squared norm of the weights) into the head.
+    """Fits the head: writes the weights that minimise (sum of cross-entropies + l2 / 2 * squared norm of the weights) into it.
 
     With two classes the regression has one row of weights; its halves, with both signs, give the same probabilities.
     """

@@ -21,14 +21,14 @@ from bakeoff.plugin import ModelError, TrainingJob, first_line
 from bakeoff_fast_loop.flat import Flat, Unit
 
 MULTIPLE = 16
-"""Widths are a multiple of this, so MRPC has about six of them."""
+"""Batches are padded to a width that is a multiple of this, so that MRPC has about six widths."""
 
 Inputs = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Recording:
-    """The graph for one shape, with its input and output tensors."""
+    """A recorded CUDA graph for inputs of one shape, with its input and output tensors."""
 
     inputs: dict[str, Tensor]
     graph: Any
@@ -36,10 +36,10 @@ class Recording:
 
 
 class Replays:
-    """Calls `function` with named tensors, by replaying a recorded graph; the next call overwrites its result.
+    """Calls `function` with named tensors by replaying a recorded CUDA graph; the next call overwrites its result.
 
-    The function itself is called if the device is not CUDA, and while a dispatch mode or hooks of the model observe it, as when
-    the harness counts operations or `bakeoff parity` traces: they would not see a replay.
+    The function itself is called if the device is not CUDA, and while a dispatch mode or hooks of the model observe it, as
+    when the harness counts operations or `bakeoff parity` traces: they would not see a replay.
     """
 
     def __init__(self, function: Callable[[Inputs], Tensor], model: Any, changes: list[Tensor]) -> None:
@@ -107,7 +107,7 @@ class Widths:
         self.longest = getattr(model.config, "max_position_embeddings", 0)
 
     def widen(self, inputs: Inputs) -> dict[str, Tensor]:
-        """Pads (batch, width) tensors to a multiple of 16, except labels, which may have such a shape too.
+        """Pads the inputs' (batch, width) tensors to a multiple of `MULTIPLE`, except labels, which may have such a shape too.
 
         Without an attention mask nothing is padded, because every token would attend to the padding.
         """
@@ -125,7 +125,7 @@ class Widths:
 
 @contextmanager
 def replayed(job: TrainingJob) -> Iterator[Replayed]:
-    """A context with the job's passes; at its end each parameter is a tensor of its own again."""
+    """A context with the job's passes, replayed as CUDA graphs; at its end each parameter is a tensor of its own again."""
     passes = Replayed(job)
     try:
         yield passes
@@ -135,7 +135,7 @@ def replayed(job: TrainingJob) -> Iterator[Replayed]:
 
 
 class Replayed:
-    """See `loop.Passes`."""
+    """The `loop.Passes` of a job on CUDA: recorded as CUDA graphs and replayed."""
 
     def __init__(self, job: TrainingJob) -> None:
         self.job, self.model = job, job.model
@@ -150,7 +150,7 @@ class Replayed:
         self.replays = Replays(self.passes, job.model, self.wholes)
 
     def passes(self, inputs: Inputs) -> Tensor:
-        """Forward and backward pass of a micro-batch; gives its loss. This is what a CUDA graph captures."""
+        """Makes the forward and backward pass of a micro-batch, and returns its loss. This is what a CUDA graph records."""
         given = dict(inputs)
         labels, weight = given.pop("labels"), given.pop("weight")
         with self.job.autocast():
@@ -169,11 +169,11 @@ class Replayed:
         torch._foreach_zero_(self.wholes)
 
     def write_back(self) -> None:
-        """Does nothing: parameters are views of what is trained."""
+        """Does nothing: the model's parameters are views of the tensors that are trained."""
 
 
 def used(model: Any) -> list[Any]:
-    """The trained parameters that the logits depend on; others get no gradient, so an optimizer does not change them."""
+    """The trained parameters on which the logits depend; the others get no gradient, so an optimizer does not change them."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     tokens = torch.ones(1, 2, dtype=torch.long, device=trained[0].device)
     logits = model(input_ids=tokens, attention_mask=tokens).logits

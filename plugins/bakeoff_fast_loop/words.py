@@ -1,7 +1,7 @@
-"""The rows of the word embeddings that the training texts use, trained as a parameter of their own.
+"""Trains only those rows of the word embeddings that the training texts use, as a parameter of their own.
 
-Other rows get no gradient. Without weight decay an optimizer does not change them (Adam moves them by 0 / (0 + eps)), so that
-gradient, clipping and update can leave them out: MRPC uses 11,563 of MiniLM's 30,522 words.
+The other rows get no gradient. Without weight decay an optimizer does not change them (Adam moves them by 0 / (0 + eps)), so
+that gradient, clipping and update can leave them out: MRPC uses 11,563 of MiniLM's 30,522 words.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from bakeoff.plugin import TrainingJob
 from bakeoff_fast_loop.families import encoder_of
 
 WORTH_IT = 0.8
-"""The largest share of used rows for which leaving out the others saves time."""
+"""The largest share of used rows for which it saves time to leave the other rows out."""
 
 
 class UsedRows:
-    """The used rows, trained in place of the whole table; `write_back` copies them into it."""
+    """The used rows of the word embeddings, trained in place of the whole table; `write_back` copies them into it."""
 
     def __init__(self, table: nn.Parameter, used: Tensor) -> None:
         """used: row numbers, ascending and without duplicates."""
@@ -35,7 +35,8 @@ class UsedRows:
 
 
 def used_rows(job: TrainingJob) -> UsedRows | None:
-    """The used rows; None if the table does not train, has weight decay, is nearly all used, or has hooks on its gradient."""
+    """The rows of the word embeddings that the job's texts use; None if the table does not train, has weight decay, is nearly
+    all used, or has hooks on its gradient."""
     words = encoder_of(job.model).words
     if not is_plain(words) or not words.weight.requires_grad:
         return None
@@ -51,5 +52,5 @@ def used_rows(job: TrainingJob) -> UsedRows | None:
 
 
 def is_plain(table: Any) -> bool:
-    """Whether the module only looks up rows."""
+    """Whether the module only looks up rows of a table."""
     return type(table) is nn.Embedding and table.max_norm is None and not table.scale_grad_by_freq and not table.sparse

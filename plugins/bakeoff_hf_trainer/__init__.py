@@ -26,7 +26,7 @@ class HfTrainerOptions(Options):
 
 
 class HfTrainer(Trainer):
-    """`transformers.Trainer`."""
+    """Trains with `transformers.Trainer`."""
 
     name = "hf-trainer"
     summary = "The Trainer API of transformers, as a user would call it."
@@ -89,12 +89,12 @@ class HfTrainer(Trainer):
 
 
 def passes_of(recipe: Recipe) -> int:
-    """Over how many forward passes a batch's gradients are accumulated."""
+    """Number of forward passes over which one process accumulates the gradients of a batch."""
     return recipe.batch_size // (recipe.micro_batch_size or recipe.batch_size)
 
 
 def parts_of(recipe: Recipe) -> int:
-    """Into how many forward passes a batch is split, over all processes."""
+    """Number of forward passes into which a batch is split, over all processes."""
     return passes_of(recipe) * recipe.processes
 
 

@@ -1,4 +1,4 @@
-"""Subclasses of `transformers.Trainer`, with the job's exact loss and as transformers ships it. Imports torch."""
+"""Two subclasses of `transformers.Trainer`: one with the job's exact loss, one as transformers ships it. Imports torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakeoff.plugin import Batch, Signal, TrainingJob, scheduler_name, scheduler
 
 
 def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingArguments:
-    """The recipe as the Trainer's arguments. It does not log, save or evaluate: the harness does."""
+    """The recipe as the Trainer's arguments. The Trainer does not log, save or evaluate: the harness does."""
     recipe = job.recipe
     micro_batch_size = recipe.micro_batch_size or recipe.batch_size
     return TrainingArguments(
@@ -45,7 +45,7 @@ def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingAr
 
 
 class JobTrainer(Trainer):
-    """The base of both: takes examples from the job, reports steps and epochs to it, and can resume a run."""
+    """The base of both Trainers: takes examples from the job, reports steps and epochs to it, and can resume a run."""
 
     def __init__(self, job: TrainingJob, arguments: TrainingArguments, **more: Any) -> None:
         self.job = job
@@ -67,11 +67,11 @@ class JobTrainer(Trainer):
         return epoch
 
     def passes(self, epoch: int) -> int:
-        """How many forward passes this process has in an epoch."""
+        """Number of forward passes of this process in an epoch."""
         return sum(len(self.job.micro_batches(batch)) for batch in self.job.batches(epoch))
 
     def optimizer_of_the_job(self) -> torch.optim.Optimizer:
-        """The Trainer's optimizer, with the parameter groups of the method."""
+        """The kind of optimizer that the Trainer would make, with the parameter groups of the method."""
         kind, settings = self.get_optimizer_cls_and_kwargs(self.args, self.model)
         if self.job.recipe.optimizer == "sgd":
             settings["fused"] = self.job.recipe.fused or None  # it has a name for the fused AdamW only
@@ -83,7 +83,8 @@ class JobTrainer(Trainer):
         return scheduler
 
     def _run_epoch(self, **given: Any) -> Any:
-        """The epoch in which a run resumes is shorter than the others, whereas the Trainer assumes equal epochs."""
+        """Runs an epoch. The epoch in which a run resumes is shorter than the others, whereas the Trainer assumes equal
+        epochs."""
         if self.job.first_step and self.epoch == self.job.first_epoch:
             left = len(self.job.batches(self.epoch))
             given |= {"steps_in_epoch": self.passes(self.epoch), "num_update_steps_per_epoch": left}
@@ -95,7 +96,7 @@ class JobTrainer(Trainer):
 
 
 class ExactTrainer(JobTrainer):
-    """Uses the job's batches, and the exact mean loss over each whole batch."""
+    """A Trainer that uses the job's batches, and the exact mean loss over each whole batch."""
 
     def __init__(self, job: TrainingJob, folder: str) -> None:
         self.batches = EpochBatches(job, self)
@@ -132,7 +133,8 @@ class ExactTrainer(JobTrainer):
     def weighted_loss(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: Any) -> torch.Tensor:
         """A micro-batch's part of the mean loss over the whole batch; the Trainer uses it unscaled.
 
-        Its own loss would be wrong: it sums a BERT's mean losses over the micro-batches (transformers 5.23, issue 47688).
+        The Trainer's own loss would be wrong: it sums a BERT's mean losses over the micro-batches (transformers 5.23, issue
+        47688).
         """
         loss = self.job.loss(outputs.logits, labels) * self.batches.weights.popleft()
         self.step_loss = self.step_loss + loss.detach()
@@ -140,8 +142,8 @@ class ExactTrainer(JobTrainer):
 
 
 class ShippedTrainer(JobTrainer):
-    """The Trainer as a user would call it: the job decides the order of rows and when to stop; batches, loss and optimizer
-    are the Trainer's."""
+    """The Trainer as a user would call it: the job decides the order of rows and when to stop; batches, loss and optimizer are
+    the Trainer's."""
 
     def __init__(self, job: TrainingJob, folder: str) -> None:
         recipe = job.recipe
@@ -154,7 +156,8 @@ class ShippedTrainer(JobTrainer):
         return EpochRows(self.job, self)
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The Trainer's own optimizer; if the method has several learning rates, one made for it, as users do."""
+        """Makes the Trainer's own optimizer; if the method has several learning rates, one with the method's parameter groups,
+        as users make it."""
         if self.optimizer is None and len({group["lr"] for group in self.job.parameter_groups()}) > 1:
             self.optimizer = self.optimizer_of_the_job()
         return super().create_optimizer(model)
@@ -166,10 +169,10 @@ class ShippedTrainer(JobTrainer):
 
 
 class EpochBatches:
-    """A batch sampler of the job's micro-batches, one epoch after the other.
+    """A batch sampler that yields the job's micro-batches, one epoch after the other.
 
-    Each batch has `gradient_accumulation_steps` micro-batches; the last of an epoch may have fewer, since the Trainer takes a
-    step at its end anyway.
+    Each batch has `gradient_accumulation_steps` micro-batches; the last batch of an epoch may have fewer, since the Trainer
+    takes a step at an epoch's end anyway.
     """
 
     def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
@@ -189,7 +192,7 @@ class EpochBatches:
 
 
 class EpochRows(Sampler[int]):
-    """A sampler of the rows of the job's batches, in their order, one epoch after the other."""
+    """A sampler that yields the rows of the job's batches, in their order, one epoch after the other."""
 
     def __init__(self, job: TrainingJob, trainer: JobTrainer) -> None:
         self.job, self.trainer = job, trainer

@@ -34,7 +34,7 @@ COLUMNS = (*NEEDED, "scores")
 
 
 class ImportedOptions(Options):
-    """A file of predictions."""
+    """Options of `imported`: a file of predictions."""
 
     predictions: str = Field(description="Parquet, JSON lines, CSV or TSV with split, id, answer and perhaps scores.")
     sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Hash of its content.")
@@ -42,7 +42,7 @@ class ImportedOptions(Options):
 
 
 class Imported(OwnModelTrainer):
-    """Answers with predictions that were made elsewhere. Nothing of how they were made is known."""
+    """Answers with predictions that were made elsewhere; how they were made is unknown."""
 
     name = "imported"
     summary = "Predictions that were made elsewhere, read from a file (`imported_runs`)."
@@ -77,8 +77,8 @@ class Imported(OwnModelTrainer):
 
 
 def read_predictions(path: Path, job: OwnModelJob) -> dict[int, Answer]:
-    """The answers in a file by the number of their row. Whether each is a right answer is checked where those of all
-    contestants are. Raises DataError with one sentence, which names the row of the file."""
+    """The answers in a file of predictions: the harness's number of a row -> answer. Whether the answers are possible is
+    checked later, as for all trainers. Raises DataError with one sentence that names the row of the file."""
     numbers = {
         split: {name: one.id for name, one in zip(job.task_ids(rows), rows, strict=True)} for split, rows in job.splits.items()
     }
@@ -86,7 +86,7 @@ def read_predictions(path: Path, job: OwnModelJob) -> dict[int, Answer]:
     places: dict[int, str] = {}
     for place, row in rows_in(path, COLUMNS):
         if lacking := [name for name in NEEDED if row.get(name) is None]:
-            why = "is empty" if lacking[0] in row else f"is missing; there is {', '.join(map(quoted, row))}"
+            why = "is empty" if lacking[0] in row else f"is missing; the columns are {', '.join(map(quoted, row))}"
             raise DataError(f"{place}: column '{lacking[0]}' {why}")
         number = number_of(str(row["id"]), str(row["split"]), numbers, place)
         if number in found:
@@ -97,7 +97,8 @@ def read_predictions(path: Path, job: OwnModelJob) -> dict[int, Answer]:
 
 
 def number_of(name: str, split: str, numbers: Mapping[str, Mapping[str, int]], place: str) -> int:
-    """The number of the row with this id in the split. Raises DataError."""
+    """The harness's number of the row with id `name` in the split. numbers: split -> row id -> number. place: the row of the
+    file, in messages. Raises DataError if there is no such row."""
     if split not in numbers:
         raise DataError(f"{place}: {did_you_mean('split to predict', split, numbers)}")
     if name in numbers[split]:
@@ -105,13 +106,13 @@ def number_of(name: str, split: str, numbers: Mapping[str, Mapping[str, int]], p
     if other := next((one for one, rows in numbers.items() if name in rows), None):
         raise DataError(f"{place}: id {quoted(name)} is a row of split '{other}', not of '{split}'")
     raise DataError(
-        f"{place}: the task has no row {quoted(name)} in split '{split}'; `bakeoff show task TASK --rows FOLDER` writes those "
-        "that it has"
+        f"{place}: the task has no row {quoted(name)} in split '{split}'; `bakeoff show task TASK --rows FOLDER` writes the "
+        "rows that it has"
     )
 
 
 def answer_in(value: Any, job: OwnModelJob) -> Any:
-    """An answer; a number where a file of text has digits in a regression."""
+    """The answer in a cell. In a regression, digits in a text file become a number."""
     if isinstance(value, str) and not job.labels:
         try:
             return float(value)
@@ -121,7 +122,7 @@ def answer_in(value: Any, job: OwnModelJob) -> Any:
 
 
 def scores_in(value: Any) -> Any:
-    """Label -> probability, from a struct, or a map, which Parquet gives as a list of pairs."""
+    """The scores in a cell, label -> probability; Parquet gives a map as a list of pairs."""
     return dict(value) if isinstance(value, list) else value
 
 

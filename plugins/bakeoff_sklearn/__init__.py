@@ -1,6 +1,6 @@
-"""Contestants that are no torch modules: `tfidf-logistic`, `setfit-style`, `knn` and `majority`.
+"""Trainers whose models are no torch modules: `tfidf-logistic`, `setfit-style`, `knn` and `majority`.
 
-The first three are of scikit-learn. None of them trains an encoder: they tell what fine-tuning one is worth.
+The first three use scikit-learn. None of them trains an encoder: compared with them, fine-tuning shows what it is worth.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ Strength = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class LinearOptions(Options):
-    """Options of a linear model whose regularisation is chosen."""
+    """Options of a linear model whose regularisation strength C is chosen from several values by the error on held-out
+    rows."""
 
     C: Annotated[list[Strength], AfterValidator(no_duplicates), AfterValidator(sorted), Field(min_length=1)] = Field(
         [0.1, 1.0, 10.0, 100.0],
@@ -46,18 +47,19 @@ class LinearOptions(Options):
 
 
 class LinearTrainer(EstimatorTrainer):
-    """Logistic regression on features of an example: one a label in a multi-label task, ridge regression of numbers.
+    """Logistic regression on features of the examples; in a multi-label task one for each label, in a regression ridge
+    regression.
 
-    C is the one with the smallest mean error on the rows that it is chosen on: wrong answers in a classification, wrong labels
-    of an example in a multi-label task, the absolute error in a regression. Of equals, the smallest C. The model is then fitted
-    to all rows of train, and to no others.
+    Of the values of C, the one with the smallest mean error on held-out rows (`choose_on`) is taken: wrong answers in a
+    classification, wrong labels of an example in a multi-label task, the absolute error in a regression. Of equals, the
+    smallest C. The model is then fitted to all rows of train, and to no others.
     """
 
     needs: ClassVar[dict[str, str]] = NEEDS
     Options = LinearOptions
 
     def estimator(self, job: OwnModelJob, options: LinearOptions) -> Any:
-        """What turns `inputs` into features; it never sees labels."""
+        """The transformer that turns `inputs` into features; it never sees labels. Here it changes nothing."""
         from sklearn.preprocessing import FunctionTransformer
 
         return FunctionTransformer()
@@ -87,10 +89,10 @@ class TfidfOptions(LinearOptions):
 
 
 class TfidfLogistic(LinearTrainer):
-    """TF-IDF of words and pairs of words, with logarithmic counts, and a linear model: the baseline that a paper would name.
+    """TF-IDF of words and pairs of words, with logarithmic counts, and a linear model: the usual baseline in papers.
 
-    Of two texts a and b it takes both vectors, |a - b|, a * b and their cosine, with one vocabulary. Their vectors alone would
-    not tell a linear model whether the texts are alike.
+    Of two texts a and b the features are both vectors, |a - b|, a * b and their cosine, with one vocabulary. The two vectors
+    alone would not tell a linear model whether the texts are alike.
     """
 
     name = "tfidf-logistic"
@@ -117,7 +119,8 @@ class SetFitStyle(LinearTrainer):
     The first half, contrastive tuning of the encoder, does not take place. Embeddings have length 1; of two texts u and v the
     features are u, v, |u - v| and u * v, as in InferSent (Conneau et al., 2017).
 
-    It depends on the seed as far as the model does: parts of an encoder that its checkpoint lacks are drawn by the seed.
+    The trainer depends on the seed as far as the model does: parts of an encoder that its checkpoint lacks are drawn by the
+    seed.
     """
 
     name = "setfit-style"
@@ -141,7 +144,8 @@ class NeighboursOptions(Options):
 
 
 class NearestNeighbours(EstimatorTrainer):
-    """The k nearest rows of train, by the embeddings of `setfit-style`: their votes, or the mean of their numbers."""
+    """Answers by the k nearest rows of train, by the features of `setfit-style`: by their votes, or in a regression by the
+    mean of their numbers."""
 
     name = "knn"
     summary = "k nearest neighbours by frozen, normalised embeddings (of two texts by |u-v| and u*v too); nothing is trained."
@@ -164,7 +168,8 @@ class NearestNeighbours(EstimatorTrainer):
 
 
 class Majority(OwnModelTrainer):
-    """The majority baseline as a contestant: one answer to every row, `Kind.majority` of the labels of train."""
+    """The majority baseline as a trainer: every row gets one answer, the most frequent label of train, or in a regression the
+    mean of its numbers (`Kind.majority`)."""
 
     name = "majority"
     summary = "The most frequent label of train (or set of labels, or the mean of its numbers) for every row."

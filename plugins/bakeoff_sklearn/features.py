@@ -1,4 +1,4 @@
-"""Features of examples with one text or two. Imports scikit-learn and SciPy."""
+"""Features of examples that have one text or two. Imports scikit-learn and SciPy."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sklearn.pipeline import make_union
 from bakeoff.plugin import DataError, Example, OwnModelJob
 
 WORD = r"(?u)\b\w+\b"
-"""Words of one letter too, which scikit-learn's own pattern leaves out."""
+"""Pattern of a word. Words of one letter count too, which scikit-learn's own pattern leaves out."""
 
 
 class TfidfFeatures(TransformerMixin, BaseEstimator):
-    """Turns examples, tuples of one text or two, into a sparse matrix (n, width)."""
+    """Turns n examples, tuples of one text or two, into a sparse matrix (n, width) of TF-IDF features."""
 
     def __init__(self, *, words: int, characters: bool, min_rows: int) -> None:
         self.words, self.characters, self.min_rows = words, characters, min_rows
@@ -42,13 +42,14 @@ class TfidfFeatures(TransformerMixin, BaseEstimator):
 
 
 def paired(a: Any, b: Any) -> Any:
-    """[a, b, |a - b|, a * b, cosine] of sparse matrices (n, width) whose rows have length 1: (n, 4 * width + 1)."""
+    """[a, b, |a - b|, a * b, cosine] for sparse matrices a and b, (n, width), whose rows have length 1: (n, 4 * width + 1)."""
     product = a.multiply(b).tocsr()
     return sparse.hstack([a, b, abs(a - b), product, sparse.csr_matrix(product.sum(axis=1))], format="csr")
 
 
 def embedded(examples: Sequence[Example], job: OwnModelJob) -> np.ndarray:
-    """Embeddings of length 1 by the frozen encoder, (n, width); of two texts u and v [u, v, |u - v|, u * v], (n, 4 * width)."""
+    """Embeddings of the examples' texts by the frozen encoder, scaled to length 1, (n, width); for two texts u and v [u, v, |u
+    - v|, u * v], (n, 4 * width)."""
     sides = [of_length_one(job.embeddings(examples, column)) for column in job.text_columns]
     if len(sides) == 1:
         return sides[0]
@@ -57,6 +58,6 @@ def embedded(examples: Sequence[Example], job: OwnModelJob) -> np.ndarray:
 
 
 def of_length_one(vectors: np.ndarray) -> np.ndarray:
-    """(n, width), each over its length; zeros stay zeros."""
+    """The vectors, (n, width), each divided by its length; vectors of zeros stay as they are."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return vectors / np.where(lengths > 0, lengths, 1.0)

@@ -13,14 +13,15 @@ from sklearn.multiclass import OneVsRestClassifier
 from bakeoff.plugin import EstimatorTrainer, Example, Kind, OwnModelJob
 
 FOLDS = 5
-"""One row of so many is held out of train, where there is no dev."""
+"""One row in this many is held out of train if there is no dev to choose C on."""
 MOST_ITERATIONS = 1_000
 
 
 def linear_model(kind: Kind, strength: float) -> Any:
-    """Logistic regression, one for each label where an example may have several; ridge regression where answers are numbers.
+    """A linear model that is not fitted yet: logistic regression, one for each label in a multi-label task; ridge regression
+    if answers are numbers.
 
-    Each minimises a sum over rows plus the squared norm of the weights over 2 C (ridge: over C).
+    It minimises a sum over rows plus the squared norm of the weights over 2 C (ridge: over C). strength: C.
     """
     if not kind.has_labels:
         return Ridge(alpha=1 / strength)
@@ -31,10 +32,11 @@ def linear_model(kind: Kind, strength: float) -> Any:
 def best_linear_model(
     trainer: EstimatorTrainer, encoder: Any, features: Any, targets: np.ndarray, job: OwnModelJob, options: Any
 ) -> Any:
-    """The model with the best C of the options, fitted to all rows of train: `features`, (n, width), by the fitted encoder.
+    """The linear model with the best C of the options, fitted to all rows of train. features: (n, width), by the fitted
+    encoder.
 
-    The best has the smallest mean error on dev, or on every fifth row of train when fitted to the others; of equals it is the
-    smallest C. Where train is too small to hold rows out, it is the C nearest to 1.
+    The best C has the smallest mean error on dev, or on every fifth row of train when fitted to the other rows; of equals it
+    is the smallest. If train is too small to hold rows out, it is the C nearest to 1 on the log scale.
     """
     if len(options.C) == 1:
         return linear_model(job.kind, options.C[0]).fit(features, targets)
@@ -47,7 +49,7 @@ def best_linear_model(
 
 
 def best_on_train(trainer: EstimatorTrainer, features: Any, targets: np.ndarray, job: OwnModelJob, options: Any) -> float:
-    """The best C by every fifth row of train."""
+    """The C with the smallest mean error on every fifth row of train, when fitted to the other rows."""
     held_out = np.arange(len(targets)) % FOLDS == FOLDS - 1
     inner, checks = targets[~held_out], features[held_out]
     examples = [example for example, held in zip(job.train, held_out, strict=True) if held]
@@ -61,7 +63,7 @@ def best_on_train(trainer: EstimatorTrainer, features: Any, targets: np.ndarray,
 
 
 def mean_error(trainer: EstimatorTrainer, model: Any, features: Any, examples: Sequence[Example], job: OwnModelJob) -> float:
-    """The mean of the kind's errors of a fitted model on labelled examples."""
+    """The mean error of a fitted model on labelled examples, by the errors of the kind of task (`Kind.errors`)."""
     answers = [answer.answer for answer in trainer.answers(model, features, examples, job)]
     read = [[job.kind.read_answer(said, job.labels) for said in side] for side in (answers, [one.label for one in examples])]
     return float(job.kind.errors(*map(np.asarray, read)).mean())

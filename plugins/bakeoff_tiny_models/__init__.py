@@ -17,7 +17,7 @@ class TinyOptions(Options):
     hidden_size: Annotated[int, Field(ge=4, le=512)] = Field(32, description="Width of its layers; a multiple of `heads`.")
     layers: Annotated[int, Field(ge=1, le=12)] = Field(2, description="How many layers it has.")
     heads: Annotated[int, Field(ge=1, le=16)] = Field(2, description="Attention heads of each layer.")
-    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="Of hidden states and of attention.")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(0.1, description="Dropout of hidden states and of attention.")
 
     @model_validator(mode="after")
     def _whole_heads(self) -> Self:
@@ -59,7 +59,8 @@ class TinyBert(Model):
 
 
 def _vocabulary() -> list[str]:
-    """Word pieces: single characters and pairs of lower-case letters, at the start of words and within them."""
+    """The tokenizer's vocabulary: word pieces of one character and of two lower-case letters, at the start of words and within
+    them."""
     letters = string.ascii_lowercase
     pieces = list(letters + string.digits) + [first + second for first in letters for second in letters]
     return [

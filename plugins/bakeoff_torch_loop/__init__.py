@@ -1,7 +1,7 @@
 """The manual training loop, to be read like a tutorial: what transformers' Trainer does, written out.
 
 A step: take a batch, run the model forward, compute the loss, run backward for the gradients, clip them, let the optimizer
-update the weights and the scheduler the learning rate. Everything else in this file prepares that.
+update the weights and the scheduler the learning rate. Everything else in this file prepares these steps.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class TorchLoop(Trainer):
 
 
 def over_processes(job: TrainingJob) -> Any:
-    """The model; where several processes train it, wrapped so that each backward pass averages the gradients over them."""
+    """The model; if several processes train it, it is wrapped so that each backward pass averages the gradients over them."""
     if job.world_size == 1:
         return job.model
     from accelerate import Accelerator, DistributedDataParallelKwargs

@@ -23,7 +23,7 @@ COLUMNS = ("id", "summary", "paragraph", "label", "library", "length")
 
 
 class DocstringsOptions(Options):
-    """The options of `docstrings`."""
+    """The options of `docstrings`: its number of pairs."""
 
     size: int | None = Field(
         None,
@@ -34,9 +34,9 @@ class DocstringsOptions(Options):
 
 
 class Docstrings(Task):
-    """Does a paragraph of documentation belong to the same function as a summary?
+    """The task: does a paragraph of documentation belong to the same function as a summary?
 
-    find: returns the libraries to read; by default the installed ones.
+    find: a function that returns the libraries to read; by default the installed ones.
     """
 
     name = "docstrings"
@@ -63,11 +63,11 @@ class Docstrings(Task):
         )
 
     def files(self, options: DocstringsOptions, places: Paths) -> dict[str, list[Path]]:
-        """Empty: nobody edits the files that are read. `source_versions` has the libraries' versions instead."""
+        """No files: nobody edits those that are read. `source_versions` gives the libraries' versions instead."""
         return {}
 
     def source_versions(self) -> dict[str, str]:
-        """Distribution -> version of every library that is read; with the task's version, this decides all rows."""
+        """Distribution -> version, for every library that is read; with the task's version, this decides all rows."""
         return {library.name: library.version for library in self._find()}
 
     def check_available(self, options: DocstringsOptions, places: Paths) -> None:
@@ -93,7 +93,8 @@ class Docstrings(Task):
         }
 
     def pairs(self, places: Paths) -> list[Pair]:
-        """All pairs, with the files that their texts come from. The sources are read only if the cache lacks them."""
+        """All pairs, each with the files that its texts come from. The libraries' sources are read only if the cache lacks the
+        pairs."""
         import pyarrow as pa
 
         libraries = self._find()

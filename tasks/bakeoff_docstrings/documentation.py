@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 SUMMARY_WORDS = 20
 PARAGRAPH_WORDS = 32
-"""Texts are cut after so many words; most pairs then fit in 64 tokens, which keeps an epoch short on a CPU."""
+"""Texts are cut after this many words; most pairs then fit in 64 tokens, which keeps an epoch short on a CPU."""
 
 _FEWEST_SUMMARY_WORDS = 4
 _FEWEST_PARAGRAPH_WORDS = 10
@@ -44,8 +44,8 @@ class Documented:
 def documented_functions(source: bytes) -> list[Documented]:
     """The functions and methods, nested and async ones too, whose docstring has a summary and prose.
 
-    Of several definitions with one name (branches, overloads, a property and its setter) the first with prose is taken. Source
-    that this Python can't parse has none.
+    Of several definitions with one name (branches, overloads, a property and its setter) the first with prose is taken. The
+    list is empty for source that this Python can't parse.
     """
     if b"def " not in source or (b'"""' not in source and b"'''" not in source):
         return []  # nearly all the time of reading goes into parsing

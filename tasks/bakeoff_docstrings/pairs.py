@@ -21,7 +21,7 @@ SPLITS = ("train", "dev", "test")
 _TRAIN_SHARE, _DEV_SHARE = 0.70, 0.15
 _MEDIUM_WORDS = 16
 _MOST_COPIES = 2
-"""A paragraph that occurs in more docstrings than this is boilerplate and left out."""
+"""A paragraph that occurs in more docstrings than this is boilerplate, and is left out."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def split_of(file: str) -> str:
 
 
 def _distinct(entries: Sequence[Entry]) -> list[Entry]:
-    """Entries without duplicates of a summary or a paragraph, compared without case and punctuation.
+    """The entries without those that repeat a summary or a paragraph, compared without case and punctuation.
 
     Otherwise a copied docstring could be an example twice, in two splits, or with both labels.
     """
@@ -105,7 +105,8 @@ def _pairs(split: str, group: Sequence[Entry]) -> list[Pair]:
 
 
 def _exchangeable(entries: list[Entry]) -> list[Entry]:
-    """The entries, without those by which one file would have more than half: they could only exchange within that file."""
+    """The entries that can exchange paragraphs: as many of the largest file's are left out as needed for no file to have more
+    than half of all, since they could only exchange within their file."""
     kept = list(entries)
     while kept:
         file, count = Counter(entry.file for entry in kept).most_common(1)[0]
@@ -132,7 +133,7 @@ def _pair(split: str, entry: Entry, giver: Entry) -> Pair:
 
 
 def _interleaved(pairs: Sequence[Pair]) -> list[Pair]:
-    """Pairs ordered by their relative position within their split and label."""
+    """The pairs, ordered by their relative position within their split and label."""
     strata: dict[Hashable, list[Pair]] = defaultdict(list)
     for pair in sorted(pairs, key=lambda pair: _draw("order", pair.id)):
         strata[pair.split, pair.label].append(pair)
@@ -143,7 +144,7 @@ def _interleaved(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _draw(purpose: str, *parts: str) -> str:
-    """A pseudo-random key, the same everywhere; different purposes give independent keys."""
+    """A pseudo-random sorting key from these parts, the same on every machine; different purposes give independent keys."""
     return sha256("\0".join((purpose, *parts)).encode()).hexdigest()
 
 

@@ -19,10 +19,10 @@ DISTRIBUTIONS: Mapping[str, str] = {
     "sklearn": "scikit-learn",
     "sympy": "sympy",
 }
-"""Module -> the distribution that installs it."""
+"""A library's module -> the distribution that installs it."""
 
 _SKIPPED_FOLDERS = frozenset({"tests", "externals", "_external", "_vendored", "_vendor"})
-"""Tests have little documentation, and vendored code belongs to other libraries."""
+"""Folders that are not read: tests have little documentation, and vendored code belongs to other libraries."""
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 FAMILY = "glue"
-"""The name of a data folder that is read in place of the one without a name."""
+"""The name of the data folder that is read for these tasks (`--data glue=DIR`), in place of the one without a name."""
 
 
 class GlueOptions(Options):
-    """The options of a GLUE task."""
+    """The options of a GLUE task: its metrics."""
 
     metrics: MetricNames = Field(
         ["accuracy", "f1"],
@@ -93,7 +93,7 @@ class GlueTask(Task):
 
 
 def options_with(metrics: tuple[str, ...]) -> type[GlueOptions]:
-    """The options class of a task with these default metrics."""
+    """The options class of a task whose default metrics are these."""
     field = copy(GlueOptions.model_fields["metrics"])
     field.default = list(metrics)
     return create_model("GlueOptions", __base__=GlueOptions, __doc__=GlueOptions.__doc__, metrics=(field.annotation, field))

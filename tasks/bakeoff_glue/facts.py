@@ -11,12 +11,13 @@ REPOSITORY = "nyu-mll/glue"
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
 
 Columns = dict[str, list[str] | list[int] | list[float]]
-"""A split by column: the text columns by the hub's names, and `label`, with label numbers or a regression's numbers."""
+"""A split as columns: the text columns by the hub's names, and `label`, which holds numbers of labels, or for a regression the
+labels themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """The files of a split, and its number of rows."""
+    """A split's file in the official folder and on the hub, and its number of rows."""
 
     rows: int
     file: str
@@ -40,11 +41,12 @@ class GlueFacts:
     summary: str
     folder: str
     text_columns: Mapping[str, str]
-    """Column name on the hub, and in this task -> column name in the official files."""
+    """Column name on the hub and in this task -> column name in the official files."""
     label_column: str
     """Column name in the official files; on the hub it is always `label`."""
     labels: Mapping[str, str]
-    """Label in the official files -> label name, in the order of the hub's numbers; empty for a regression."""
+    """Label in the official files -> the label's name in this task, in the order of the hub's numbers; empty for a
+    regression."""
     metrics: tuple[str, ...]
     """The benchmark's own metrics (Wang et al., 2018, table 1); the first is primary."""
     splits: Mapping[str, Split]
@@ -65,7 +67,8 @@ class GlueFacts:
 
 
 def two_splits(name: str, train: int, dev: int) -> dict[str, Split]:
-    """`train.tsv` and `dev.tsv`, the hub's `train` and `validation`."""
+    """The splits of a task that has `train.tsv` and `dev.tsv`, on the hub `train` and `validation`. train, dev: numbers of
+    rows."""
     return {
         "train": Split(rows=train, file="train.tsv", hub_file=f"{name}/train-00000-of-00001.parquet"),
         "dev": Split(rows=dev, file="dev.tsv", hub_file=f"{name}/validation-00000-of-00001.parquet"),

@@ -13,12 +13,12 @@ from bakeoff.plugin import NOT_FETCHED, DataError, is_git_pointer, quoted, read_
 from bakeoff_glue.facts import Columns, GlueFacts, Split
 
 ALWAYS_READ, LARGEST_ROW = 2**24, 2**13
-"""The largest size in bytes of a file of so many rows: the first number, or the second for each row if that is more.
-Official rows have about 200."""
+"""A file of n rows may have at most the first number of bytes, or n times the second if that is more. Rows of official files
+have about 200 bytes."""
 
 
 def find_folder(facts: GlueFacts, data: Path) -> Path:
-    """The task's folder at or below `data`, with all its files. Raises DataError that names what was looked for."""
+    """The folder with all files of the task, at or below `data`. Raises DataError that names what was looked for."""
     candidates = (data / "glue" / facts.folder, data / facts.folder)
     try:
         if not data.is_dir():
@@ -41,7 +41,8 @@ def find_folder(facts: GlueFacts, data: Path) -> Path:
 
 
 def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, str]:
-    """One official file, and a data check, which may be empty. Raises DataError with file and line of the first damage."""
+    """The rows of one official file, by column, and a data check on them, which may be empty. Raises DataError that names the
+    file and line of the first damage."""
     path = folder / split.file
     lines, ended = _lines(path, split.rows)
     header = list(facts.header or lines[0].split("\t"))
@@ -79,7 +80,7 @@ def read_split(facts: GlueFacts, split: Split, folder: Path) -> tuple[Columns, s
 
 
 def _label(word: str, facts: GlueFacts, path: Path, line: int) -> int | float:
-    """The number of a label; for a regression the number itself."""
+    """The number of the label in a cell; for a regression the cell's number itself."""
     if facts.range is None:
         if word not in facts.labels:
             raise _damage(path, line, f"label {quoted(word)} is not one of {', '.join(facts.labels)}")
@@ -100,9 +101,10 @@ def _missing(split: Split, folder: Path) -> str:
 
 
 def _lines(path: Path, rows: int) -> tuple[list[str], bool]:
-    r"""The lines without their ends, at least one, and whether the last one has an end.
+    r"""The lines of a file, at least one, without their ends, and whether the last one has an end.
 
-    Only `\n` and `\r\n` end a line (U+2028 is text). rows: how many there should be; a file far too large for them is not read.
+    Only `\n` and `\r\n` end a line (U+2028 is text). rows: how many there should be; a file far too large for them is not
+    read.
     """
     try:
         if is_git_pointer(path):

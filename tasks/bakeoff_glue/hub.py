@@ -1,4 +1,4 @@
-"""Reads the same splits from the Hugging Face hub, at a pinned commit.
+"""Reads the splits of GLUE tasks from the Hugging Face hub, at a pinned commit.
 
 The Parquet files are fetched by name, not through `load_dataset`: so a cached file of a pinned commit is used without any
 network, and the needed files are known before anything heavy is imported.
@@ -14,7 +14,8 @@ from bakeoff_glue.folder import ALWAYS_READ, LARGEST_ROW
 
 
 def find_on_hub(facts: GlueFacts) -> None:
-    """Raises DataError, which names both ways to get the data, if the files are not cached and the hub is not reachable."""
+    """Raises DataError, which names both ways to get the data, if the task's files are not cached and the hub is not
+    reachable."""
     if snapshot(facts) is None and not hub_is_reachable():
         raise DataError(
             f"glue/{facts.name} is not in the local cache, and the Hugging Face hub is not reachable; "
@@ -24,7 +25,7 @@ def find_on_hub(facts: GlueFacts) -> None:
 
 
 def cached_files(facts: GlueFacts) -> dict[str, list[Path]]:
-    """Split -> its file in the hub's cache. Raises DataError unless all are there."""
+    """Split -> its file in the hub's cache. Raises DataError unless all files are cached."""
     folder = snapshot(facts)
     if folder is None:
         raise DataError(f"glue/{facts.name} is not in the local cache")
@@ -38,7 +39,8 @@ def snapshot(facts: GlueFacts) -> Path | None:
 
 
 def read_hub_split(facts: GlueFacts, split: Split) -> Columns:
-    """Reads one Parquet file of the hub, downloaded if it is not cached. Raises DataError."""
+    """The rows of a split, by column, from its Parquet file on the hub, which is downloaded if it is not cached. Raises
+    DataError."""
     import pyarrow
     import pyarrow.parquet
 

@@ -1,4 +1,4 @@
-"""The tasks `table`, for your own files, and `hub-dataset`, for files of a dataset on the hub."""
+"""The tasks `table`, for a user's own files, and `hub-dataset`, for files of a dataset on the hub."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "dev", "test")
 OF_SPLITS = {"train", "training", "data", "rows", "all", "full"}
-"""What files are called that say nothing of their rows, in lower case."""
+"""File names, in lower case and without ending, that say nothing about the rows."""
 
 
 class RowsTask(Task):
-    """The base of both tasks; subclasses decide where files are found."""
+    """The base of both tasks: rows from files. Subclasses decide where the files are found."""
 
     version = "3"
 
     def title(self, options: TableOptions) -> str:
-        """What the rows are of, by the name of their first file, or of its folder where the file is called for its split:
-        `tickets` of tickets.csv and of tickets/train.csv."""
+        """A title for the rows: the name of their first file, or of its folder if the file is named for its split. `tickets`
+        for tickets.csv and for tickets/train.csv."""
         parts = [part.partition(".")[0] for part in PurePosixPath(name_of(options.train[0])).parts]
         return next((part for part in reversed(parts) if part and part.lower() not in OF_SPLITS), self.name)
 
@@ -65,7 +65,8 @@ class RowsTask(Task):
         return read_splits(files, options, cache=places.cache, version=self.version)
 
     def read_rows(self, options: Any, path: Path, places: Paths) -> NewRows:
-        """Read as a file of the task without labels; the end of its name shows the format, where it does."""
+        """Reads new rows as a file of the task without labels; the format follows from the end of its name, or else from the
+        task's options."""
         return read_new_rows(path, options, cache=places.cache, version=self.version)
 
     @staticmethod
@@ -75,7 +76,7 @@ class RowsTask(Task):
 
     @abstractmethod
     def file(self, entry: str | FileOptions, options: Any, places: Paths) -> File:
-        """The file of an entry. Raises DataError if it is not available."""
+        """The file that an entry of the options names. Raises DataError if it is not available."""
 
 
 class Table(RowsTask):

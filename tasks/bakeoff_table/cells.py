@@ -11,9 +11,10 @@ from bakeoff_table.files import File
 from bakeoff_table.values import Odd, Row
 
 LONGEST_CELL = 2**24
-"""The longest cell in characters; otherwise a quotation mark that is never closed would take in the rest of the file."""
+"""The longest cell that is read, in characters; without a limit, a quotation mark that is never closed would take in the rest
+of the file."""
 MARK = "\ufeff"
-"""The byte order mark, ignored at the start of any line, because files may have been joined."""
+"""The byte order mark; it is ignored at the start of any line, because files may have been joined."""
 DOS_END = "\x1a"
 SPACE_AROUND = 8
 """How many blanks around a name are accepted when looking for a repeated header."""
@@ -21,7 +22,7 @@ DELIMITERS = (";", "\t", "|", ",")
 
 
 def cell_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """Yields the file's rows with the wanted columns. Raises DataError with file and line."""
+    """Yields the rows of a CSV or TSV file with the wanted columns. Raises DataError that names file and line."""
     file = contents.file
     csv.field_size_limit(LONGEST_CELL)
     with contents.text() as stream:
@@ -67,12 +68,12 @@ class Header:
         self.names, self.width, self.file = names, len(names), file
         self.folded = [name.casefold() for name in names]
         self.longest = max(map(len, names)) + SPACE_AROUND
-        """The longest that the first cell of a repeated header can be, in characters."""
+        """The most characters that the first cell of a repeated header can have."""
         self.places = [(name, names.index(name)) for name in wanted]
 
     def is_repeated(self, cells: Sequence[str], line: int) -> bool:
-        """Whether a row repeats the header, in any case, as in joined files. Raises DataError if it has the columns in
-        another order."""
+        """Whether a row repeats the header, ignoring case, as in joined files. Raises DataError if it is a header with the
+        columns in another order."""
         if cells[0].strip().casefold() not in self.folded:
             return False
         found = [cell.strip().casefold() for cell in cells]
@@ -103,8 +104,8 @@ class Header:
 
 
 def header_names(cells: Sequence[str], file: File, line: int) -> list[str]:
-    """The names in the header. Raises DataError if the first line shows a wrong encoding, or is Excel's line about
-    delimiters."""
+    """The column names in the header. Raises DataError if the first line shows a wrong encoding, or is the line by which Excel
+    tells the delimiter."""
     names = [name.strip() for name in cells]
     if names[0].startswith("ï»¿"):
         raise DataError(
@@ -146,7 +147,7 @@ def quoting_error(error: csv.Error, file: File) -> str:
 
 
 class ColumnError(DataError):
-    """The column `column` is missing from a file."""
+    """A file lacks the column `column`."""
 
     def __init__(self, message: str, column: str) -> None:
         super().__init__(message)
@@ -154,16 +155,16 @@ class ColumnError(DataError):
 
 
 def require_columns(names: Sequence[str], wanted: Sequence[str], file: File) -> None:
-    """Raises ColumnError if a wanted column is missing, DataError if one occurs twice."""
+    """Raises ColumnError if a wanted column is not among the names, DataError if it occurs twice."""
     for name in wanted:
         if names.count(name) > 1:
-            raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}")
+            raise DataError(f"{file.shown}: {names.count(name)} columns are named {quoted(name)}: give them different names")
         if name not in names:
             raise ColumnError(f"{file.shown}: {did_you_mean('column', name, names)}{header_hint(names, file)}", name)
 
 
 def header_hint(names: Sequence[str], file: File) -> str:
-    """A hint for a header that lacks a column: the delimiter or quoting may be another."""
+    """The end of a message on a missing column: a hint if the delimiter or quoting seems to be another; else empty."""
     if file.format not in {"csv", "tsv"} or file.columns is not None:
         return ""
     if len(names) == 1:

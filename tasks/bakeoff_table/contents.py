@@ -1,4 +1,4 @@
-"""The contents of a file: copied once, hashed while copied, and unpacked while read."""
+"""The contents of a file: copied once, hashed while they are copied, and unpacked while they are read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bakeoff.plugin import NOT_FETCHED, DataError, copy_of, is_git_pointer
 from bakeoff_table.files import File
 
 GZIP, ZIP, PARQUET = b"\x1f\x8b", b"PK", b"PAR1"
-"""How files begin."""
+"""The first bytes of files of these formats."""
 BYTE_ORDER_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 ALWAYS_UNPACKED = 2**30
 LARGEST_RATIO = 100
@@ -46,7 +46,7 @@ class Contents:
         self.copy.close()
 
     def stream(self) -> io.BufferedReader:
-        """The unpacked bytes. Raises DataError, here or while reading, if they can't be unpacked."""
+        """A stream of the unpacked bytes. Raises DataError, here or while it is read, if they can't be unpacked."""
         self.copy.seek(0)
         begins = self.copy.read(2)
         self.copy.seek(0)
@@ -72,12 +72,12 @@ class Contents:
         return guarded(self.file.shown, lambda: zipfile.ZipFile(self.copy).open(self.file.member))
 
     def text(self) -> io.TextIOWrapper:
-        """The text, with its original line ends."""
+        """A stream of the unpacked text, with its original line ends."""
         encoding = "utf-8-sig" if self.file.encoding == "utf-8" else self.file.encoding
         return io.TextIOWrapper(self.stream(), encoding=encoding, newline="")
 
     def undecodable(self, error: UnicodeError) -> DataError:
-        """The error for text in another encoding, with its line, which is found by reading again."""
+        """The error for a text that is not in the file's encoding; it names the line, which is found by reading again."""
         shown, encoding = self.file.shown, self.file.encoding
         with self.stream() as stream:
             if encoding == "utf-8" and (guess := BYTE_ORDER_MARKS.get(stream.peek(2)[:2])):
@@ -94,9 +94,9 @@ class Contents:
         return DataError(f"{shown}: it is not {encoding}: {error}")
 
     def is_utf8_after_all(self) -> bool:
-        """Whether a file read in a single-byte encoding is really UTF-8 with non-ASCII characters.
+        """Whether a file that is read in a single-byte encoding is really UTF-8 with non-ASCII characters.
 
-        Each of those would become two or three other characters ("Käse" becomes "KÃ¤se"), without an error.
+        Each of these characters would become two or three others ("Käse" becomes "KÃ¤se"), without an error.
         """
         if self.file.format == "parquet" or len("\u00e4\u00f6".encode(self.file.encoding, "replace")) != 2:
             return False

@@ -1,4 +1,4 @@
-"""Converts a file's rows to Arrow: labels as texts (for a regression as numbers), missing values as null."""
+"""Converts a file's rows to Arrow: labels as texts, or for a regression as numbers, and missing values as null."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
 AT_ONCE = 10_000
 """How many rows are held as Python objects at a time."""
 NAMES, CHECKS = b"bakeoff.names", b"bakeoff.said"
-"""Keys of the metadata: label names in the file itself, or null; data checks of the file as a whole."""
+"""Keys of the Arrow metadata: the label names that the file itself stores, or null; and data checks of the file as a whole."""
 NO_LABEL = -1
-"""What datasets of the hub have in place of a label that is not public."""
+"""The number that datasets of the hub hold in place of a label that is not public."""
 READERS = {"csv": cell_rows, "tsv": cell_rows, "jsonl": json_rows, "parquet": parquet_rows}
 READING = ("text", "join", "label", "kind", "id", "slices", "separator", "missing")
-"""Options that the Arrow rows depend on, besides those on how the file is written."""
+"""Options on which the Arrow rows depend, besides those on how the file is written."""
 
 
 FILLED = ("none", "empty")
-"""Values of `gaps` that fill a gap while a file is read."""
+"""Values of the option `gaps` with which a missing text is filled in while a file is read."""
 
 
 def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
-    """Everything that a file's Arrow rows depend on, besides its contents and its position in its split."""
+    """Everything on which a file's Arrow rows depend, besides its contents and its position in its split."""
     return [
         *file.written,
         *(getattr(options, key) for key in READING),
@@ -47,7 +47,7 @@ def settings_of(file: File, split: str, options: TableOptions) -> list[object]:
 
 
 def columns_of(options: TableOptions, *, labelled: bool = True) -> list[str]:
-    """The columns that are read from each file."""
+    """The columns that are read from each file. labelled: whether the file has labels."""
     return [*options.text, *(options.label if labelled else []), *options.slices, *([options.id] if options.id else [])]
 
 
@@ -55,20 +55,21 @@ class Conversion:
     """Converts one file of a split to Arrow."""
 
     def __init__(self, file: File, split: str, position: int, options: TableOptions, *, sha256: str, cache: Path) -> None:
-        """position: the file's number within its split. sha256: the hash that its contents must have."""
+        """position: the file's number within its split, from 0. sha256: the hash that its contents must have. cache: a folder
+        for a temporary copy."""
         self.file, self.split, self.position, self.options = file, split, position, options
         self.sha256, self.cache = sha256, cache
         self.labelled = split not in options.unlabelled
         self.templates = [pieces(template) for template in options.join or ()]
         self.names: list[str] | None = None
         self.short = max(len(word) for word in (*MISSING_WORDS, *options.missing))
-        """A text longer than this is not a word for a missing value."""
+        """A text with more characters than this can't be a word for a missing value."""
         self.kind = options.task_kind
         self.words: dict[str, str | None] = {}
-        """Cache: label in the file -> its name."""
+        """Label as the file has it -> the label's name; kept so that each is converted once."""
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yields the file's rows, AT_ONCE at a time. Raises DataError, with file and line if there is one."""
+        """Yields the file's rows, AT_ONCE at a time. Raises DataError that names the file, and the line if there is one."""
         with closing(Contents(self.file, self.cache)) as contents:
             if contents.sha256 != self.sha256:
                 raise DataError(f"{self.file.shown}: it changed while it was read: repeat the command when it is complete")
@@ -79,8 +80,8 @@ class Conversion:
                 yield self.batch(part, schema)
 
     def converted(self, contents: Contents) -> Iterator[dict[str, Any]]:
-        """Yields each row as a mapping by column, for Arrow. Raises DataError, which for a missing label column says what to
-        do."""
+        """Yields each row as a mapping by column, for Arrow. Raises DataError; if the label column is missing, it says how to
+        read the split without labels."""
         count = 0
         try:
             for line, lines, odd, cells in self.rows(contents):
@@ -131,7 +132,8 @@ class Conversion:
             raise
 
     def row(self, count: int, place: dict[str, Any], cells: Mapping[str, Any]) -> dict[str, Any]:
-        """One row for Arrow; oddities and a missing column are recorded in `place`. Raises DataError."""
+        """One row for Arrow; what is odd or missing in it is recorded in `place`. count: the row's number in the file, from 0.
+        Raises DataError."""
         line, options = place["line"], self.options
         texts = {}
         for column in options.text:
@@ -148,7 +150,7 @@ class Conversion:
         return {"id": name, "label": label, **read, **slices, PLACE: place}
 
     def text(self, line: int, column: str, value: Any) -> tuple[str | None, int]:
-        """(the text, None if it is missing; flags of `Odd`). Raises DataError for anything but text."""
+        """(a cell's text, or None if it is missing; flags of `Odd`). Raises DataError for anything but a text or a number."""
         plain = type(value) is str and "\0" not in value and REPLACEMENT not in value
         if plain and len(value) > self.short and not value.isspace():
             return value, 0
@@ -165,7 +167,8 @@ class Conversion:
         return value, Odd.MISSING_WORD if value.strip().lower() in MISSING_WORDS else 0
 
     def joined(self, texts: Mapping[str, str | None]) -> dict[str, str | None]:
-        """What the templates make of columns; None if a column is missing, or, where gaps are filled, if all are."""
+        """The texts that the templates of `join` make: column -> text. None if one of its columns is missing, or, if the
+        option `gaps` fills gaps, if all are."""
         enough = any if self.options.gaps in FILLED else all
         found: dict[str, str | None] = {}
         for name, template in zip(self.options.text_columns, self.templates, strict=True):
@@ -176,7 +179,7 @@ class Conversion:
         return found
 
     def gap(self, cells: Mapping[str, Any], texts: Mapping[str, str | None]) -> str:
-        """The first column whose text or label the row lacks; empty if it has all."""
+        """The name of the first column whose text or label is missing in a row that lacks one."""
         lacks_text = not any(texts.values()) or (None in texts.values() and self.options.gaps != "none")
         if lacks_text and self.options.gaps != "empty":
             return next(column for column, text in texts.items() if text is None)
@@ -198,7 +201,7 @@ class Conversion:
         return name
 
     def label(self, line: int, cells: Mapping[str, Any]) -> Any:
-        """The label: a text, a number, or a list of texts; None if it is missing. Raises DataError."""
+        """A row's label: a text, a number, or a list of texts; None if it is missing. Raises DataError."""
         if len(self.options.label) > 1:
             return self.columns_set(line, cells)
         column = self.options.label[0]
@@ -217,7 +220,7 @@ class Conversion:
         return measured
 
     def columns_set(self, line: int, cells: Mapping[str, Any]) -> list[str] | None:
-        """Names of the label columns that contain 1."""
+        """A row's set of labels, from several label columns: the names of those that contain 1. None if a cell is missing."""
         found = []
         for column in self.options.label:
             value = cells.get(column)
@@ -231,14 +234,15 @@ class Conversion:
         return found
 
     def cells_set(self, line: int, column: str, value: Any) -> list[str] | None:
-        """The set of labels in a list, or in a cell with separators; an empty cell is the empty set."""
+        """A row's set of labels, from a list, or from one cell with separators. An empty cell is the empty set with `gaps:
+        none`, and else missing (None)."""
         if value is None or (isinstance(value, str) and value.strip() in self.options.missing):
             return [] if self.options.gaps == "none" else None
         if isinstance(value, str):
             if value.strip().startswith("[") and value.strip().endswith("]"):
                 between = quoted(self.options.separator)
                 raise self.wrong(
-                    line, column, value, f"looks like a list in program code; labels are separated by {between} (`separator`)"
+                    line, column, value, f"looks like a list in program code; separate labels by {between} (`separator`)"
                 )
             value = [part for part in value.split(self.options.separator) if part.strip()]
         if not isinstance(value, list):
@@ -246,7 +250,7 @@ class Conversion:
         return list(dict.fromkeys(self.word(line, column, each) for each in value))
 
     def word(self, line: int, column: str, value: Any) -> str:
-        """A label's name; if the file itself has label names, the one for this number. Raises DataError."""
+        """The name of a label; if the file itself stores label names, the one for this number. Raises DataError."""
         if isinstance(value, str):
             found = self.words[value] = label_name(value)
         elif self.names is not None and (place := number(value)) is not None:

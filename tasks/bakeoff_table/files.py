@@ -1,4 +1,4 @@
-"""Finds the files of a table, and determines the format of each."""
+"""Finds the files of a table, and decides in which format each is read."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ PACKED = {
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file: its path, its name in messages, and its format."""
+    """A file of rows: its path, its name in messages, and how it is written."""
 
     path: Path
     shown: str
     format: str
     """`csv`, `tsv`, `jsonl` or `parquet`."""
     member: str = ""
-    """Name of the file within a ZIP archive; empty for other files."""
+    """Name of the file within the ZIP archive at `path`; empty if it is no archive."""
     delimiter: str = ","
     quoting: str = "minimal"
     quoting_is_given: bool = False
@@ -45,13 +45,13 @@ class File:
 
     @property
     def written(self) -> list[object]:
-        """Everything that its rows depend on, besides its contents."""
+        """Everything on which the file's rows depend, besides its contents."""
         return [self.format, self.member, self.delimiter, self.quoting, self.columns, self.encoding]
 
 
 def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOptions, *, member: str = "") -> File:
-    """The file at the path; its format comes from its entry, else from the task's options. Raises DataError for an unknown
-    format."""
+    """The file at the path. How it is written follows from its own entry, else from the task's options. shown: its name in
+    messages. member: its name within a ZIP archive. Raises DataError for an unknown format."""
     own = FileOptions(file=entry) if isinstance(entry, str) else entry
     if path.suffix.lower() == ARCHIVE:
         member = member or only_member(path, shown, name_of(entry))
@@ -75,7 +75,7 @@ def file_of(path: Path, shown: str, entry: str | FileOptions, options: TableOpti
 
 
 def format_of(name: str) -> str:
-    """The format by the ending of the name. Raises DataError for other endings."""
+    """The format of a file by the ending of its name. Raises DataError for an unknown ending."""
     path = PurePosixPath(name)
     ending = path.suffix.lower()
     if ending == COMPRESSED:
@@ -91,8 +91,9 @@ def format_of(name: str) -> str:
 
 
 def found_in(places: Paths, entry: str | FileOptions, options: TableOptions) -> File:
-    """The file: in a named data folder where its path begins with the name (`--data NAME=DIR` for `NAME/rows.csv`), else in the
-    data folder without a name, beside the experiment file, or among rows that a program gave. Raises DataError if missing.
+    """Finds the file of an entry: in a named data folder if its path begins with that name (`--data NAME=DIR` for
+    `NAME/rows.csv`), else in the data folder without a name, beside the experiment file, or among rows that a program gave.
+    Raises DataError if it is missing.
 
     In the data folder, which the user named, links are followed anywhere: snapshots of the hub and folders of DVC consist of
     them. The experiment file, and what is beside it, may be a stranger's: links out of that folder are refused.
@@ -132,7 +133,7 @@ def found_in(places: Paths, entry: str | FileOptions, options: TableOptions) -> 
 
 
 def why_not_regular(path: Path) -> str:
-    """Why the path is not a regular file, as a sentence; empty if it does not exist."""
+    """Why a path can't be read as a regular file, as a sentence; empty if it does not exist, or is one."""
     try:
         read_regular(path, at_most=0)
     except FileNotFoundError:
@@ -149,8 +150,8 @@ def require_inside(name: str) -> None:
 
 
 def candidates(folder: Path, name: str) -> list[tuple[Path, str]]:
-    """(path, name within a ZIP archive or empty) for all that a name may mean: a file, or a member as in
-    `glue.zip/MRPC/train.tsv`."""
+    """(path, name within a ZIP archive or empty) for each thing that a file's name may mean: a file, or a member of an archive
+    as in `glue.zip/MRPC/train.tsv`."""
     archive, member = split_archive(name)
     return [(folder / name, ""), *([(folder / archive, member)] if member else [])]
 
@@ -165,7 +166,8 @@ def split_archive(name: str) -> tuple[str, str]:
 
 
 def only_member(path: Path, shown: str, entry: str) -> str:
-    """The name of the only file in an archive. Raises DataError if there are several or none, or it can't be read."""
+    """The name of the only file in an archive. Raises DataError if there are several or none, or if the archive can't be
+    read."""
     names = members_of(path, shown)
     if len(names) != 1:
         held = (
@@ -176,7 +178,7 @@ def only_member(path: Path, shown: str, entry: str) -> str:
 
 
 def members_of(path: Path, shown: str) -> list[str]:
-    """Names of the archive's files, without those that macOS adds. Raises DataError where it can't be read."""
+    """Names of the files in an archive, without those that macOS adds. Raises DataError if the archive can't be read."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]

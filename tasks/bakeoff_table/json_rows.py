@@ -1,4 +1,4 @@
-"""Reads rows from JSON lines, and from an array of objects."""
+"""Reads rows from files of JSON lines, or of one array of objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bakeoff_table.files import File
 from bakeoff_table.values import Row
 
 LONGEST_LINE = 2**26
-"""The longest object, in characters."""
+"""The longest line that is read as a row, in characters."""
 LARGEST_ARRAY = 2**30
 """The longest file that is one array, in characters, because it is read into memory."""
 
@@ -26,7 +26,8 @@ class TwiceNamed(dict[str, Any]):
 
 
 def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """Yields the file's rows. Raises DataError with file and line."""
+    """Yields the rows of a JSON file. wanted: columns that at least one row must have. Raises DataError that names file and
+    line."""
     names: dict[str, None] = {}
     within: list[str] = []
     for line, row in objects(contents):
@@ -47,7 +48,7 @@ def json_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 def objects(contents: Contents) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields (number of its first line, object)."""
+    """Yields (number of its first line, object) for each row of a JSON file."""
     file, decoder = contents.file, json.JSONDecoder(object_pairs_hook=pairs, parse_float=Decimal)
     with contents.text() as stream:
         try:

@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PLENTY = 1000
-"""More classes than this must have several rows each, or `kind` must be given."""
+"""With more classes than this, `kind` must be given, unless most of them have several rows."""
 MANY_NUMBERS = 20
-"""More distinct whole numbers than this may be counts or scores."""
+"""If a label column holds more distinct whole numbers than this, they may be counts or scores."""
 FEW_ROWS = 20
-"""With fewer rows, frequencies mean nothing."""
+"""With fewer rows than this, how often labels occur means nothing."""
 SEPARATORS = (";", ",", "|", "/", "+", "&", " ")
 EXAMPLES = 3
 """How many examples of each oddity are shown."""
 
 
 def place_of(place: Any, files: Sequence[File]) -> str:
-    """A row's file and line."""
+    """A row's file and line, for messages. place: the row's cell of the column PLACE."""
     return files[place["file"]].at(place["line"])
 
 
 class Labels:
-    """The labels of the training rows as texts, with their numbers of rows."""
+    """The labels of the training rows as texts, with the number of rows of each."""
 
     def __init__(self, train: pa.Table, files: Sequence[File], options: TableOptions) -> None:
         import pyarrow as pa
@@ -49,7 +49,7 @@ class Labels:
         self.counts = Counter({entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None})
         told = json.loads((train.schema.metadata or {}).get(NAMES, b"null"))
         self.own_names: list[str] | None = told
-        """Label names stored in the first file itself; None if it has none."""
+        """The label names that the first training file itself stores; None if it stores none."""
 
     def first(self, word: str) -> str:
         """File and line of the first row that has the label."""
@@ -59,12 +59,12 @@ class Labels:
         return place_of(self.table[PLACE][place if self.parents is None else self.parents[place].as_py()].as_py(), self.files)
 
     def counted(self, word: str) -> str:
-        """A label with its number of rows and the place of the first."""
+        """A label with its number of rows and the place of the first row, as text."""
         rows = self.counts[word]
         return f"{quoted(word)} ({rows:,} row{'s' if rows > 1 else ''}, first {self.first(word)})"
 
     def names(self) -> list[str]:
-        """The label names in order: those of the experiment file, else those in the training file's metadata, else those of its
+        """The label names in order: those of the experiment file, else those that the training file stores, else those of its
         rows.
 
         Raises DataError for a column that can't contain labels.
@@ -108,15 +108,15 @@ class Labels:
             raise DataError(f"{told} {some}; a {kind} has at most {kind.max_labels}. Is it the right column?")
         if self.options.kind is None and len(found) > PLENTY and self.nearly_all_different():
             raise DataError(
-                f"{told} {some}, in {len(self.words):,} rows. Is it the right column? For numbers write `kind: regression`, "
-                "and `kind: classification` where each is a class"
+                f"{told} {some}, in only {len(self.words):,} rows. Is it the right column? If the labels are numbers that were "
+                "measured, write `kind: regression`; if each is a class of its own, `kind: classification`"
             )
 
     def nearly_all_different(self) -> bool:
         return len(self.words) >= FEW_ROWS and len(self.counts) * 2 > len(self.words)
 
     def checks(self) -> list[str]:
-        """Data checks: what is odd about the labels. Empty if the experiment file names them."""
+        """Data checks on what is odd about the labels. Empty if the experiment file or the data file names the labels."""
         if self.options.labels is not None or len(self.options.label) > 1 or self.own_names is not None:
             return []
         column, found = quoted(self.column), self.other_separator()
@@ -177,7 +177,8 @@ class Labels:
 
 
 def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], options: TableOptions, split: str) -> pa.Table:
-    """The split with labels as numbers. Raises DataError for a label that is not among the names."""
+    """The rows of a split with labels as numbers, by the order of `names`. Raises DataError for a label that is not among the
+    names."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -197,6 +198,6 @@ def numbered(table: pa.Table, names: Sequence[str], files: Sequence[File], optio
         of_numbers = options.kind is None and all(decimal(name) is not None for name in (word, *names))
         hint = "; for measured numbers write `kind: regression`" if of_numbers else ""
         if split != "train" and len(pc.unique(words)) == 1:  # such as -1, the hub's word for no label
-            hint = f"; each row of {split} has it: where that means no label, say `unlabelled: {options.unlabelled_too(split)}`"
+            hint = f"; each row of {split} has it: if that means no label, say `unlabelled: {options.unlabelled_too(split)}`"
         raise DataError(f"{place_of(table[PLACE][row].as_py(), files)}: {did_you_mean('label', word, names)}{seen}{hint}")
     return table.set_column(table.column_names.index("label"), "label", labels)

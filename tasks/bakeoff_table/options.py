@@ -23,7 +23,7 @@ FORMATS = {
 }
 """Ending of a file's name -> its format."""
 JOINED = "joined"
-"""The name of the column that `join` makes; of two, `joined1` and `joined2`."""
+"""The name of the text that `join` makes; of two texts, `joined1` and `joined2`."""
 
 
 def _as_list(value: Any) -> Any:
@@ -80,11 +80,12 @@ Names = Annotated[
     AfterValidator(no_duplicates),
     Field(min_length=1),
 ]
-"""One name, or several."""
+"""A list of names; a single name may be written without a list."""
 LabelName = Annotated[
     Name, BeforeValidator(lambda value: label_name(value) or value, json_schema_input_type=Name | bool | int | float)
 ]
-"""A label's name; numbers and booleans, as YAML reads `[0, 1]` and `[true, false]`, become the names that files give them."""
+"""A label's name. Numbers and booleans, as YAML reads `[0, 1]` and `[true, false]`, become the names that such labels have in
+files."""
 Format = Literal["csv", "tsv", "jsonl", "parquet"]
 Quoting = Literal["minimal", "none"]
 Delimiter = Annotated[
@@ -93,7 +94,7 @@ Delimiter = Annotated[
     BeforeValidator(lambda value: "\t" if value == "\\t" else value),
     AfterValidator(_a_delimiter),
 ]
-r"""One character. In YAML `'\t'` is two characters and `"\t"` one; both mean the tab."""
+r"""The character between cells. In YAML `'\t'` is two characters and `"\t"` one; both mean the tab."""
 Columns = Annotated[list[Name], AfterValidator(no_duplicates), Field(min_length=1)]
 Encoding = Annotated[str, AfterValidator(_a_codec)]
 Template = Annotated[str, AfterValidator(_a_template)]
@@ -105,7 +106,7 @@ Templates = Annotated[
 
 
 class FileOptions(Options):
-    """A file that is written differently from the others; what is left out is as for the task."""
+    """A file that is written differently from the others; what is left out is as in the task's options."""
 
     file: Name = Field(description="The file's name, as it would stand alone.")
     format: Format | None = Field(None, description="How it is written. Default: by the ending of its name.")
@@ -116,7 +117,7 @@ class FileOptions(Options):
 
 
 def _by_name_alone(entry: str | FileOptions) -> str | FileOptions:
-    """An entry with only a name becomes that name, so that it has one spelling and one run id."""
+    """Turns an entry that has only a name into that name, so that it has one spelling and one run id."""
     alone = isinstance(entry, FileOptions) and entry == FileOptions(file=entry.file)
     return entry.file if isinstance(entry, FileOptions) and alone else entry
 
@@ -211,7 +212,7 @@ class TableOptions(Options):
 
     @property
     def text_columns(self) -> list[str]:
-        """The columns that the model reads, after `join`."""
+        """The names of the texts that the model reads: those of `text`, or those that `join` makes."""
         if self.join is None:
             return self.text
         return [JOINED] if len(self.join) == 1 else [f"{JOINED}{number}" for number, _ in enumerate(self.join, start=1)]
@@ -222,7 +223,7 @@ class TableOptions(Options):
         if len(self.label) > 1 and not kind.several_labels:
             raise ValueError("label: several columns go with `kind: multilabel`")
         if self.labels is not None and not kind.has_labels:
-            raise ValueError(f"labels: a {kind} task has none; leave `labels` out")
+            raise ValueError(f"labels: a {kind} task has no labels; leave `labels` out")
         if self.labels is not None and len(self.label) > 1:
             raise ValueError("labels: with several label columns, their names are the labels; leave `labels` out")
         if both := sorted({*self.text} & {*self.label}):
@@ -234,7 +235,7 @@ class TableOptions(Options):
         ):
             raise ValueError(f"the name {taken[0]!r} is reserved: give the column another one in the file")
         if lacking := [split for split in self.unlabelled if getattr(self, split) is None]:
-            raise ValueError(f"unlabelled: no file is named for split {lacking[0]!r}")
+            raise ValueError(f"unlabelled: no file is named for split {lacking[0]!r}: name one, or leave it out here")
         stated = self.label if len(self.label) > 1 else self.labels
         if stated is not None and not kind.allows(len(stated)):
             bound = (
@@ -254,8 +255,8 @@ class TableOptions(Options):
             if len(self.text) > 2:
                 if braced := [name for name in self.text if "{" in name or "}" in name]:
                     raise ValueError(
-                        f"text: a model reads one text or a pair; to join {len(self.text)} columns by `join`, rename "
-                        f"column {braced[0]!r} in the data file, so that its name has no braces"
+                        f"text: a model reads one text or a pair; to join {len(self.text)} columns by `join`, which puts their "
+                        f"names into braces, first rename column {braced[0]!r} in the data file"
                     )
                 columns = yaml_value(" ".join(f"{{{name}}}" for name in self.text))
                 raise ValueError(f"text: a model reads one text or a pair; join {len(self.text)} columns by `join: {columns}`")
@@ -264,12 +265,12 @@ class TableOptions(Options):
         if wrong := [name for name in used if name not in self.text]:
             raise ValueError(f"join: {wrong[0]!r} is not a column of `text` ({', '.join(self.text)})")
         if idle := [name for name in self.text if name not in used]:
-            raise ValueError(f"join: {idle[0]!r} of `text` is in no template")
+            raise ValueError(f"join: {idle[0]!r} of `text` is in no template; add it, or take it out of `text`")
         return self
 
 
 class HubOptions(TableOptions):
-    """Files of a dataset on the Hugging Face hub, at one commit, by their names on its page."""
+    """The options of `hub-dataset`: files of a dataset on the Hugging Face hub, at one commit, named as on its page."""
 
     path: Annotated[str, AfterValidator(_a_dataset)] = Field(description="The dataset: `owner/name`.")
     revision: Annotated[str, AfterValidator(_a_commit)] = Field(

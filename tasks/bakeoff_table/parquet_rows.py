@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 AT_ONCE = 10_000
 """How many rows are held as Python objects at a time."""
 LEAST_BYTES = 4
-"""The least memory of a value in bytes; a text needs an offset of that size."""
+"""The least memory of a value, in bytes; a text needs an offset of that size."""
 
 
 def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
-    """Yields the file's rows with the wanted columns. Raises DataError."""
+    """Yields the rows of a Parquet file with the wanted columns. Raises DataError if it can't be read or lacks one."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -46,7 +46,7 @@ def parquet_rows(contents: Contents, wanted: Sequence[str]) -> Iterator[Row]:
 
 
 class ByteBudget:
-    """How many more bytes a file may unpack to."""
+    """Counts how many more bytes a file may unpack to."""
 
     def __init__(self, contents: Contents) -> None:
         self.file, self.left = contents.file, limit_of(contents.size)
@@ -56,8 +56,8 @@ class ByteBudget:
         self.left -= size
         if self.left < 0:
             raise DataError(
-                f"{self.file.shown}: it unpacks to over {LARGEST_RATIO} times its size, as if all rows held one value: if that "
-                "is right, save its rows as CSV"
+                f"{self.file.shown}: it unpacks to over {LARGEST_RATIO} times its size, as if all rows held one value: if they "
+                "do, save its rows as CSV"
             )
 
 
@@ -71,7 +71,7 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def size_of(column: pa.Array) -> int:
-    """The size of a column's values in bytes; texts of a dictionary count once for each row."""
+    """The memory that a column's values take, in bytes; texts of a dictionary count once for each row."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -82,7 +82,7 @@ def size_of(column: pa.Array) -> int:
 
 
 def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
-    """The number of rows in a batch that fits into memory; texts in lists and structs take memory for each row."""
+    """How many rows to read at a time so that they fit into memory; texts in lists and structs take memory for each row."""
     import pyarrow as pa
 
     if all(is_text(kind) or pa.types.is_primitive(kind) for kind in kinds):
@@ -93,8 +93,8 @@ def rows_at_once(footer: Any, kinds: Iterable[pa.DataType]) -> int:
 
 
 def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The batch with binary columns as UTF-8 texts, which older writers of Parquet store so. Raises ArrowInvalid if they are
-    not."""
+    """The batch with its texts as plain UTF-8 columns; older writers of Parquet store texts as binary columns. Raises
+    ArrowInvalid if those are not UTF-8."""
     import pyarrow as pa
 
     def plain(column: pa.Array) -> pa.Array:
@@ -106,7 +106,8 @@ def with_texts(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def names_in_file(contents: Contents, label: str) -> list[str] | None:
-    """The label names in the metadata of a hub dataset's Parquet file; None if there are none."""
+    """The label names that a hub dataset's Parquet file stores in its metadata for the column `label`; None if there are
+    none."""
     if contents.file.format != "parquet":
         return None
     import pyarrow as pa

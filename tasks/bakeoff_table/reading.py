@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 FOLDER = "tables"
-"""The folder in the cache."""
+"""The folder of the Arrow files, in the cache."""
 FAR = 0.1
-"""From this share of lines that start no row, a data check reports it."""
+"""A data check reports rows over several lines if there are more lines that start no row than this share of the rows."""
 
 
 def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: Path, version: str) -> dict[str, Dataset]:
-    """Every split by name. Raises DataError with file and line."""
+    """Split -> its rows. files: split -> its files. version: of the task. Raises DataError that names file and line."""
     tables, checks = {}, {}
     for split, parts in files.items():
         tables[split], checks[split] = read_split(split, parts, options, cache / FOLDER, version)
@@ -47,11 +47,12 @@ def read_splits(files: dict[str, list[File]], options: TableOptions, *, cache: P
 
 
 NEW = "new"
-"""The name, in place of a split's, of rows that a trained model is asked about."""
+"""The name that stands in place of a split's for new rows, which a trained model is to answer."""
 
 
 def read_new_rows(path: Path, options: TableOptions, *, cache: Path, version: str) -> NewRows:
-    """The texts of a file without labels, and its rows' ids: those of the column `id`, or numbers from 0."""
+    """The texts and ids of the rows in a file of new rows, without labels; ids are those of the option `id`'s column, or
+    numbers from 0."""
     known = any(path.name.lower().endswith((ending, ending + COMPRESSED)) for ending in FORMATS)
     wanted: TableOptions = options.model_copy(
         update={"unlabelled": [NEW], "slices": [], "format": None if known else options.format}
@@ -95,7 +96,7 @@ def read_split(
 
 
 def read_file(split: str, file: File, position: int, options: TableOptions, cache: Path, version: str) -> pa.Table:
-    """The file's rows; from the cache if the same contents were read before."""
+    """The file's rows, missing values as null; from the cache if the same contents were read before."""
     try:
         contents = sha256_of(file.path)
     except OSError as error:
@@ -110,7 +111,8 @@ def read_file(split: str, file: File, position: int, options: TableOptions, cach
 
 
 def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], options: TableOptions, split: str) -> None:
-    """Raises DataError for the first row with a gap, unless such rows are to be dropped."""
+    """Raises DataError for the first row whose text or label is missing, unless the option `gaps` says to drop such rows.
+    whole: for each row whether it has both; gaps: how many rows don't."""
     if options.gaps == "drop":
         return
     import pyarrow.compute as pc
@@ -133,7 +135,7 @@ def refuse_gaps(table: pa.Table, whole: Any, gaps: int, files: Sequence[File], o
 
 
 def rows_without_a_text(table: pa.Table, options: TableOptions) -> int:
-    """How many rows have an empty text; of those that are joined, none at all."""
+    """How many rows have an empty text; with `join`, one for which all its columns are empty."""
     import pyarrow.compute as pc
 
     lengths = [pc.equal(pc.utf8_length(table[column]), 0) for column in options.text_columns]
@@ -170,11 +172,11 @@ QUOTED = {
     "else `none`",
     "minimal": "a cell{more} has a blank before its quotation mark, which therefore quotes nothing: is the file written right?",
 }
-"""By how the file is read."""
+"""How the file is read (`quoting`) -> the sentence about odd quotation marks (`Odd.QUOTED`)."""
 
 
 def oddities(part: pa.Table, file: File) -> list[str]:
-    """A sentence for each kind of oddity in a file, with the number of rows and the first one's line."""
+    """A data check for each kind of oddity in a file: how many rows have it, and the first one's line."""
     import pyarrow.compute as pc
 
     odd, lines = (pc.struct_field(part[PLACE], field) for field in ("odd", "lines"))
@@ -210,7 +212,8 @@ def and_more(count: int) -> str:
 
 
 def dataset(table: pa.Table, names: Sequence[str] | None, checks: Sequence[str]) -> Dataset:
-    """The table as a Dataset, without a copy: memory-mapped columns stay in their file."""
+    """The table as a Dataset, without copying it: memory-mapped columns stay in their file. names: the label names; None for a
+    regression. checks: data checks."""
     from datasets import ClassLabel, Dataset, DatasetInfo, Features, List, Value
     from datasets.table import InMemoryTable
 

@@ -1,4 +1,4 @@
-"""The meaning of cells, in any format."""
+"""The meaning of a cell's value, whatever the file's format: missing values, numbers, labels."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Odd(IntFlag):
     """Oddities of a row that can be read nevertheless; each is reported as a data check."""
 
     SPANS = 1
-    """A cell contains a line break and a delimiter, as if a quotation mark had taken in rows."""
+    """A cell contains a line break and a delimiter, as if a quotation mark had taken following rows into the cell."""
     QUOTED = 2
     """A cell contains quotation marks that suggest another `quoting`."""
     NUMBER = 4
     """A text is a number."""
     MISSING_WORD = 8
-    """A text is a word that many programs write for a missing value."""
+    """A text is a word that many programs write for a missing value (`MISSING_WORDS`)."""
     HEADER = 16
     """The row repeats the header, and is left out."""
     LOST = 32
@@ -32,12 +32,12 @@ Row = tuple[int, int, int, Mapping[str, Any]]
 """A row of a file: its first line, from 1 (in Parquet its number); its number of lines; flags of `Odd`; its cells by column,
 empty for a repeated header."""
 MISSING_WORDS = frozenset({"na", "n/a", "#n/a", "<na>", "nan", "#nan", "null", "none", "nil", "(null)"})
-"""What databases, pandas, R, Excel and Python write for a missing value, in lower case."""
+"""Words, in lower case, that databases, pandas, R, Excel and Python write for a missing value."""
 PLACE = "(place)"
-"""The column with a row's file, line and oddities; options can't name a column so."""
+"""The Arrow column that holds a row's file, line, oddities and first gap; options can't name such a column."""
 NEEDLESS_FRACTION = re.compile(r"([+-]?)(0|[1-9][0-9]*)\.0+")
 MOST_DIGITS = 308
-"""The most digits of a whole number that is written out; no float has more."""
+"""Whole numbers are written out with at most this many digits; no float has more."""
 
 
 INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
@@ -53,9 +53,9 @@ def is_gap(value: Any) -> bool:
 
 
 def label_name(value: Any) -> str | None:
-    """A label as text, the same in every format; None for what can't be a label.
+    """The name of a label, the same in every file format; None if the value can't be a label.
 
-    Whole numbers have no fraction (`1.0` is `1`), booleans are in lower case (`True` is `true`).
+    Whole numbers are written without a fraction (`1.0` is `1`), booleans in lower case (`True` is `true`).
     """
     if isinstance(value, bool):
         return str(value).lower()
@@ -76,8 +76,8 @@ REPLACEMENT = "\ufffd"
 
 
 def alike(name: str) -> str:
-    """A key that is equal for labels which may be the same: the name without case, blanks, hyphens, underscores and
-    invisible characters, in Unicode's form NFKC; for a number its value, for a boolean 1 or 0."""
+    """A key of a label's name; two labels with the same key may be meant to be one. It is the name without case, blanks,
+    hyphens, underscores and invisible characters, in Unicode's form NFKC; for a number its value, for a boolean 1 or 0."""
     if (value := number(TRUTH.get(name, name))) is not None:
         return repr(value)
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
@@ -86,7 +86,7 @@ def alike(name: str) -> str:
 
 
 def number(value: Any) -> float | None:
-    """A finite number; None for anything else."""
+    """A value as a finite number; None if it is none."""
     if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         return None
     if isinstance(value, str) and "_" in value:  # Python's own way to write a thousand
@@ -109,7 +109,7 @@ def decimal(name: str) -> bool | None:
 
 
 def membership(value: Any) -> bool | None:
-    """A cell of a 0/1 column as a boolean; None for anything else."""
+    """The boolean in a cell of a column of 0 and 1, or of true and false; None for anything else."""
     if (found := number(value)) is not None:
         return {0.0: False, 1.0: True}.get(found)
     return {"false": False, "true": True}.get((label_name(value) or "").lower())

@@ -429,5 +429,5 @@ def test_a_state_is_read_from_plain_files_only(name: str, kind: str, tmp_path: P
 def test_a_trainer_that_cannot_go_on_is_refused(tmp_path: Path) -> None:
     from bakeoff_planted_bench import plan_of
 
-    with pytest.raises(SpecError, match=r"spec\.yaml:\d+:\d+: checkpoint_every: .*cannot go on from one"):
+    with pytest.raises(SpecError, match=r"spec\.yaml:\d+:\d+: checkpoint_every: .*resume from a checkpoint"):
         plan_of(tmp_path, "{one: {trainer: right}}", checkpoint_every=2)

@@ -136,7 +136,7 @@ def test_what_is_not_known_stands_in_no_output(ran: tuple[Path, dict[str, Any], 
 def test_what_the_file_asks_for_and_it_cannot_do_is_told(ran: tuple[Path, dict[str, Any], str]) -> None:
     folder = ran[0]
     checked = call("check", folder / "spec.yaml", folder=folder)
-    assert "`keep: final` keeps no model of it: its trainer owns the model" in checked.stdout + checked.stderr
+    assert "`keep: final` keeps no model of this strategy: its trainer owns the model" in checked.stdout + checked.stderr
     for words, told in (
         (["parity", folder / "spec.yaml", "--strategies", "full,rote"], "owns its model and takes no steps"),
         (["predict", "rote:0", folder / "spec.yaml", folder], "its trainer owns the model"),

@@ -175,7 +175,7 @@ def test_an_edit_is_another_contestant_and_does_not_reach_a_plan_that_began(tmp_
         ({"run": ["python", "train.py", "{predict}"]}, r"\{predictions\}"),
         ({"run": []}, "the first word must be a program"),
         ({"run": RUN, "claims": ["epoch"]}, "did you mean 'epochs'"),
-        ({"run": RUN, "code": ["../train.py"]}, "below that of the experiment file"),
+        ({"run": RUN, "code": ["../train.py"]}, "below the folder of the experiment file"),
         ({"run": RUN, "env": ["A=1"]}, "name of an environment variable"),
     ],
 )

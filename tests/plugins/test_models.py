@@ -252,7 +252,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "pickled weights": (
         lambda at: (at / "model.safetensors").rename(at / "pytorch_model.bin"),
         "the model folder {at} lacks model.safetensors (pytorch_model.bin is not read: only safetensors are): "
-        "transformers.BertForSequenceClassification.from_pretrained(FOLDER).save_pretrained(FOLDER) writes them so",
+        "transformers.BertForSequenceClassification.from_pretrained(FOLDER).save_pretrained(FOLDER) converts them",
     ),
     "weights of another name": (
         lambda at: (at / "model.safetensors").rename(at / "model.fp16.safetensors"),

@@ -348,7 +348,7 @@ def test_a_damaged_or_unwritable_cache_changes_nothing(tmp_path: Path, load: Loa
         ({"gaps": "none"}, "`gaps: none` is for `kind: multilabel` or `join` only"),
         ({"text": ["a", "a"]}, "each may be given once; given twice: 'a'"),
         ({"label": "q1"}, "'q1' is read by the model, so it cannot be the label too"),
-        ({"kind": "regression", "labels": ["a"]}, "a regression task has none"),
+        ({"kind": "regression", "labels": ["a"]}, "a regression task has no labels"),
         ({"encoding": "rot13"}, "unknown text encoding"),
         ({"delimiter": ";;"}, "at most 1 character"),
         ({"colums": ["a"]}, "Extra inputs"),

@@ -1,7 +1,7 @@
 """Strategies over several tasks: Friedman's test on mean scores, with mean ranks and the critical difference.
 
-Comparison groups are the blocks, never seeds: those of one task share their examples and are not independent. J. Demšar,
-Statistical comparisons of classifiers over multiple data sets (2006).
+Its blocks are comparison groups and never seeds, since the seeds of one task share their examples and are not independent. J.
+Demšar, Statistical comparisons of classifiers over multiple data sets (2006).
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from bakeoff.text.numbers import p_equals, with_decimals
 from bakeoff.text.values import listed
 
 LEAST_GROUPS = 5
-"""Below, ranks over comparison groups say next to nothing."""
+"""With fewer comparison groups, ranks over them say next to nothing."""
 
 ALPHA = 0.05
 
 
 def across_tasks(groups: Sequence[ComparisonGroup]) -> AcrossTasks | None:
-    """None where fewer than five groups have the same two strategies, or more, scored and in the baseline's ranking."""
+    """The test over comparison groups; None where fewer than five have the same two strategies, or more, scored and in the
+    baseline's ranking."""
     used, names = _shared(groups)
     if not names:
         return None
@@ -59,7 +60,8 @@ def _scores(group: ComparisonGroup) -> Mapping[str, float]:
 
 
 def _shared(groups: Sequence[ComparisonGroup]) -> tuple[list[ComparisonGroup], list[str]]:
-    """The groups and the strategies that all of them have: of all such choices the one with the most scores; else nothing."""
+    """Comparison groups, and the strategies that all of these have scored: of all such choices the one with the most scores.
+    Both empty where no choice has enough."""
     own = [frozenset(_scores(group)) for group in groups]
     best: tuple[list[ComparisonGroup], list[str]] = [], []
     for names in dict.fromkeys([*own, frozenset.intersection(*own)] if own else []):
@@ -85,7 +87,7 @@ def _sentence(found: AcrossTasks, *, tasks: int) -> str:
 
 
 def _ahead(found: AcrossTasks, first: str) -> str:
-    """Whom the first is ahead of; nobody who is confounded with it."""
+    """Which strategies the first one is ahead of, as a sentence; those that are confounded with it are left out."""
     ranks, least = found.mean_ranks, found.critical_difference
     behind = [name for name in ranks if ranks[name] - ranks[first] >= least and name not in found.confounded]
     whom = f"{first} is ahead of {listed(behind)}" if behind else f"None may be called behind {first}"

@@ -1,7 +1,7 @@
-"""Runs that collapsed or failed: how many they are, and what may be said of all runs of a pair.
+"""Runs that collapsed or failed: how many they are, and what may be said of a pair when all its runs count.
 
-A pair is judged on the runs that learned. Of all runs, better or worse is said only where it holds whichever way the others are
-counted: as the majority baseline, and left out.
+A pair is judged on the runs that learned. Of all runs, better or worse is said only where it holds whichever way those that
+collapsed or failed are treated: counted as the majority baseline, and left out.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from bakeoff.statistics.collapse import share_range
 from bakeoff.text.numbers import p_equals
 
 UNKNOWN_STREAMS = Streams(0, {}, "", "", "", "")
-"""Of a run that failed: nothing proves that it shares them with another."""
+"""The random streams of a run that failed: nothing proves that it shares them with another."""
 
 
 def failed_seeds(records: Sequence[Record]) -> list[int]:
-    """Of runs that ended without scores; one that was interrupted did not end."""
+    """The seeds of runs that ended without scores; a run that was interrupted did not end."""
     return [record.requested.seed for record in records if record.failure is not None and not record.was_interrupted]
 
 
 def unlearned_of(records: Sequence[Record], collapsed: int) -> Unlearned | None:
-    """How many runs of a strategy did not learn; None where none has ended."""
+    """How many runs of a strategy did not learn; None where no run has ended. collapsed: how many collapsed."""
     failed, ended = len(failed_seeds(records)), sum(not record.was_interrupted for record in records)
     low, high = share_range(collapsed + failed, ended)
     return Unlearned(collapsed=collapsed, failed=failed, runs=ended, low=low, high=high) if ended else None
@@ -43,9 +43,9 @@ def unlearned_of(records: Sequence[Record], collapsed: int) -> Unlearned | None:
 def counted_as_majority(
     own: SplitOutputs, metric: Metric | None, majority: float, unlearned: Mapping[str, Sequence[int]]
 ) -> SplitOutputs:
-    """The answers of all runs, where those of the strategies' `unlearned` seeds are the majority baseline's.
+    """The answers of all runs, where the runs at the strategies' `unlearned` seeds have the majority baseline's answers.
 
-    own: all runs with predictions; majority: what the majority baseline scores by the metric, from which its answer is known.
+    own: all runs with predictions. majority: what the majority baseline scores by the metric, by which its answer is found.
     """
     constant = majority_answers(own, metric, majority)
     answers, seeds, streams = dict[str, Any](), dict[str, tuple[int, ...]](), dict[str, dict[int, Streams]]()
@@ -59,8 +59,9 @@ def counted_as_majority(
 
 
 def majority_answers(own: SplitOutputs, metric: Metric | None, majority: float) -> NDArray[Any]:
-    """(N,) the constant answer of the majority baseline, which scores `majority`: the most frequent label of the split that
-    does so; the kind's own majority answer of the split where there is none, as where answers are numbers."""
+    """(N,): the constant answer of the majority baseline. It is the most frequent of the split's labels that score `majority`
+    when they are always given; where there is none, as where answers are numbers, what the kind of task has for a majority
+    answer."""
     if own.kind.has_labels and metric is not None and not isinstance(metric, HubMetric):
         values, counts = np.unique(own.labels, return_counts=True)
         score = or_nan(metric.score)
@@ -74,10 +75,10 @@ def majority_answers(own: SplitOutputs, metric: Metric | None, majority: float) 
 
 
 def with_all_runs(pair: Pair, counted: Pair | None, first: Unlearned, second: Unlearned, terms: Terms) -> Pair:
-    """The pair of the runs that learned, with what may be said of all its runs.
+    """The pair, judged on the runs that learned, with what may be said when all its runs count.
 
-    counted: the same of all runs, those that collapsed or failed as the majority baseline; None where the metric gives a
-    constant answer no score. first, second: how many runs of each side did not learn.
+    counted: the pair judged on all runs, with those that collapsed or failed counted as the majority baseline; None where the
+    metric gives a constant answer no score. first, second: how many runs of each side did not learn.
     """
     if not first.number + second.number:
         return pair

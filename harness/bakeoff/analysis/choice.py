@@ -1,10 +1,11 @@
 """Which strategy of a comparison group to take: the cheapest of those that are shown to be as good as the best.
 
-*The best* has the best mean score, of strategies with three runs that learned and more. *As good* is one that is shown not
-worse than it by more than the margin: one-sided, at 5 % over all pairs, since the data pick the best; over the comparisons with
-the baseline where the best is the baseline. Where a run of either collapsed or failed, it must be shown by both ways of
-counting. *Cheaper* is one whose whole interval of cost says so (`training_costs.py`). Where nothing cheaper is shown to be as
-good, the best is taken. What is confounded, withheld or not tested is shown nothing: missing evidence recommends nothing.
+*The best* is the strategy with the best mean score, of those with at least three runs that learned. A strategy is *as good* if
+it is shown not worse than the best by more than the margin: one-sided, at 5 % over all pairs, since the data pick the best;
+over the comparisons with the baseline where the best is the baseline. Where a run of either collapsed or failed, this must be
+shown twice: with such runs counted as the majority baseline, and with them left out. A strategy is *cheaper* if the whole
+interval of the costs' ratio says so (`training_costs.py`). Where nothing cheaper is shown to be as good, the best is taken. A
+comparison that is confounded, withheld or not tested shows nothing, and so recommends nothing.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from bakeoff.text.numbers import count
 from bakeoff.text.values import listed
 
 NEAR_MARGINS = 2
-"""A best score so many margins from the end of the range is near it: there, in simulations at 99 % accuracy with a margin of 1
-point, what is taken in place of the best is worse by the margin in up to 20 %."""
+"""A best score within so many margins of the end of the metric's range is near it. There, the strategy taken in place of the
+best is worse by the margin in up to 20 % of simulated experiments (99 % accuracy, a margin of 1 point)."""
 
 
 def recommend(prepared: PreparedGroup, group: ComparisonGroup) -> Recommendation:
-    """What the judged group recommends; where a key varies, at the value of its baseline."""
+    """The recommendation for a judged group; where a recipe key varies, for the value that its baseline has."""
     baseline_of = prepared.layout.baseline_of
     rows = [row for row in group.rows if baseline_of[row.strategy] == group.baseline]
     choice = Choice(prepared, group.model_copy(update={"rows": rows}))
@@ -47,12 +48,12 @@ def recommend(prepared: PreparedGroup, group: ComparisonGroup) -> Recommendation
 
 
 def _place(group: ComparisonGroup) -> int | None:
-    """Of the baseline's value, among those of the key that varies."""
+    """Where a key varies, the place of the baseline's value among its values; else None."""
     return group.vary.place_of.get(group.baseline) if group.vary else None
 
 
 def unscored(group: ComparisonGroup) -> Recommendation:
-    """Of a group in which no run is scored on the reported split."""
+    """The recommendation for a group in which no run is scored on the reported split: nothing."""
     found = _nothing(group, f"no run is scored on {group.split}")
     return in_words(found, metric=group.metric, figures=group.figures, higher_is_better=group.higher_is_better)
 
@@ -72,7 +73,8 @@ class Choice:
 
     @cached_property
     def rows(self) -> dict[str, Row]:
-        """Those that are compared with each other: of the baseline's ranking, with a score and predictions; no A/A arm."""
+        """Strategy -> row, of the rows that are compared with each other: those in the baseline's ranking, with a score and
+        predictions, without A/A arms."""
         sides = self.prepared.sides if self.prepared.judges else {}
         return {
             row.strategy: row
@@ -82,12 +84,12 @@ class Choice:
 
     @cached_property
     def candidates(self) -> list[Row]:
-        """All rows but A/A arms, which are no choice of their own."""
+        """All rows but A/A arms, which only repeat another strategy and are no choice of their own."""
         return [row for row in self.group.rows if row.strategy not in self.arms]
 
     @cached_property
     def arms(self) -> dict[str, str]:
-        """A/A arm -> the strategy that it repeats with other random numbers."""
+        """A/A arm -> the strategy that it repeats with other random numbers, to see what chance alone does."""
         succeeded, known, arms = self.prepared.layout.succeeded, dict[str, str](), dict[str, str]()
         asked = {row.strategy: [record.requested for record in succeeded[row.strategy]][:1] for row in self.group.rows}
         for name in sorted(asked, key=lambda name: [one.replicate for one in asked[name]]):
@@ -99,7 +101,8 @@ class Choice:
 
     @cached_property
     def judged(self) -> dict[str, float]:
-        """Strategy -> mean score, of those with enough runs that learned."""
+        """Strategy -> mean score, of those with at least three runs that learned; one is enough of a strategy that
+        does not depend on the seed."""
         rows = {
             name: row for name, row in self.rows.items() if len(row.learned) >= LEAST_SEEDS or (row.seed_free and row.learned)
         }
@@ -111,23 +114,25 @@ class Choice:
 
     @cached_property
     def highest(self) -> str | None:
-        """Of equal ones the baseline, else the first."""
+        """The strategy with the best mean score, of equal ones the baseline, else the first; None where none has enough
+        runs."""
         sign = 1 if self.group.higher_is_better else -1
         return max(self.judged, key=lambda name: (sign * self.judged[name], name == self.group.baseline), default=None)
 
     @cached_property
     def best(self) -> str | None:
-        """None where nothing may be called the best."""
+        """The strategy with the best mean score; None where it may not be called the best: it has nothing to be compared with,
+        no look was taken, or its p-values are withheld."""
         alone = len(self.rows) < 2
         return None if alone or self._untested or self.highest in self.withheld else self.highest
 
     @property
     def _untested(self) -> bool:
-        """Whether looks are declared, and none was taken."""
+        """Whether looks, numbers of seeds at which pairs are judged, are declared and none was taken."""
         return self.group.looks is not None and not self.group.looks.taken
 
     def nothing(self) -> Recommendation:
-        """Why nothing is recommended."""
+        """A recommendation of nothing, with the reason."""
         group, few = self.group, [Unsettled(strategy=name, why="few seeds", what=what) for name, what in self.few.items()]
         if not self.prepared.judges:
             why = f"{group.metric} says nothing on {group.split}"
@@ -145,7 +150,7 @@ class Choice:
 
     @cached_property
     def few(self) -> dict[str, str]:
-        """Strategy -> how many of its runs learned, where they are too few and some did."""
+        """Strategy -> how many of its runs learned, in words, of strategies with too few such runs but some."""
         rows = {name: row.learned for name, row in self.rows.items() if name not in self.judged and row.learned}
         return {name: count(len(seeds), "run") for name, seeds in rows.items()}
 
@@ -153,8 +158,8 @@ class Choice:
 
     @cached_property
     def pairs(self) -> dict[str, Pair]:
-        """Strategy -> its pair with the best, in the family that holds: the comparisons with the baseline were declared, all
-        others are picked by the data, and so is a baseline that was named when results were known."""
+        """Strategy -> its pair with the best, from the family of comparisons that holds: those with the baseline, where the
+        best is a baseline that was declared before the runs; else all pairs, since the data picked what is compared."""
         changed = changed_question(self.prepared.experiment.declared, self.group.task)
         declared = self.best == self.group.baseline and not any(what.startswith("baseline") for what in changed)
         family = self.group.to_baseline if declared else self.group.all_pairs
@@ -164,7 +169,8 @@ class Choice:
         return found
 
     def is_as_good(self, name: str) -> bool:
-        """Whether it is shown not worse than the best by more than the margin, by both ways of counting."""
+        """Whether a strategy is shown not worse than the best by more than the margin, both with and without the runs that
+        collapsed or failed."""
         pair = self.pairs.get(name)
         if pair is None or self._margin_moved or pair.verdict in ("confounded", "withheld"):
             return False
@@ -177,12 +183,13 @@ class Choice:
 
     @cached_property
     def _margin_moved(self) -> bool:
-        """Whether the margin was changed when results were known: it may have been chosen for what it lets say."""
+        """Whether the margin was changed when results were known: it may have been chosen for the conclusion that it
+        allows."""
         changed = changed_question(self.prepared.experiment.declared, self.group.task)
         return any(what.startswith("margin") for what in changed)
 
     def is_worse(self, name: str) -> bool:
-        """Whether it is shown worse than the best, by both ways of counting."""
+        """Whether a strategy is shown worse than the best, both with and without the runs that collapsed or failed."""
         pair = self.pairs.get(name)
         if pair is None:
             return False
@@ -190,7 +197,8 @@ class Choice:
         return shown == ("worse" if pair.first == name else "better")
 
     def loss(self, name: str) -> float:
-        """By how much the mean is worse than the best's, above 0 where it is."""
+        """By how much a strategy's mean is worse than that of the best, in the metric's own unit; above 0 where it is
+        worse."""
         pair, sign = self.pairs[name], 1 if self.group.higher_is_better else -1
         difference = pair.difference
         if not pair.tested and pair.all_runs and pair.all_runs.difference is not None:
@@ -211,7 +219,8 @@ class Choice:
 
     @cached_property
     def take(self) -> str:
-        """The cheapest of those that are as good and cheaper; of those that cost the same the one with the best mean."""
+        """The strategy to take: the cheapest of those that are as good as the best and cheaper, of equally cheap ones that
+        with the best mean; the best where there are none."""
         assert self.best is not None
         good = [
             name for name in self.judged if name != self.best and self.is_as_good(name) and self.is_cheaper(name, self.best)
@@ -253,14 +262,15 @@ class Choice:
         return found.model_copy(update={"would_tell": self._would_tell(found.open)})
 
     def _is_ruled_out(self, name: str) -> bool:
-        """A strategy that is shown worse, by less than the margin and yet cheaper, may be as good for all that is shown."""
+        """Whether a strategy is shown worse than the best. Not where it is worse by less than the margin and may be cheaper:
+        it may still be as good."""
         if not self.is_worse(name):
             return False
         margin = self.group.margin
         return margin is None or self.loss(name) >= margin or not self._may_be_cheaper(name)
 
     def _may_be_cheaper(self, name: str) -> bool:
-        """Whether it is cheaper than what is taken, or its cost is not known."""
+        """Whether a strategy is cheaper than the one that is taken, or its cost is not known."""
         known = self.costs is not None and name in self.costs.amounts
         return not known or self.is_cheaper(name, self.take)
 
@@ -322,7 +332,8 @@ class Choice:
     # --- what would tell -------------------------------------------------------------------------------------------------
 
     def _would_tell(self, names: Sequence[str]) -> WouldTell | None:
-        """Of those that are inconclusive: the next look, else a new experiment of them and the best."""
+        """What would decide these inconclusive strategies: the next declared look, else a new experiment with them and the
+        best. None where there are none, or too little is known."""
         if not names:
             return None
         looks = self.group.looks
@@ -342,7 +353,8 @@ class Choice:
         return self._new_experiment(names)
 
     def _new_experiment(self, names: Sequence[str]) -> WouldTell | None:
-        """By the variance components of these runs, as `bakeoff plan --resolve` has it for such an experiment."""
+        """The new experiment that would decide these strategies against the best, sized by the variance components of the
+        recorded runs as `bakeoff plan --resolve` does. None without a margin, or without such components."""
         assert self.best is not None
         margin, prepared = self.group.margin, self.prepared
         if margin is None:
@@ -404,7 +416,8 @@ class Choice:
         )
 
     def _seconds(self, runs: Sequence[str]) -> float | None:
-        """What so many runs of these strategies take, by the median of those recorded."""
+        """The seconds that new runs would take, by the median of each strategy's recorded runs; None where one has no times.
+        runs: the strategy of each run."""
         succeeded = self.prepared.layout.succeeded
         times = {name: [record.cost.total_seconds for record in succeeded[name] if record.cost] for name in dict.fromkeys(runs)}
         return sum(median(times[name]) for name in runs) if runs and all(times.values()) else None

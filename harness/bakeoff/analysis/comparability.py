@@ -1,6 +1,6 @@
 """Which rows of a comparison group are ranked against each other: those that differ in nothing but what is under test.
 
-Runs of another task version, other data or another model never come as far as this: whoever reads records sets them apart on
+Runs of another task version, other data or another model never come here: when records are read, they are put into comparison
 groups of their own (`bakeoff.records.load.separation`). No record is refused.
 """
 
@@ -28,14 +28,16 @@ COMPARED: Final[Mapping[Subject, tuple[str, ...]]] = {
     "instruction set": ("hardware",),
     "software": ("software",),
 }
-"""What must be equal -> what `under_test` says to let rows differ in it; what nothing declares must always be equal."""
+"""What must be equal for rows to be ranked together -> the names in `under_test` that let them differ in it; where there are
+none, it must always be equal."""
 
 shorten = partial(re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,52}\b").sub, r"\1")
-"""Fingerprints in a text, cut to what is shown of them."""
+"""Cuts the fingerprints in a text to the 12 digits that are shown of them."""
 
 
 def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
-    """What decides with which rows this one is ranked; of the metric only where its recorded scores are compared."""
+    """The facts that decide with which rows this one is ranked. metric: its version is one of them; needed only where recorded
+    scores are compared."""
     requested = [record.requested for record in records]
     metrics = [facts for record in records if record.data for facts in record.data.metrics if facts.name == metric]
     return {
@@ -48,7 +50,7 @@ def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
 
 
 def unlike(here: Facts, there: Facts, under_test: Sequence[str]) -> list[str]:
-    """In what two rows differ though it is not under test, each a clause."""
+    """The differences between two rows that are not under test, each as a clause."""
     subjects = [subject for subject in COMPARED if not is_declared(COMPARED[subject], under_test)]
     return [
         shorten(f"{one.what.removeprefix('the ')} {one.here} instead of {one.there}")
@@ -57,7 +59,7 @@ def unlike(here: Facts, there: Facts, under_test: Sequence[str]) -> list[str]:
 
 
 def shown(facts: Facts) -> dict[str, str]:
-    """A row's facts in words; software in one line."""
+    """A row's facts: subject -> its value in words, software in one line."""
     known = {key: word for key, words in facts.items() if (word := one_word(words[:1])) is not None}
     software = {name or subject: word for (subject, name), word in known.items() if subject in ("software", "bakeoff")}
     others = {in_words(*key).removeprefix("the "): shorten(word) for key, word in known.items() if key[0] in COMPARED}
@@ -115,6 +117,7 @@ def _budget(record: Record) -> str | None:
 
 
 def examples_of(recipe: Mapping[str, Any], rows: int) -> float:
-    """How many examples the recipe's epochs train on, of so many rows: of `min_steps`, where that is more."""
+    """How many examples a recipe with epochs trains on, given the number of rows; where the steps of `min_steps` are more, how
+    many those take."""
     epochs, size, least = recipe["epochs"], int(recipe.get("batch_size", 1)), int(recipe.get("min_steps") or 0)
     return least * size if least > steps_of(rows, epochs=epochs, batch_size=size) else round(epochs * rows)

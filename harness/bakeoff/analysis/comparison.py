@@ -148,7 +148,7 @@ def judge_group(prepared: PreparedGroup) -> Judged:
 
 
 def _commands(experiment: Experiment) -> list[str]:
-    """What makes it all again."""
+    """The commands that reproduce the whole comparison."""
     folders = [PurePath(folder) for folder in experiment.folders]
     if not folders:
         return []
@@ -235,7 +235,8 @@ def calibration_of(outputs: Outputs) -> list[Calibration]:
 
 
 def _imported(prepared: PreparedGroup) -> list[ImportedRow]:
-    """Under the names of the task's metrics (`f1` is `f1 (spam)`); what lies beyond a metric's range is set apart."""
+    """The published figures for this task, under the names of its metrics (`f1` is `f1 (spam)`); those outside a metric's
+    range are set apart."""
     units = {facts.name: unit_of(facts) for facts in prepared.data.metrics}
 
     def named(scores: Mapping[str, float], *, possible: bool) -> dict[str, float]:
@@ -314,7 +315,7 @@ def _no_margin(prepared: PreparedGroup) -> list[str]:
 # --- words ---------------------------------------------------------------------------------------------------------------
 
 VERDICTS = ("better", "worse", "equivalent", "identical", "confounded", "inconclusive", "futile", "open", "withheld")
-"""In the order in which an answer tells them."""
+"""All verdicts, in the order in which an answer tells them."""
 
 NONE_LEARNED = "no run learned"
 """In place of a verdict, in an answer on the runs that learned."""
@@ -328,7 +329,8 @@ def answer_of(groups: Sequence[ComparisonGroup]) -> str:
 
 
 def answer_on(group: ComparisonGroup) -> str:
-    """The group in one sentence: the pair's own where there is one, else who stands where against the baseline."""
+    """The group's result in one sentence: that of its pair where there is only one, else which verdict each row has against
+    the baseline."""
     if group.vary:
         return _at_each_value(group)
     pairs = group.to_baseline
@@ -349,7 +351,7 @@ def answer_on(group: ComparisonGroup) -> str:
 
 
 def _at_each_value(group: ComparisonGroup) -> str:
-    """Who stands where against the baseline, value by value."""
+    """The group's result where a recipe key varies: which verdict each row has against the baseline, value by value."""
     assert group.vary is not None
     strategy_of, place_of = group.vary.strategy_of, group.vary.place_of
     within = f" within {group.figures.as_declared(group.margin)}" if group.margin is not None else ""
@@ -374,7 +376,7 @@ def _searched_once(group: ComparisonGroup) -> list[str]:
 
 
 def _in_order(verdicts: Sequence[tuple[str, str]], within: str = "") -> str:
-    """(verdict, row) -> `worse: lora; equivalent within 1.0 points: full and again`."""
+    """Verdicts as a clause, `worse: lora; equivalent within 1.0 points: full and again`. verdicts: (verdict, row)."""
     return "; ".join(
         f"{verdict}{within if verdict == 'equivalent' else ''}: {listed(names)}"
         for verdict in (*VERDICTS, NONE_LEARNED)
@@ -383,7 +385,7 @@ def _in_order(verdicts: Sequence[tuple[str, str]], within: str = "") -> str:
 
 
 def _nothing_held(group: ComparisonGroup) -> str:
-    """Why no row stands against the baseline."""
+    """Why no row is compared with the baseline, as a sentence."""
     if reason := group.silent.get(group.split, {}).get(group.metric):
         return (
             f"{group.metric} says nothing on {group.split} of {group.task_title}: {reason}. No row can be better or worse by "

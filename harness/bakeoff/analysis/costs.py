@@ -1,7 +1,7 @@
-"""What rows cost: the seconds that `bakeoff time` measured where it did, memory, operations and parameters; ratios to the
-baseline's, and the one cost that quality is set against.
+"""What rows cost: the seconds that `bakeoff time` measured, where it did, memory, operations and parameters; their ratios to
+the baseline's, and the one cost against which scores are drawn.
 
-The seconds of recorded runs are facts and become no ratio: nobody knows what else their machine did meanwhile.
+The seconds of recorded runs are shown and become no ratio: nobody knows what else their machine did meanwhile.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ TITLES: Mapping[Quantity, str] = {
     "peak_memory": "peak memory, MiB",
     "trainable": "parameters that train",
 }
-"""The costs that quality may be set against, the most telling first, and how an axis calls them."""
+"""Cost -> the title of its axis, of the costs against which scores may be drawn; the most telling first."""
 SCALES: Mapping[Quantity, float] = {"train_seconds": 1.0, "flops": 1e12, "peak_memory": 2.0**20, "trainable": 1.0}
 
 
 @dataclass(frozen=True)
 class GroupTimings:
-    """What was timed of a comparison group's rows."""
+    """What `bakeoff time` measured of a comparison group's rows."""
 
     timing: Timing | None = None
-    """That in which the baseline stands as it was run."""
+    """The measurement that is used: the newest one of the baseline's configuration as it was run. None where there is none."""
     timed: Mapping[str, Timed] = field(default_factory=dict)
-    """Row -> its turns."""
+    """Row -> the turns that it took: short stretches of training and evaluation, rows alternating in rounds."""
     unused: Mapping[str, str] = field(default_factory=dict)
     """Row -> why what was timed under its name is not used."""
     partly: Mapping[str, str] = field(default_factory=dict)
@@ -57,14 +57,15 @@ class GroupTimings:
 
     @property
     def told(self) -> str:
-        """When and where it was measured, in words."""
+        """When and on which machine the times were measured, and its load then, in words; empty where they were not."""
         if self.timing is None:
             return ""
         load, machine = with_decimals(self.timing.load, 1), self.timing.environment.hardware
         return f"{self.timing.measured[:10]} on {machine}, load {load}"
 
     def notes(self, commands: str) -> list[str]:
-        """What is not used, and why; `commands` are those that measure again."""
+        """Sentences on measured times that are not used, or only for some runs, and why. commands: those that measure
+        again."""
         unused = grouped((reason, name) for name, reason in self.unused.items())
         return [
             *(f"{name} was timed with the configuration of {share} of its runs." for name, share in self.partly.items()),
@@ -76,9 +77,9 @@ class GroupTimings:
 
 
 def timings_of(timings: Sequence[Timing], rows: Rows, baseline: str) -> GroupTimings:
-    """The newest timing that has the baseline as it was run, and of each other row what that timing has of it.
+    """The newest measurement that has the baseline's configuration as it was run, with what it has of the other rows.
 
-    Rows match by what was trained (recipe digest, data, model), not by name, so that a renamed row keeps its timing.
+    Rows match by what was trained (recipe digest, data, model), not by name, so that a renamed row keeps its times.
     """
     unused: dict[str, str] = {}
     for timing in sorted(timings, key=lambda timing: timing.measured, reverse=True):
@@ -95,7 +96,7 @@ def timings_of(timings: Sequence[Timing], rows: Rows, baseline: str) -> GroupTim
 
 
 def _match(timing: Timing, records: Sequence[Record]) -> Timed | str:
-    """The turns of a row; else why those under its name are others', empty where there are none."""
+    """The turns of a row; else why what was measured under its name is of something else, empty where nothing was."""
     digests = {timed_digest(record.requested) for record in records}
     own = {name for record in records for name in (record.requested.strategy, _with_model(record))}
     one = next((one for one in timing.timed if one.digest in digests), None)
@@ -109,7 +110,7 @@ def _match(timing: Timing, records: Sequence[Record]) -> Timed | str:
 
 
 def _share(one: Timed, records: Sequence[Record]) -> str:
-    """`3 of 5`; empty where all runs are as it was timed."""
+    """How many of a row's runs have the configuration that was timed, `3 of 5`; empty where all have."""
     same = sum(timed_digest(record.requested) == one.digest for record in records)
     return "" if same == len(records) else f"{same} of {len(records)}"
 
@@ -126,7 +127,7 @@ def _of_group(timing: Timing, record: Record) -> bool:
 
 
 def cost_ratios(rows: Rows, baseline: str, timings: GroupTimings) -> list[Ratio]:
-    """Every row's costs over the baseline's."""
+    """The ratios of every row's costs to the baseline's."""
     there = _costs(rows.get(baseline, ()))
     found: list[Ratio] = []
     for name in rows:
@@ -145,7 +146,7 @@ def cost_ratios(rows: Rows, baseline: str, timings: GroupTimings) -> list[Ratio]
 
 
 def _costs(records: Sequence[Record]) -> list[Cost]:
-    """Of runs whose process tells what they cost."""
+    """The costs of the runs that were made here; imported ones have none."""
     return [record.cost for record in records if record.cost is not None and record.timed != "nothing"]
 
 
@@ -207,15 +208,15 @@ def _of_times(name: str, baseline: str, timings: GroupTimings) -> list[Ratio]:
 
 @dataclass(frozen=True)
 class ComparedCost:
-    """One cost of rows that may be compared by it."""
+    """One kind of cost, for the rows that may be compared by it."""
 
     quantity: Quantity
     amounts: Mapping[str, tuple[float, float | None, float | None]]
     """Row -> amount, and its 95 % interval where it has one."""
     log_ratio: Callable[[str, str], LogRatio]
-    """Of two rows."""
+    """Of two rows, the log of the first's cost over the second's."""
     draws: Callable[[str, np.random.Generator, int], Floats]
-    """Row -> so many of its amounts, drawn anew."""
+    """(row, generator, n) -> n bootstrap draws of the row's amount."""
 
     @property
     def axis(self) -> CostAxis:
@@ -228,8 +229,8 @@ class ComparedCost:
 
 
 def compared_cost(rows: Rows, baseline: str, timings: GroupTimings) -> ComparedCost | None:
-    """Measured seconds where two rows and more have them, else the first of operations, memory and parameters that all rows
-    have; None where there is none."""
+    """The cost by which rows are compared: seconds that `bakeoff time` measured, where it did so of the baseline and another
+    row; else the first of operations, memory and parameters that all rows have. None where there is none."""
     if len(timings.run_times) > 1 and baseline in timings.run_times:
         return _timed_cost(timings, baseline)
     there = {name: records for name, records in rows.items() if records}
@@ -250,7 +251,7 @@ def _timed_cost(timings: GroupTimings, baseline: str) -> ComparedCost:
         return found or LogRatio(math.nan, lambda level: (-math.inf, math.inf))
 
     def draws(name: str, generator: np.random.Generator, number: int) -> Floats:
-        """Medians of its ratios to the baseline, over rounds drawn anew."""
+        """The row's train seconds by the median of its ratios to the baseline, over rounds drawn anew."""
         found = paired("train", timings.timed[name], timings.timed[baseline])
         if found is None or name == baseline:
             return np.full(number, taken[name].train.seconds)
@@ -262,8 +263,8 @@ def _timed_cost(timings: GroupTimings, baseline: str) -> ComparedCost:
 
 
 def _exact_amounts(rows: Rows) -> dict[Quantity, dict[str, float]]:
-    """Quantity -> row -> its mean over the row's runs; rows without one are left out. Memory is compared on one kind of machine
-    only."""
+    """Quantity -> row -> its mean over the row's runs, of memory the largest; rows without one are left out. Memory is
+    compared on one kind of machine only."""
     flops: dict[str, float] = {}
     peaks: dict[str, float] = {}
     trainable: dict[str, float] = {}

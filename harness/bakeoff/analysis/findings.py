@@ -21,12 +21,12 @@ from bakeoff.records.schema import Data, Declared, Environment, Vary
 from bakeoff.statistics.crossing import Found
 
 Quantity = Literal["train_seconds", "evaluate_seconds", "total_seconds", "flops", "peak_memory", "trainable"]
-"""Seconds are those of a run by `bakeoff time`; memory and operations those of recorded runs."""
+"""What a cost is of. Seconds are those of a run by `bakeoff time`; memory and operations those of recorded runs."""
 
 
 class Ratio(Part):
-    """A cost of `first` over that of `second`, with a 95 % interval: of seconds by the median over rounds of turns, of memory
-    by t on logs, of operations none."""
+    """The ratio of a cost of `first` to that of `second`, with a 95 % interval: of seconds by the median over rounds of
+    `bakeoff time`, of memory by t on logs; operations have none."""
 
     first: str
     second: str
@@ -36,14 +36,14 @@ class Ratio(Part):
     low: float | None
     high: float | None
     rounds: int
-    """In which both took turns; 0 where nothing was timed."""
+    """How many rounds of `bakeoff time` both took part in; 0 where nothing was timed."""
     comparable: bool
     reason: str
-    """Why not, or what to mind; empty where there is nothing."""
+    """Why the two costs are not comparable; empty where they are."""
 
 
 class CostAxis(Part):
-    """The cost that quality is set against."""
+    """The cost against which scores are drawn."""
 
     quantity: Quantity
     title: str
@@ -73,7 +73,8 @@ class ImportedRow(Part):
     scores: dict[str, float]
     seeds: int
     impossible: dict[str, float] = Field(default_factory=dict)
-    """metric -> a figure beyond the metric's range: no score, and told of by different-metrics alone."""
+    """Metric -> a figure outside the metric's range. It is not taken for a score, and only the warning different-metrics tells
+    of it."""
 
 
 class SliceScore(Part):
@@ -84,42 +85,43 @@ class SliceScore(Part):
     strategy: str
     examples: int
     score: float | None
-    """None where the metric says nothing on this part."""
+    """None where the metric cannot tell predictions apart on this part."""
     difference: float | None = None
     low: float | None = None
     high: float | None = None
     p_adjusted: float | None = None
-    """By Holm over all slices and rows of the column; None for the baseline and for slices too small to test."""
+    """p of the difference, adjusted by Holm over all slices and rows of the column; None for the baseline and for slices too
+    small to test."""
 
 
 class Calibration(Part):
-    """How far a row's probabilities can be taken at their word, and how far its seeds agree: means over seeds."""
+    """How well a row's probabilities are calibrated, and how far its seeds agree: means over seeds."""
 
     strategy: str
     split: str
     ece: float
     """Expected calibration error over 15 equal-mass bins."""
     brier: float
-    """Sum over labels of squared differences, mean over examples."""
+    """Brier score: squared differences of probability and outcome, summed over labels, mean over examples."""
     agreement: float | None
     """Share of examples on which two seeds answer alike, mean over pairs of seeds; None for one seed."""
 
 
 class TakenLook(Part):
-    """A declared look that was taken."""
+    """A declared look, a number of seeds at which pairs are judged, that was taken."""
 
     number: int
     seeds: int
     level: float
-    """Confidence of intervals of comparisons with the baseline that it decides."""
+    """Confidence of the intervals of those comparisons with the baseline that it decides."""
     decided: dict[str, list[str]]
-    """Verdict -> strategies that it was reached for, against the baseline."""
+    """Verdict -> the strategies that this look gave it to, against the baseline."""
     pairs_decided: int
-    """Of all pairs; 0 where ranks are not asked for."""
+    """How many of all pairs it decided; 0 where ranks are not asked for."""
 
 
 class Looks(Part):
-    """The declared looks at a comparison group, and what they saved."""
+    """The declared looks of a comparison group, numbers of seeds at which pairs are judged, and how many runs they saved."""
 
     declared: list[int]
     """Seeds of each strategy at each look."""
@@ -130,9 +132,9 @@ class Looks(Part):
     waiting: dict[str, list[int]]
     """Strategy -> seeds without a record that the next look waits for; empty where nothing is open."""
     runs: int
-    """That the looks taken, and the next one where one waits, ask for."""
+    """How many runs the looks that were taken ask for, and the next look where it waits for runs."""
     most: int
-    """Runs up to the last look of all strategies."""
+    """How many runs it would take if all strategies went on to the last look."""
 
     @property
     def saved(self) -> int:
@@ -145,19 +147,20 @@ class CurvePoint(Part):
 
     row: str
     value: str
-    """As it is shown: `64`, `all`."""
+    """The value as it is shown: `64`, `all`."""
     place: float
-    """The value as a number; of `train_examples` the number of rows trained on, of `all` those of the training split."""
+    """The value as a number. Of `train_examples` it is the number of rows trained on, for `all` the size of the training
+    split."""
     score: float | None
     """None where the row has no score."""
     low: float | None
     high: float | None
     runs: int
-    """That the score is over."""
+    """How many runs the score is the mean of."""
 
 
 class StrategyCurve(Part):
-    """A strategy's scores over the values of the key that varies, in the order of the places."""
+    """A strategy's scores over the values of the key that varies, in the order of the values."""
 
     strategy: str
     title: str
@@ -172,9 +175,9 @@ class CurveDifference(Part):
     low: float | None
     high: float | None
     verdict: Verdict
-    """Of all runs where none of a side learned."""
+    """The pair's verdict; where no run of a side learned, that on all runs."""
     question_changed: bool
-    """Whether its question was changed when results were known."""
+    """Whether the question was changed when results were known."""
 
 
 class CurveCrossing(Part):
@@ -183,16 +186,17 @@ class CurveCrossing(Part):
     first: str
     second: str
     found: Found
-    """`overtakes`, `falls behind`, `ahead`, `behind`, `several` or `open`, as `statistics.crossing` has them."""
+    """How the curves lie to each other: `overtakes`, `falls behind`, `ahead`, `behind`, `several` or `open`, as
+    `statistics.crossing` has them."""
     at: float | None
-    """The place; None unless there is one crossing within the measured places."""
+    """The value at which they cross, as a number; None unless there is one crossing within the measured values."""
     low: float | None
     high: float | None
-    """Its 95 % interval; None for an end that lies beyond the measured places."""
+    """The 95 % interval of `at`; None for an end that lies beyond the measured values."""
     single: float
     """Share of bootstrap draws with at most one crossing, in the direction that is told."""
     places: list[float]
-    """Those at which both could be compared."""
+    """The values, as numbers, at which both strategies could be compared."""
     sentence: str
     differences: list[CurveDifference]
 
@@ -203,11 +207,11 @@ class Curve(Part):
     key: str
     """`train_examples`, `learning_rate`, ..."""
     logarithmic: bool
-    """Whether places are drawn and crossings are computed on a logarithmic scale: where all are above 0."""
+    """Whether values are drawn, and crossings computed, on a logarithmic scale: where all are above 0."""
     strategies: list[StrategyCurve]
-    """The baseline's first."""
+    """The baseline's curve first."""
     crossings: list[CurveCrossing]
-    """Those with the baseline's curve first."""
+    """The crossings with the baseline's curve come first."""
     notes: list[str]
     """What a curve or a crossing leaves out, and why."""
 
@@ -223,68 +227,72 @@ class ComparisonGroup(Part):
     task_title: str
     model_title: str
     split: str
-    """The one that is reported on."""
+    """The split that is reported on."""
     metric: str
-    """The primary one; empty where no run got as far as the data."""
+    """The primary metric; empty where no run got as far as loading the data."""
     higher_is_better: bool
     figures: Figures
     """How the primary metric's scores, and differences of them, are written; its unit and range."""
     figures_by_metric: dict[str, Figures] = Field(default_factory=dict)
-    """The same of every metric of the task."""
+    """The same for every metric of the task, by its name."""
     baseline: str
     rows: list[Row]
     splits: list[str]
     """Predicted splits, the one that is reported on first."""
     metrics: list[MetricFacts]
-    """The primary one first."""
+    """The task's metrics, the primary one first."""
     data: Data | None
-    """None where no run got as far as the data; the majority baseline is in it."""
+    """What is recorded of the data, with the scores of the majority baseline; None where no run got as far as loading it."""
     equal: dict[str, str]
     """What all effective recipes share: subject -> value in words."""
     differing: list[str]
     """Subjects in which effective recipes differ."""
     components: dict[str, list[str]]
-    """Task, model, trainers and methods, with version, origin and the options that need not be told apart."""
+    """Kind of component -> those of the rows, each with version, origin and the options that all rows share."""
     surroundings: Environment | None
-    """Where most of the runs were made."""
+    """The machine and software of most of the runs."""
     taken_for_same: str
-    """What its runs were made from, as far as nothing tells whether it is the same for all; empty where all is told."""
+    """Of which of its runs' sources, such as weights, it is not known whether they are the same for all, so that it is
+    assumed; empty where all is known."""
     searches: dict[str, Searched]
     """Strategy -> how its configuration was chosen; a strategy without one is untuned."""
 
     under_test: list[str] = Field(default_factory=list)
-    """What the experiment file names; where it names nothing, all that strategies spell out and in which two rows differ."""
+    """The parts under test: what the experiment file names; where it names nothing, all that strategies spell out and in which
+    two rows differ."""
     examples: int = 0
     majority_baseline: float | None = None
     margin: float | None = None
-    """In the metric's own unit, as scores are; None where there is none."""
+    """The largest difference that would not matter, in the metric's own unit, as scores are; None where there is none."""
     margin_note: str = ""
     """Where the margin comes from, if nobody wrote it, and whether it is less than one example is worth."""
     one_example: float | None = None
-    """What one example adds to the primary metric, as `margin`; None where scores are no shares of examples."""
+    """What one example adds to the primary metric, in the metric's own unit; None where scores are no shares of examples."""
     rankings: list[str] = Field(default_factory=lambda: [""])
-    """For each ranking, in what its key differs from the baseline's; the first is empty."""
+    """For each ranking, in what its data or conditions differ from the baseline's, in words; the first is empty."""
     to_baseline: list[Pair] = Field(default_factory=list)
-    """Every row of the baseline's ranking minus the baseline; Holm over these; where a key
-    varies, likewise at each of its values, with Holm over those of a value."""
+    """The pairs of every row of the baseline's ranking and the baseline, row minus baseline; p-values are adjusted by Holm
+    over these. Where a key varies, likewise at each of its values, by Holm over those of a value."""
     all_pairs: list[Pair] = Field(default_factory=list)
-    """Every pair within a ranking; Holm over these. Empty where there are too many rows, which `notes` says."""
+    """The pairs of all rows within a ranking; p-values are adjusted by Holm over these. Empty where there are too many rows,
+    which `notes` says."""
     costs: list[Ratio] = Field(default_factory=list)
-    """Every row against the baseline."""
+    """The ratios of every row's costs to the baseline's."""
     looks: Looks | None = None
-    """None where the number of seeds is fixed."""
+    """The declared looks; None where the number of seeds is fixed."""
     cost_axis: CostAxis | None = None
-    """None where there is no cost by which two rows can be compared."""
+    """The cost against which scores are drawn; None where there is none by which two rows can be compared."""
     timed_on: str = ""
     """When, and on which machine, `bakeoff time` measured; empty where no time that it measured is used."""
     unlike_times: dict[str, str] = Field(default_factory=dict)
-    """Row -> why the seconds of its recorded runs are not comparable with the baseline's; nothing where they may be."""
+    """Row -> why the seconds of its recorded runs are not comparable with the baseline's; rows whose seconds are comparable
+    are left out."""
     slices: list[SliceScore] = Field(default_factory=list)
     calibration: list[Calibration] = Field(default_factory=list)
     by_label: ByLabel | None = None
-    """None where answers are no labels."""
+    """What strategies make of each label; None where answers are no labels."""
     hard_examples: HardExamples | None = None
-    """None where answers are no labels."""
+    """The examples that all strategies, or only one, get wrong; None where answers are no labels."""
     imported: list[ImportedRow] = Field(default_factory=list)
     notes: list[str] = Field(default_factory=list)
     vary: Vary | None = None
@@ -292,19 +300,19 @@ class ComparisonGroup(Part):
     against: str
     """What rows are compared with, in words: the baseline, `full`; or `full at the same train_examples`."""
     answer: str = ""
-    """One sentence, made from the verdicts."""
+    """What the comparison found, in one sentence made from the verdicts."""
     curve: Curve | None = None
-    """None where no recipe key varies, or its values are no numbers."""
+    """Scores over the values of the key that varies; None where none does, or its values are no numbers."""
     silent: dict[str, dict[str, str]] = Field(default_factory=dict)
-    """split -> metric that says nothing there -> why. It has no scores, and no pair is judged by it."""
+    """Split -> metric that cannot tell predictions apart there -> why. It has no scores there, and no pair is judged by it."""
 
     def score(self, row: Row) -> Score | None:
-        """The row's by the primary metric on the reported split."""
+        """The row's score by the primary metric on the reported split."""
         return row.score(self.split, self.metric)
 
     @property
     def compared(self) -> bool:
-        """Whether a run of it is scored on the reported split."""
+        """Whether any run of the group is scored on the reported split."""
         return bool(self.examples)
 
     @property
@@ -344,12 +352,13 @@ class ComparisonGroup(Part):
 
     @property
     def unit(self) -> Unit:
-        """The primary metric's."""
+        """The primary metric's unit and range."""
         return self.figures.unit
 
     @property
     def score_ends(self) -> tuple[float | None, float | None]:
-        """Between which scores lie, as they are shown."""
+        """The lowest and the highest possible score, in the unit in which scores are shown; None for an end that has no
+        limit."""
         low, high = (None if end is None else end * self.unit.scale for end in (self.unit.low, self.unit.high))
         return low, high
 
@@ -358,7 +367,7 @@ class ComparisonGroup(Part):
         return ", ".join(filter(None, (f"{self.split} {self.metric}", self.unit.name)))
 
     def written(self, metric: str, score: float | None) -> str:
-        """A score of any metric, of those too that the task has not."""
+        """A score as it is shown, by any metric; also by one that the task does not have."""
         known = self.figures if metric == self.metric else self.figures_by_metric.get(metric)
         return known.number(score) if known else OWN_UNIT.written(score)
 
@@ -369,14 +378,14 @@ class AcrossTasks(Part):
     mean_ranks: dict[str, float]
     """Strategy -> its mean rank, 1 the best and ties shared; the best first."""
     groups: list[str]
-    """Titles of those that have all these strategies scored."""
+    """Titles of the comparison groups that have all these strategies scored."""
     chi2_p: float
     f_p: float
-    """Of the F of Iman and Davenport; like `chi2_p` an approximation that is good for many comparison groups."""
+    """p of the F test of Iman and Davenport; like `chi2_p` an approximation that is good for many comparison groups."""
     p: float
-    """The same statistic with each group's ranks dealt anew: what decides."""
+    """p by permutation of the ranks within each group, of the same statistic: this one decides."""
     critical_difference: float
-    """Of mean ranks, at 5 %: Nemenyi."""
+    """The difference of mean ranks from which on it is significant at 5 %, by Nemenyi."""
     confounded: list[str]
     """Strategies that on some group differ from the first in something that is not under test."""
     sentence: str
@@ -388,22 +397,22 @@ class Comparison(Part):
     recommendation: str = ""
     """Which strategy to take, in words; of several comparison groups in one line."""
     recommendations: list[Recommendation] = Field(default_factory=list)
-    """Of each comparison group, in the order of `every_group`."""
+    """The recommendation for each comparison group, in the order of `every_group`."""
     declared: Declared
     answer: str
     groups: list[ComparisonGroup]
-    """Those with a run that is scored on the reported split."""
+    """The comparison groups with a run that is scored on the reported split."""
     unscored: list[ComparisonGroup] = Field(default_factory=list)
-    """The others: no run of theirs got so far."""
+    """The other comparison groups, without such a run."""
     warnings: list[NamedWarning]
     across: AcrossTasks | None = None
-    """None where fewer than five comparison groups share two strategies."""
+    """The test over comparison groups; None where fewer than five of them share two strategies."""
     damaged: list[str] = Field(default_factory=list)
     """A sentence for each record that cannot be read."""
     foreign: int = 0
-    """Records in the folder that the experiment does not declare."""
+    """How many records in the folder the experiment does not declare."""
     facts: dict[str, Any]
-    """What the page's foot tells: folders, commands, numbers of runs."""
+    """What stands at the foot of the report's page: folders, commands, numbers of runs."""
 
     @property
     def title(self) -> str:
@@ -418,10 +427,10 @@ class Comparison(Part):
         return [*self.groups, *self.unscored]
 
     def recommended(self, group: ComparisonGroup) -> Recommendation | None:
-        """Of one comparison group; None where none was made."""
+        """The recommendation for one comparison group; None where none was made."""
         return next((one for one in self.recommendations if (one.task, one.model) == (group.task, group.model)), None)
 
     @property
     def commands(self) -> list[str]:
-        """Those that make it all again."""
+        """The commands that reproduce the whole comparison."""
         return list(self.facts.get("commands", []))

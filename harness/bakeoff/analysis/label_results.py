@@ -1,4 +1,4 @@
-"""What strategies make of each label and of each example, as frozen models; `mistakes.py` computes them."""
+"""Which mistakes strategies make, by label and by example, as frozen models; `mistakes.py` computes them."""
 
 from __future__ import annotations
 
@@ -8,37 +8,40 @@ from bakeoff.contracts.fields import Part
 
 
 class LabelScores(Part):
-    """A strategy's answers by label: means over its runs, 0 to 1."""
+    """A strategy's precision, recall and confusions by label: means over its runs."""
 
     strategy: str
     precision: list[float | None]
-    """Of each label, of the examples answered with it the share that has it; None where no run answers it."""
+    """For each label: of the examples that are answered with it, the share that has it, 0 to 1; None where no run answers
+    it."""
     recall: list[float | None]
-    """Of the examples with the label the share answered with it; None where no example has it."""
+    """For each label: of the examples that have it, the share that is answered with it, 0 to 1; None where no example has
+    it."""
     confusion: list[list[float]] = Field(default_factory=list)
-    """Examples with the row's label that a run answers with the column's; empty where an example may have several labels, and
-    of too many labels."""
+    """Confusion matrix, by label and answer: how many examples with the row's label a run answers with the column's, on
+    average. Empty where an example may have several labels, and where there are too many labels."""
 
 
 class Confused(Part):
-    """A frequent mistake."""
+    """A frequent mistake: examples with `label` that are answered with `answer`."""
 
     strategy: str
     label: str
     answer: str
     examples: float
-    """In a run."""
+    """How many such examples a run has, on average."""
 
 
 class ByLabel(Part):
-    """What all strategies make of each label."""
+    """Scores and mistakes of all strategies, by label."""
 
     labels: list[str]
     examples: list[int]
-    """With each label."""
+    """How many examples have each label."""
     scores: list[LabelScores]
     confused: list[Confused]
-    """Label taken for another, the most frequent first within a strategy; empty for two labels, whose matrix says it."""
+    """Mistakes in which a label is taken for another, the most frequent first within a strategy; empty for two labels, whose
+    matrix says it."""
 
 
 class HardExample(Part):
@@ -46,13 +49,13 @@ class HardExample(Part):
 
     id: str
     label: str
-    """In words."""
+    """The right label, in words."""
     answer: str
-    """The most frequent of the wrong ones."""
+    """The most frequent wrong answer, in words."""
     wrong: int
     runs: int
     others_wrong: int = 0
-    """Of the runs of the other strategies, where only one gets it wrong."""
+    """For an example that only one strategy gets wrong: how many runs of the others get it wrong, of `others`."""
     others: int = 0
 
 
@@ -63,7 +66,7 @@ class OnlyWrong(Part):
     """One, or several whose answers are equal in all runs."""
     number: int
     examples: list[HardExample]
-    """The clearest first."""
+    """The first of them, those with the largest gap to the other strategies' shares of wrong runs coming first."""
 
 
 class HardExamples(Part):
@@ -71,9 +74,9 @@ class HardExamples(Part):
 
     split: str
     number: int
-    """That all get wrong."""
+    """How many examples all strategies get wrong."""
     of: int
     examples: list[HardExample]
-    """The first of these, those that most runs get wrong first."""
+    """The first of them, those that most runs get wrong coming first."""
     only: list[OnlyWrong]
-    """Nothing where all strategies answer alike."""
+    """What one strategy alone gets wrong, for each that has such examples; empty where all strategies answer alike."""

@@ -1,8 +1,9 @@
 """Experiments with declared looks: what was decided at which look, and which strategies get more seeds.
 
-All follows from the records, for each task and model by itself. A look is taken when every strategy that is still compared has
-a record of each of its first K declared seeds, failed runs included; a comparison is judged on those seeds alone, whatever else
-is recorded, and stays as it was decided.
+A look is a number of seeds K, declared before the first run, at which comparisons are judged. All follows from the records,
+for each task and model by itself. A look is taken when every strategy that is still compared has a record of each of its first
+K declared seeds, failed runs included; a comparison is judged on those seeds alone, whatever else is recorded, and stays as it
+was decided.
 """
 
 from __future__ import annotations
@@ -41,27 +42,27 @@ class LookResult:
     """A comparison at the last look that judged it."""
 
     compared: PairwiseComparison
-    """Of the seeds of that look."""
+    """The comparison, on the seeds of that look."""
     look: Look
     outcome: Outcome | Literal["identical"]
     chance: float | None
-    """Of a decision by the last look; None where nothing was tested, and where the last look is this one."""
+    """The probability of a decision by the last look; None where nothing was tested, and where the last look is this one."""
     examples: int | None
-    """With so many examples the last look's seeds would decide; None where no number is enough, and where it is not known."""
+    """How many examples would decide with the last look's seeds; None where no number is enough, and where it is not known."""
     group: PreparedGroup | None = None
-    """Of the same seeds."""
+    """The comparison group with those seeds only."""
 
     @property
     def p(self) -> float | None:
-        """Two-sided p, scaled so that 5 % is what this look asks for."""
+        """The two-sided p of the difference, scaled so that 0.05 is the level at which this look decides."""
         return self._scaled(self.compared.p, self.look.difference_level)
 
     def equivalence_p(self, margin: float | None) -> float | None:
-        """p of TOST, scaled likewise."""
+        """p of equivalence within the margin (TOST), scaled likewise."""
         return self._scaled(self.compared.equivalence_p(margin), self.look.equivalence_level)
 
     def not_worse_p(self, margin: float | None, *, higher_is_better: bool) -> tuple[float, float] | None:
-        """Both p of one side's not being worse, scaled likewise."""
+        """The one-sided p for either side being not worse than the other by the margin, scaled likewise."""
         found = self.compared.not_worse_p(margin, higher_is_better=higher_is_better)
         if found is None:
             return None
@@ -80,19 +81,20 @@ class Family:
     looks: list[Look]
     judged: dict[Names, LookResult] = field(default_factory=dict)
     open: list[Names] = field(default_factory=list)
-    """In the order of `pairs`."""
+    """Those that are not decided yet, in the order of `pairs`."""
 
     def __post_init__(self) -> None:
         self.open = list(self.pairs) if self.looks else []
 
     def look_of(self, seeds: int) -> Look | None:
-        """The family's look at so many seeds, with what its earlier ones settled."""
+        """The family's look at so many seeds, with how many comparisons earlier ones settled; None where there is no such
+        look."""
         settled = sum(one.outcome == "different" for one in self.judged.values())
         return next((replace(look, settled=settled) for look in self.looks if look.seeds == seeds), None)
 
     def take(self, look: Look, restricted: PreparedGroup, whole: PreparedGroup) -> None:
-        """Judges all open comparisons. One whose side has no run that can be compared is open no more: more seeds of a strategy
-        that never learns are of no use."""
+        """Judges all open comparisons. One of which a side has no run that can be compared is open no more: more seeds of a
+        strategy that never learns are of no use. restricted: the group with the seeds of this look; whole: with all."""
         still = list[Names]()
         for names in self.open:
             if not all(name in restricted.sides and restricted.has_learned(name) for name in names):
@@ -106,30 +108,30 @@ class Family:
 
 @dataclass(frozen=True)
 class NextLook:
-    """The look that waits for runs."""
+    """The next look of a comparison group, and the runs that it waits for."""
 
     task: str
     model: str
     number: int
-    """From 1."""
+    """The look's number, from 1."""
     seeds: dict[str, list[int]]
     """Strategy -> the seeds that it needs and that have no record."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """The looks at one comparison group so far."""
+    """How far the looks at one comparison group have got."""
 
     taken: list[int]
-    """Seeds at each look that was taken."""
+    """The number of seeds of each look that was taken."""
     to_baseline: list[Family]
-    """One; where a key varies, one for each value."""
+    """The family of comparisons with the baseline; where a key varies, one for each value."""
     all_pairs: list[Family]
-    """Likewise, without a pair where ranks are not asked for."""
+    """Likewise of all pairs; families without a pair where ranks are not asked for."""
     stopped: dict[str, int]
-    """Strategy -> seeds at the last look that it took part in, or for which it still gets runs."""
+    """Strategy -> the number of seeds of the last look that it took part in, or for which it still gets runs."""
     waiting: NextLook | None
-    """None where nothing is open."""
+    """The next look; None where no comparison is open."""
 
     @property
     def judged(self) -> list[tuple[PairwiseComparison, float]]:
@@ -141,7 +143,7 @@ class Course:
 
 
 def next_runs(experiment: Experiment) -> list[NextLook]:
-    """For each task and model the look that waits for runs; those where nothing is open are not in it."""
+    """The next look of each task and model, with the runs that it waits for; those where nothing is open are left out."""
     found = [_waiting(experiment, layout) for layout in layouts(experiment)]
     return [one for one in found if one is not None]
 
@@ -155,7 +157,7 @@ def _waiting(experiment: Experiment, layout: Layout) -> NextLook | None:
 
 
 def course_of(prepared: PreparedGroup) -> Course:
-    """All looks that the records allow, in order."""
+    """Takes all looks that the records allow, in order."""
     layout, declared = prepared.layout, prepared.experiment.declared
     to_baseline, all_pairs = _families(prepared)
     families = [*to_baseline, *all_pairs]
@@ -179,8 +181,8 @@ def course_of(prepared: PreparedGroup) -> Course:
 
 
 def _families(prepared: PreparedGroup) -> tuple[list[Family], list[Family]]:
-    """Comparisons with the baseline, and all pairs where ranks are asked for: from five seeds on. How many each family has was
-    declared before the first run, so that pairs which cannot be compared count too."""
+    """The families of comparisons with the baseline, and those of all pairs where ranks are asked for (from five seeds on).
+    How many comparisons a family has was declared before the first run, so that pairs which cannot be compared count too."""
     layout, declared = prepared.layout, prepared.experiment.declared
     names = list(prepared.sides) if prepared.judges else []
     rows = len({*layout.rows, *declared.trials})  # the trials name strategies too whose search has chosen nothing
@@ -245,8 +247,8 @@ def _judge(compared: PairwiseComparison, look: Look, margin: float | None) -> Lo
 
 
 def pairs_of(family: Family, prepared: PreparedGroup, *, thorough: bool = True) -> list[Pair]:
-    """The pairs of a family, each as its last look judged it; before the first look with their differences only. thorough: with
-    checks and limits."""
+    """The pairs of a family, each as its last look judged it; before the first look, with their differences only. thorough:
+    with further checks and limits."""
     terms, looks = prepared.terms, prepared.experiment.declared.looks
     early = [names for names in family.pairs if names not in family.judged]
     first = first_seeds(prepared, looks[0]) if early else prepared
@@ -297,7 +299,7 @@ def _pair(judged: LookResult, prepared: PreparedGroup) -> Pair:
 
 
 def _with_all_runs(pair: Pair, judged: LookResult, prepared: PreparedGroup) -> Pair:
-    """What may be said of all runs of the look's seeds, at the look's level."""
+    """The pair, with what may be said when all runs of the look's seeds count, at the look's level."""
     assert judged.group is not None
     counted = judged.group.compare_all_runs(pair.first, pair.second, judged.compared.facts)
     other = None if counted is None else _pair(_judge(counted, judged.look, prepared.terms.margin), prepared)
@@ -305,7 +307,7 @@ def _with_all_runs(pair: Pair, judged: LookResult, prepared: PreparedGroup) -> P
 
 
 def summary_of(course: Course, prepared: PreparedGroup, to_baseline: Sequence[Pair], all_pairs: Sequence[Pair]) -> Looks:
-    """What was decided at which look, and what it saved."""
+    """What was decided at which look, and how many runs that saved."""
     declared = prepared.experiment.declared
     levels = {look.seeds: look.confidence for look in course.to_baseline[0].looks}
     waiting = course.waiting

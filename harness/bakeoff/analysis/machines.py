@@ -22,17 +22,18 @@ from bakeoff.text.numbers import per_cent
 from bakeoff.text.values import grouped
 
 DRIFT = 0.10
-"""Control runs that differ by more say that the machine was not equally fast."""
+"""Relative difference in duration of control runs, a fixed benchmark, up to which the machine counts as equally fast."""
 
 COUNT = re.compile(r"^\d+ x |, \d+ threads?$")
-"""What a hardware class says besides the machine: how much of it a run had."""
+"""The parts of a hardware class's name that say how much of the machine a run had: number of devices, number of threads."""
 
 
 def drift(controls: Sequence[Control], *, hardware: str) -> float | None:
-    """By how much the slowest control run on that hardware took longer than the fastest; None below two of them.
+    """By how much the slowest control run on that hardware took longer than the fastest, as a share of the fastest; None where
+    there are fewer than two.
 
-    A run of several processes may have more devices or threads than the control runs had: then those tell that had less of
-    the same machine, each class of them for itself.
+    A run of several processes may have more devices or threads than the control runs had: then control runs with fewer of
+    them, on the same machine, are compared instead, each hardware class for itself.
     """
     times = grouped((control.hardware, control.milliseconds) for control in controls)
     same = [hardware] if hardware in times else [name for name in times if COUNT.sub("", name) == COUNT.sub("", hardware)]
@@ -41,7 +42,8 @@ def drift(controls: Sequence[Control], *, hardware: str) -> float | None:
 
 
 def why_no_hardware(first: Sequence[Record], second: Sequence[Record]) -> str:
-    """Empty where all runs of both sides were made on one class of hardware, with the same instructions."""
+    """Why the costs of two rows' runs cannot be compared: the class of hardware, or its instruction set, differs. Empty where
+    all runs have the same."""
     everything = [*first, *second]
     for one in differing(everything, everything, HARDWARE):
         return f"{one.what} differs: {one.here} against {one.there}"
@@ -51,7 +53,8 @@ def why_no_hardware(first: Sequence[Record], second: Sequence[Record]) -> str:
 def why_no_time(
     first: Sequence[Record], second: Sequence[Record], controls: Sequence[Control], *, of: str = "train_seconds"
 ) -> str:
-    """Empty where the machine was the same and equally fast, as far as control runs tell, and the runs have such seconds.
+    """Why the seconds of two rows' runs cannot be compared, as a clause; empty where the machine was the same and equally
+    fast, as far as control runs tell, and all runs have such seconds.
 
     of: which seconds are compared: `train_seconds`, `evaluate_seconds` or `total_seconds`.
     """
@@ -67,14 +70,16 @@ def why_no_time(
 
 
 def unlike_times(rows: Mapping[str, Sequence[Record]], baseline: str, controls: Sequence[Control]) -> dict[str, str]:
-    """Row -> why the seconds of its runs are not comparable with the baseline's; nothing of rows where they may be."""
+    """Row -> why the seconds of its runs are not comparable with the baseline's; rows whose seconds are comparable are left
+    out."""
     there = rows.get(baseline, ())
     found = {name: why_no_time(records, there, controls) for name, records in rows.items() if records and name != baseline}
     return {name: reason for name, reason in found.items() if reason}
 
 
 def why_moved(controls: Sequence[Control], *, hardware: str) -> str:
-    """Empty where the machine was equally fast, as far as control runs tell."""
+    """That the machine's speed changed between control runs, as a clause; empty where it was equally fast, as far as they
+    tell."""
     moved = drift(controls, hardware=hardware)
     if moved is not None and moved > DRIFT:
         return f"the control run moved by {per_cent(moved)} (at most {per_cent(DRIFT)} is tolerated)"
@@ -82,7 +87,7 @@ def why_moved(controls: Sequence[Control], *, hardware: str) -> str:
 
 
 def usual_environment(records: Sequence[Record]) -> Environment | None:
-    """The environment of most runs of a table; where two are equally frequent, that of the first run. None of no runs."""
+    """The environment of most runs of a table; where two are equally frequent, that of the first run. None without runs."""
     if not records:
         return None
     most = {key: word for key, (word,) in commonest(records, MACHINE | {"bakeoff"}).items()}

@@ -1,4 +1,4 @@
-"""Of the runs of a strategy the one to use: that of its median seed, neither the luckiest nor the unluckiest."""
+"""Which run of a strategy to use: the one with the median score on dev, neither the luckiest nor the unluckiest."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ class MedianRun:
     record: Record
     split: str
     score: float
-    """Of the primary metric on `split`, in the metric's own unit."""
+    """The score by the primary metric on `split`, in the metric's own unit."""
     among: int
-    """How many runs of the strategy learned, and have such a score."""
+    """How many runs of the strategy learned and have a score on `split`."""
 
 
 def median_run(experiment: Experiment, group: ComparisonGroup, strategy: str) -> MedianRun | None:
-    """Of the runs that learned, by the primary metric on dev, never on the reported split where that is another; of two in the
-    middle the worse one. None where no run has a score on dev."""
+    """The median run of a strategy, of its runs that learned, by the primary metric on dev; never on the reported split where
+    that is another. Of two in the middle it is the worse one. None where no run has a score on dev."""
     (row,) = (row for row in group.rows if row.strategy == strategy)
     runs = experiment.declared.groups.get((group.task, group.model), [])
     ids = {run.id for run in runs if run.strategy == strategy and run.seed in row.learned}

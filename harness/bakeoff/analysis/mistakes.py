@@ -1,5 +1,5 @@
-"""Which mistakes strategies make: precision and recall of each label, which label is taken for which, and the examples that all
-of them or only one gets wrong. Of the runs that learned, on the split that is reported on."""
+"""Which mistakes strategies make: precision and recall of each label, which label is taken for which, and the examples that
+all of them or only one gets wrong. Everything is over the runs that learned, on the split that is reported on."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from bakeoff.text.values import grouped
 MOST_IN_MATRIX: Final = 20
 """With more labels there is no matrix, only the most frequent mistakes."""
 MOST_FIGURES: Final = 2000
-"""Labels times strategies: of more, the first strategies are told."""
+"""The most labels times strategies; where there are more, only the first strategies are told."""
 MOST_CONFUSED: Final = 5
-"""So many mistakes of a strategy are listed."""
+"""Up to so many mistakes of a strategy are listed."""
 MOST_EXAMPLES: Final = 10
-"""So many examples are listed of those that all get wrong, and of those that only one does."""
+"""Up to so many examples are listed of those that all get wrong, and of those that only one strategy does."""
 
 
 def by_label(outputs: SplitOutputs, strategies: Sequence[str], names: Sequence[str]) -> ByLabel | None:
-    """None where answers are no labels, or cannot be wrong. names: of all labels, in their order."""
+    """Scores and mistakes of each strategy by label; None where answers are no labels, or the examples have no labels. names:
+    those of all labels, in the order of their numbers."""
     kind, labels = outputs.kind, outputs.labels
     present = [name for name in strategies if name in outputs.answers][: max(1, MOST_FIGURES // max(1, len(names)))]
     if not (kind.has_labels and outputs.labelled and present):
@@ -51,7 +52,8 @@ def by_label(outputs: SplitOutputs, strategies: Sequence[str], names: Sequence[s
 
 
 def _confusion(outputs: SplitOutputs, answers: NDArray[np.generic], size: int) -> NDArray[np.float64] | None:
-    """(size, size) means over runs; None where an example may have several labels. answers: (K, N)."""
+    """The (size, size) confusion matrix, right label by answer, as means over runs; None where an example may have several
+    labels. answers: (K, N)."""
     actual, given = outputs.kind.slice_labels(outputs.labels), outputs.kind.slice_labels(answers)
     if actual is None or given is None:
         return None
@@ -69,7 +71,8 @@ def _confused(strategy: str, matrix: NDArray[np.float64], names: Sequence[str]) 
 
 
 def hard_examples(outputs: SplitOutputs, split: str, strategies: Sequence[str], names: Sequence[str]) -> HardExamples | None:
-    """None where answers are numbers or cannot be wrong. Strategies whose answers are equal in all runs count as one."""
+    """The examples that all strategies, or only one, get wrong; None where answers are no labels, or the examples have no
+    labels. Strategies whose answers are equal in all runs count as one."""
     kind, labels = outputs.kind, outputs.labels
     present = [name for name in strategies if name in outputs.answers]
     if not (kind.has_labels and outputs.labelled and present):
@@ -115,5 +118,5 @@ def hard_examples(outputs: SplitOutputs, split: str, strategies: Sequence[str], 
 
 
 def label_names(names: Sequence[str], number: int) -> list[str]:
-    """Names of so many labels, of which a record names the first ones."""
+    """The names of the first `number` labels; of those that a record does not name, their numbers."""
     return [label_name(label, names) for label in range(number)]

@@ -15,7 +15,7 @@ from bakeoff.statistics.intervals import mean_estimate, welch
 
 
 def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
-    """The other tests. They do not make the verdict; where they disagree with it, a reader should know."""
+    """Other tests of a pair. They do not make the verdict; where they disagree with it, a reader should know."""
     first, second = compared.first, compared.second
     ahead, behind = (first, second) if higher_is_better else (second, first)
     several = compared.least_seeds >= 2
@@ -40,7 +40,8 @@ def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher
 
 
 def _mcnemar(first: Side, second: Side) -> float | None:
-    """Of two fixed models; None where there are more runs, or examples that are not just right or wrong."""
+    """p of McNemar's test of two fixed models; None where there are more runs, or examples that are not just right or
+    wrong."""
     if max(len(first.seeds), len(second.seeds)) > 1 or first.values is None or second.values is None:
         return None
     one, other = first.values[0], second.values[0]

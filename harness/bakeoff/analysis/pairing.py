@@ -1,8 +1,9 @@
 """Whether two rows are paired by seed: only where recorded facts prove that runs of one seed share their random streams.
 
-How the scores look decides nothing: a test that is chosen by its data errs more often than it says. Paired are rows that differ
-only in trainer, precision or padding, and whose runs, seed by seed, had the same data order and the same new parameters and
-drew dropout from the harness's stream. All other rows share nothing but the examples, whatever their seeds are called.
+How the scores look decides nothing: a test that is chosen by its data errs more often than it says. Rows are paired if they
+differ only in trainer, precision or padding, and if their runs, seed by seed, had the same data order and the same new
+parameters and drew dropout from the same stream. All other rows share nothing but the examples, whatever their seeds are
+called.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ class Streams:
     requested: Mapping[str, Any]
     """All that was requested but the seed and what paired rows may differ in."""
     order: str
-    """Hash of the data order; empty where it was not observed, as is `start`."""
+    """Hash of the data order; empty where it was not observed."""
     start: str
-    """Of the new parameters, with their names."""
+    """Hash of the values from which the new parameters started, with their names; empty where it was not observed."""
     dropout: str
     """Whose stream dropout draws from: `the harness`, or the trainer's; empty where nobody noted it."""
     device: str
@@ -56,8 +57,8 @@ def streams_of(record: Record) -> Streams:
 
 
 def shared_by(streams: Mapping[int, Streams]) -> Hashable | None:
-    """What a row's runs, seed -> streams, share with those that are paired with them: equal for these and for no others. None
-    where the records do not prove enough for any pairing."""
+    """A key that is equal for rows that are paired by seed, and for no others; None where the records do not prove enough for
+    any pairing. streams: seed -> random streams of the row's run."""
     if not all(one.order and one.start for one in streams.values()):
         return None
     return tuple(
@@ -74,7 +75,8 @@ def _named(origin: ComponentOrigin | None) -> str:
 
 
 def why_not_paired(first: Mapping[int, Streams], second: Mapping[int, Streams]) -> str:
-    """Why two rows, seed -> streams, are not paired by seed, as the end of "not paired: ..."; empty where they are."""
+    """Why two rows are not paired by seed, as the end of "not paired: ..."; empty where they are. first, second: seed ->
+    random streams of the row's run."""
     if first.keys() != second.keys():
         return "not the same seeds"
     pairs = [(first[seed], second[seed]) for seed in first]

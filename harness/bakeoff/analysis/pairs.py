@@ -1,4 +1,4 @@
-"""Two rows against each other by the primary test."""
+"""The comparison of two rows by the primary test, before anything is adjusted or judged."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from bakeoff.statistics.skewness import is_near, lognormal_p
 from bakeoff.statistics.twoway import RunTable, TwoWay, Variance, of_differences, of_two_tables, run_table, with_two_examples
 
 SKEWED_SEEDS = 3
-"""Fewer have no verdict."""
+"""With fewer seeds a side, nobody asks whether they are skewed: there is no verdict anyway."""
 
 Method = Literal["two-way", "two-way by resampling", "seeds only", "examples only", "none"]
 
 
 @dataclass(frozen=True)
 class Skewed:
-    """Sides whose seeds lie near the end of the metric's range towards which they differ."""
+    """The sides of a comparison whose scores over seeds are skewed, near the end of the metric's range."""
 
     names: tuple[str, ...]
     p: float
-    """Of the test that allows for it: the larger one, where both sides do."""
+    """p of the test that allows for the skewness; the larger one, where both sides are skewed."""
 
 
 @dataclass(frozen=True)
@@ -49,17 +49,17 @@ class PairwiseComparison:
     identical: bool
     method: Method
     estimate: Estimate | None
-    """None where there is nothing to estimate from."""
+    """The difference with its uncertainty; None where there is nothing to estimate it from."""
     cautious: Estimate | None
-    """The same for a claim of equivalence: with two more examples that differ, where the score is a share of examples. A few
-    hundred examples on which no two answers differ are compatible with a difference of a point."""
+    """The estimate for a claim of equivalence: where the score is a share of examples, with two more examples on which the
+    sides differ. A few hundred examples on which no two answers differ are compatible with a difference of a point."""
     rows: int
-    """Of the group whose variances over seeds are looked at together; 2 where they are not."""
+    """How many rows of the group have their variances over seeds shrunk together; 2 where they are not shrunk."""
     skewed: Skewed | None
-    """Where seeds are skewed near an end of the metric's range."""
+    """The sides whose seeds are skewed near an end of the metric's range; None where there are none."""
     alike: tuple[str, ...]
-    """The sides whose three runs score more alike than chance in the examples lets expect; both, where it is their differences
-    at paired seeds."""
+    """The sides whose three runs score more alike than chance in the examples lets expect; both sides, where their differences
+    at paired seeds do."""
 
     @property
     def paired(self) -> bool:
@@ -67,7 +67,7 @@ class PairwiseComparison:
 
     @property
     def family_key(self) -> frozenset[str]:
-        """Equal for pairs that are one test: rows with identical predictions count once."""
+        """A key that is equal for pairs which count as one test: rows with identical predictions count once."""
         return frozenset({self.first.predictions_hash, self.second.predictions_hash})
 
     @property
@@ -92,16 +92,18 @@ class PairwiseComparison:
         return self.estimate.p if self.skewed is None else max(self.estimate.p, self.skewed.p)
 
     def interval(self, level: float) -> tuple[float, float] | tuple[None, None]:
-        """None for identical rows: that they are is a fact, and their predictions say no more."""
+        """The interval of the difference, at this confidence level. None without an estimate, and for identical rows: that
+        they are identical is a fact, and their predictions say no more."""
         return self.estimate.interval(level) if self.estimate and not self.identical else (None, None)
 
     def equivalence_p(self, margin: float | None) -> float | None:
-        """Of TOST; None where no margin is named, or nothing is tested."""
+        """p of equivalence within the margin, by two one-sided tests (TOST); None where no margin is named, or nothing is
+        tested."""
         return self.cautious.equivalence_p(margin) if self.cautious and margin is not None and not self.identical else None
 
     def not_worse_p(self, margin: float | None, *, higher_is_better: bool) -> tuple[float, float] | None:
-        """One-sided p that the first is not worse than the second by the margin, and that the second is not worse than the
-        first; None as `equivalence_p`, of which they are the two tests."""
+        """The two tests of TOST: one-sided p for the first being not worse than the second by the margin, and for the reverse.
+        None where `equivalence_p` is."""
         if self.cautious is None or margin is None or self.identical:
             return None
         above, below = self.cautious.p_above(-margin), self.cautious.p_below(margin)
@@ -126,14 +128,15 @@ class PairwiseComparison:
 
 
 def untested(first: Side, second: Side, facts: Sequence[Fact] = ()) -> PairwiseComparison:
-    """A pair with nothing to test."""
+    """A pair of which nothing is tested, as no run of a side learned."""
     first, second, why = _at_common_seeds(first, second)
     identical = first.predictions_hash == second.predictions_hash
     return PairwiseComparison(first, second, tuple(facts), why, identical, "none", None, None, 2, None, ())
 
 
 def _at_common_seeds(first: Side, second: Side) -> tuple[Side, Side, str]:
-    """Both sides, one that does not depend on the seed with its run at every seed of the other; and why they are not paired."""
+    """Both sides at common seeds: one that does not depend on the seed has its run at every seed of the other. And why they
+    are not paired; empty where they are."""
     if first.seed_free and not second.seed_free:
         first = first.at_seeds(second.seeds)
     elif second.seed_free and not first.seed_free:
@@ -154,13 +157,15 @@ class Measures:
     sides: Mapping[str, Side]
     """All rows of the group that can be compared."""
     replicates: Replicates | None = None
-    """Of all sides, for a metric that is no ratio of sums."""
+    """Bootstrap replicates of all sides' scores, for a metric that is no ratio of sums."""
     shrinks: bool = True
-    """False where several looks share an error budget, which is of the unshrunk test."""
+    """Whether variances over seeds are shrunk upwards; not where several looks share an error budget, which is made for the
+    unshrunk test."""
 
     @cached_property
     def tables(self) -> Mapping[str, RunTable]:
-        """Of the sides that have one: two runs and examples, and values or resamples."""
+        """Row -> the table of its runs over examples, for sides with two runs or more, two examples or more, and values per
+        example or replicates."""
         found = {name: self._table(side) for name, side in self.sides.items()}
         return {name: table for name, table in found.items() if table is not None}
 
@@ -173,12 +178,14 @@ class Measures:
 
     @cached_property
     def rows(self) -> int:
-        """How many rows with predictions of their own are looked at together; 2 where variances are not shrunk."""
+        """How many rows with predictions of their own have their variances shrunk together; 2 where variances are not
+        shrunk."""
         return max(2, len({side.predictions_hash for side in self.sides.values()})) if self.shrinks else 2
 
     @cached_property
     def shrunk(self) -> Mapping[str, Variance]:
-        """Row -> its variance over seeds where that was lifted; rows with identical predictions count once."""
+        """Row -> its variance over seeds, for those rows whose variance was raised by shrinkage; rows with identical
+        predictions count once."""
         distinct = {self.sides[name].predictions_hash: table for name, table in self._few_seeds.items()} if self.shrinks else {}
         if len(distinct) < SHRUNK_ROWS:
             return {}
@@ -227,8 +234,8 @@ class Measures:
         return "none", None, ()
 
     def _over_examples(self, one: Side, other: Side) -> Estimate | None:
-        """Of two rows that do not depend on the seed, so that only the examples vary. Of shares with two more examples that
-        differ (Agresti and Min, 2005): on few examples that differ, t alone errs too often."""
+        """The difference of two rows that do not depend on the seed, so that only the examples vary. Of shares it is taken
+        with two more examples that differ (Agresti and Min, 2005): where few examples differ, t alone errs too often."""
         n = one.answers.shape[1]
         if n < 2:
             return None
@@ -242,8 +249,9 @@ class Measures:
         return Estimate(float(one.scores[0] - other.scores[0]), spread(drawn), n - 1.0)
 
     def _unpaired(self, one: Side, other: Side, variances: tuple[Variance, Variance]) -> TwoWay:
-        """With variance 0 where nothing varied before any was lifted, unless it is then more than two examples more would give:
-        where most runs of a few examples score alike, a variance is lifted to next to nothing."""
+        """The difference of two unpaired rows, with the shrunk `variances` of both. Where nothing varied before shrinkage,
+        variance 0 stays, to be replaced by `_within_range`, unless the shrunk one is larger than that: where most runs of a
+        few examples score alike, a variance is raised to next to nothing."""
         a, b = self.tables[one.name], self.tables[other.name]
         own, lifted = of_two_tables(a, b), of_two_tables(a, b, variances=variances)
         if own.variance > 0:
@@ -252,7 +260,8 @@ class Measures:
         return lifted if 0 < ranged.variance < lifted.variance else own
 
     def _skewed(self, one: Side, other: Side) -> Skewed | None:
-        """None where neither side's seeds are near its end, or a table or three runs are lacking."""
+        """The sides whose seeds are skewed near the end of the metric's range; None where there are none, or where a side has
+        no table or fewer than three runs."""
         unit = one.unit
         if not all((side.seed_free or side.name in self.tables) and len(side.seeds) >= SKEWED_SEEDS for side in (one, other)):
             return None
@@ -303,5 +312,6 @@ def comparison_of(outputs: SplitOutputs, metric: Metric, first: str, second: str
 
 
 def _within_range(estimate: Estimate, one: Side, other: Side) -> Estimate:
-    """The difference lies within the width of the metric's range, and its interval is no point."""
+    """The estimate, told the width of the metric's range; where there is one, a variance of 0 is replaced by that of two more
+    examples that differ, so that no interval is a point."""
     return with_two_examples(replace(estimate, span=one.unit.span), min(one.informative, other.informative))

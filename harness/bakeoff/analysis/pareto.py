@@ -16,7 +16,7 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.cost_ratios import Objective, dominates, front_probability
 
 COST_MARGIN = 0.05
-"""A row may cost so much more and still count as not dearer, when it is asked who beats whom."""
+"""The relative difference up to which two costs count as the same."""
 DRAWS = 2000
 
 
@@ -28,10 +28,10 @@ def front_of(
     *,
     looked_at: Sequence[tuple[PairwiseComparison, float]] | None = None,
 ) -> dict[str, tuple[float, list[str]]]:
-    """Of quality and a cost, for the rows of each ranking that have it: row -> how often it is on the front, and the rows that
-    dominate it.
+    """The Pareto front of quality and a cost within each ranking, for rows that have both and whose spread over seeds is
+    known: row -> the share of bootstrap draws in which it is on the front, and the rows that dominate it.
 
-    looked_at: with declared looks the pairs that they judged, each with its look's share of the error rate, which decide who
+    looked_at: with declared looks, the pairs that they judged, each with its look's share of the error rate; these decide who
     dominates whom.
     """
     sides = {side.name: side for one in compared for side in (one.first, one.second)}
@@ -53,8 +53,8 @@ def front_of(
 def _dominations(
     compared: Sequence[tuple[PairwiseComparison, float]], cost: ComparedCost, terms: Terms
 ) -> dict[str, list[str]]:
-    """Row -> those that dominate it: worse in nothing by more than the margins, better in something, at simultaneous 95 %; of
-    the 5 % a pair's quality has the share that stands beside it."""
+    """Row -> the rows that dominate it: not worse in quality or cost by more than the margins, and better in one of them, at
+    simultaneous 95 %. compared: pairs, each with the share of the 5 % that may be spent on its quality."""
     found: dict[str, list[str]] = {}
     for one, share in compared:
         first, second = one.first.name, one.second.name
@@ -79,7 +79,7 @@ def _widened(interval: Callable[[float], tuple[float, float]], share: float) -> 
 def _objective(
     interval: Callable[[float], tuple[float, float]], margin: float, direction: Literal["higher", "lower"], *, turned: bool
 ) -> Objective:
-    """First minus second; second minus first where `turned`."""
+    """One of the two, quality or cost, as first minus second; second minus first where `turned`."""
 
     def bounds(level: float) -> tuple[float, float]:
         low, high = interval(level)

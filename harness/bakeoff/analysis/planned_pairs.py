@@ -1,6 +1,6 @@
 """What a comparison of two strategies will be able to conclude, told before any run from what is requested of them.
 
-What only shows once they train, say what a trainer does on its own, can't be told here.
+What only shows in training, such as what a trainer decides by itself, can't be told here.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from bakeoff.text.values import spelt
 
 ALL_PARTS = (*COMPONENTS, *(f"{RECIPE}{key}" for key in Recipe.model_fields))
 MOST_STRATEGIES = 60
-"""Above, only the comparisons with the baseline are looked at."""
+"""With more strategies, only the comparisons with the baseline are looked at."""
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A run before it was made, with what is known of it then."""
+    """A run that is not made yet, with what is known of it."""
 
     requested: Requested
     trainer_owns: Sequence[str]
@@ -46,13 +46,13 @@ class PlannedRun:
 
 @dataclass(frozen=True)
 class PlannedStrategy:
-    """A strategy as planned: of a searched one, with every configuration that may be chosen."""
+    """A strategy as planned; a searched one has a run for every configuration that its search may choose."""
 
     runs: Sequence[PlannedRun]
     searched: Collection[str] = ()
     """The parts that a search chooses, named as in `under_test`."""
     chooser: str = ""
-    """The strategy whose search that is: its own name, or that of the strategy it repeats."""
+    """The strategy whose search chooses: its own name, or that of the strategy which it repeats; empty where none does."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class PlannedPair:
     confounders: tuple[Fact, ...]
     """Differences that are not under test: with any of them the comparison ends confounded."""
     maybe: tuple[Fact, ...]
-    """Likewise, but of what a search chooses, which may choose equal values."""
+    """Differences that are not under test in what a search chooses: it may still choose equal values."""
     apart: str
     """Why the two are not ranked together, however they score; empty where they are."""
     to_declare: tuple[str, ...]
@@ -83,7 +83,7 @@ def planned_pairs(
 ) -> list[PlannedPair]:
     """The pairs with the baseline first, then all others; where a key varies, only those at the same value.
 
-    named, spelt_out, vary: as `Declared` holds them.
+    named, spelt_out, vary: what is under test and what varies, as `Declared.under_test`, `spelt_out` and `vary` hold it.
     """
     rows: dict[str, Sequence[Run]] = {name: strategy.runs for name, strategy in strategies.items()}
     requested = {name: [run.requested for run in strategy.runs] for name, strategy in strategies.items()}
@@ -130,7 +130,8 @@ def _told_by_trainer(fact: Fact, facts: Sequence[Fact]) -> bool:
 def _chosen_by_search(
     facts: Sequence[Fact], searched: set[str], recipe: Mapping[str, str], under_test: Sequence[str]
 ) -> list[Fact]:
-    """What a search chooses for both, from the same values: it may choose differently for each."""
+    """The differences that searches may still make: settings in which both strategies have the same values to choose from, and
+    for which different ones may be chosen."""
     known = {fact.subject for fact in facts}
     new = [one for one in SUBJECTS if one.name in recipe and one.name not in known and not searched.isdisjoint(one.parts)]
     return [
@@ -140,8 +141,8 @@ def _chosen_by_search(
 
 
 def _budgets_apart(first: PlannedStrategy, second: PlannedStrategy, under_test: Sequence[str]) -> str:
-    """Why two strategies don't train on equally many examples, though that is not under test; empty where they do, or where
-    that is not known before the data are."""
+    """Why two strategies don't train on equally many examples, though that is not under test; empty where they do, or where it
+    is not known before the data are loaded."""
     one, other = _budget(first), _budget(second)
     if one is None or other is None or one[0] != other[0] or is_declared(COMPARED["budget"], under_test):
         return ""
@@ -149,8 +150,8 @@ def _budgets_apart(first: PlannedStrategy, second: PlannedStrategy, under_test: 
 
 
 def _budget(strategy: PlannedStrategy) -> tuple[str, float] | None:
-    """(`examples` or `epochs`, how many) of the training data, each example counted as often as it is seen; None where the
-    trainer decides that itself, or a search does."""
+    """The length of training as (`examples` or `epochs`, how many), each example counted as often as it is seen; None where
+    the trainer or a search decides it."""
     found = set[tuple[str, float]]()
     for run in strategy.runs:
         recipe = run.requested.recipe

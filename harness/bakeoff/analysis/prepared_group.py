@@ -1,4 +1,5 @@
-"""A comparison group made ready for judging: its rows aligned, keyed and resampled once, for all that uses them."""
+"""A comparison group made ready for judging: its rows aligned, sorted into rankings and resampled once, for all that uses
+them."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.text.values import grouped
 
 MOST_ROWS = 60
-"""Above, not every row is compared with every other: the pairs would be thousands, and nobody reads them."""
+"""With more rows, not every row is compared with every other: the pairs would be thousands, and nobody reads them."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,11 @@ class PreparedGroup:
     experiment: Experiment
     layout: Layout
     group: ComparisonGroup
-    """What its records tell; not judged."""
+    """The group as its records describe it; not judged."""
     data: Data
-    """The group's runs share it."""
+    """The data that all runs of the group share."""
     outputs: Outputs
-    """Of all runs."""
+    """The predictions of all runs."""
 
     @property
     def split(self) -> str:
@@ -54,12 +55,13 @@ class PreparedGroup:
 
     @property
     def judges(self) -> bool:
-        """Whether the primary metric says anything on the reported split."""
+        """Whether the primary metric can tell predictions apart on the reported split."""
         return self.group.metric not in self.group.silent.get(self.split, {})
 
     @property
     def majority_baseline(self) -> float | None:
-        """Its score by the primary metric; None where that says nothing."""
+        """The score of the majority baseline by the primary metric, on the reported split; None where the metric cannot tell
+        predictions apart there."""
         return self.group.majority_baseline_of(self.split, self.terms.metric) if self.judges else None
 
     @cached_property
@@ -68,13 +70,14 @@ class PreparedGroup:
 
     @property
     def metric(self) -> Metric | None:
-        """The primary one; None where it cannot be computed here, or says nothing on the reported split."""
+        """The primary metric; None where it cannot be computed here, or cannot tell predictions apart on the reported
+        split."""
         return self.metrics.get(self.terms.metric) if self.judges else None
 
     @cached_property
     def terms(self) -> Terms:
-        """What pairs are judged by. The margin is the one declared under the metric's name, else, of a metric shown in points,
-        the one declared for `points`, else the default; in the metric's own unit."""
+        """What pairs are judged by. The margin, in the metric's own unit, is the one declared under the metric's name; else,
+        of a metric shown in points, the one declared for `points`; else the default."""
         facts, declared = self.group.metrics[0], self.experiment.declared.margin
         unit = unit_of(facts)
         margin = declared.get(facts.name, declared.get(POINTS) if unit.in_points else None)
@@ -108,7 +111,7 @@ class PreparedGroup:
 
     @cached_property
     def keys(self) -> dict[str, Facts]:
-        """Row -> what decides with which rows it is ranked, of every row with a record."""
+        """Row -> the data and conditions that decide with which rows it is ranked, of every row with a record."""
         return {name: row_facts(own, self.terms.metric) for name, own in self.layout.describing.items()}
 
     @cached_property
@@ -128,7 +131,7 @@ class PreparedGroup:
 
     @cached_property
     def learned(self) -> Outputs:
-        """Of the runs that learned; of all runs of a row of which none did."""
+        """The predictions of the runs that learned; of a row of which no run did, those of all its runs."""
         return self.outputs.learned(self.split)
 
     @cached_property
@@ -138,22 +141,22 @@ class PreparedGroup:
         return {name: found for name, found in counts.items() if found is not None}
 
     def has_learned(self, row: str) -> bool:
-        """Whether any of its runs did; a row of which none did enters no test."""
+        """Whether any run of the row learned; a row of which none did enters no test."""
         return row in self.unlearned and self.unlearned[row].learned > 0
 
     @cached_property
     def sides(self) -> dict[str, Side]:
-        """What can be compared: rows with predictions on the reported split, each with its runs that learned.
+        """The rows that can be compared: those with predictions on the reported split, each with its runs that learned.
 
-        Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), the recorded scores must do;
-        by one that says nothing there are none, which is NaN.
+        Where the metric cannot be computed here (it is the hub's, or its plugin is not installed), recorded scores are taken
+        instead. They are NaN where the metric cannot tell predictions apart on the split.
         """
         return self._sides(self.learned)
 
     @cached_property
     def all_runs(self) -> Outputs | None:
-        """The reported split with all runs, where those that collapsed or failed give the majority baseline's answer; None
-        where there are none, or that answer has no score."""
+        """The predictions of all runs on the reported split, where those that collapsed or failed give the majority baseline's
+        answer; None where no run did so, or that answer has no score."""
         own, majority = self.outputs.splits.get(self.split), self.majority_baseline
         if own is None or majority is None or not any(self._unlearned_seeds(name) for name in own.answers):
             return None
@@ -164,7 +167,8 @@ class PreparedGroup:
         return [*self.collapsed.get(row, ()), *failed_seeds(self.layout.rows[row])]
 
     def _sides(self, outputs: Outputs, *, majority: float = math.nan) -> dict[str, Side]:
-        """majority: the recorded score of runs that did not learn."""
+        """Row -> its runs as a side of a comparison. majority: the score of runs that did not learn, where those are among
+        them."""
         if (own := outputs.splits.get(self.split)) is None:
             return {}
         splits = self.outputs.splits.items()  # two rows are identical in all runs or not at all
@@ -203,7 +207,8 @@ class PreparedGroup:
         return len(self.sides) > MOST_ROWS
 
     def families(self, pairs: Iterable[tuple[str, str]]) -> list[list[tuple[str, str]]]:
-        """The pairs that are judged together: all; where a key varies, those at a value."""
+        """The pairs, put into families that are judged together: one of all pairs; where a key varies, one for each of its
+        values."""
         return list(grouped((self.layout.baseline_of[pair[0]], pair) for pair in pairs).values())
 
     def ranked_with_baseline(self, row: str) -> bool:
@@ -218,26 +223,28 @@ class PreparedGroup:
 
     @cached_property
     def measures(self) -> Measures:
-        """Of the rows of which a run learned."""
+        """What compares two rows over their runs that learned; without rows of which none did."""
         learned = {name: side for name, side in self.sides.items() if self.has_learned(name)}
         return Measures(learned, self.replicates, shrinks=not self.experiment.declared.looks)
 
     def compare(self, first: str, second: str, facts: Sequence[Fact]) -> PairwiseComparison:
-        """Of the runs that learned."""
+        """Compares two rows over their runs that learned, first minus second; without any test where no run of one learned.
+        facts: in what the rows differ."""
         if self.has_learned(first) and self.has_learned(second):
             return self.measures.compare(first, second, facts)
         return untested(self.sides[first], self.sides[second], facts)
 
     def compare_all_runs(self, first: str, second: str, facts: Sequence[Fact]) -> PairwiseComparison | None:
-        """Of all runs, those that collapsed or failed as the majority baseline; None where there are none of any row, or the
-        metric gives a constant answer no score."""
+        """Compares two rows over all runs, with those that collapsed or failed counted as the majority baseline; None where no
+        row has such runs, or the metric gives a constant answer no score."""
         return None if self._measures_of_all is None else self._measures_of_all.compare(first, second, facts)
 
     def compared(self, pairs: Iterable[tuple[str, str]]) -> list[PairwiseComparison]:
         return [self.compare(one, two, self.facts(one, two)) for one, two in pairs]
 
     def judged(self, pairs: Sequence[PairwiseComparison], *, thorough: bool) -> list[Pair]:
-        """One family, with what may be said of all its runs."""
+        """The pairs of one family with their verdicts, and with what may be said when all runs count. thorough: with further
+        checks, limits and advice."""
         found = judge(pairs, self.terms, replicates=self.replicates, thorough=thorough)
         again = [self.compare_all_runs(one.first.name, one.second.name, one.facts) for one in pairs]
         counted = iter(judge([one for one in again if one is not None], self.terms, thorough=False))
@@ -246,12 +253,14 @@ class PreparedGroup:
         ]
 
     def with_all_runs(self, pair: Pair, counted: Pair | None) -> Pair:
-        """counted: the pair of all runs, as `compare_all_runs` has it."""
+        """The pair, with what may be said when all its runs count. counted: the pair that was judged on all runs; None where
+        `compare_all_runs` is None."""
         return with_all_runs(pair, counted, self.unlearned[pair.first], self.unlearned[pair.second], self.terms)
 
     @cached_property
     def _measures_of_all(self) -> Measures | None:
-        """Of all runs, those that collapsed or failed as the majority baseline; None where there is nothing to count so."""
+        """What compares two rows over all runs, with those that collapsed or failed counted as the majority baseline; None
+        where no run did so."""
         if self.all_runs is None or self.majority_baseline is None:
             return None
         sides = self._sides(self.all_runs, majority=self.majority_baseline)
@@ -259,7 +268,7 @@ class PreparedGroup:
         return Measures(sides, drawn, shrinks=not self.experiment.declared.looks)
 
     def facts(self, first: str, second: str) -> list[Fact]:
-        """In what two rows differ: recipe, machine, and software by version."""
+        """The differences between two rows: in recipe, machine, and software by version."""
         by_row = {row.strategy: row.recipe for row in self.group.rows}
         under_test = self.under_test.of(first, second)
         found = recipes.differences(by_row[first], by_row[second], under_test)
@@ -273,7 +282,7 @@ class PreparedGroup:
         return found
 
     def above_majority_p(self, row: str) -> float | None:
-        """As `Row` has it."""
+        """The value of `Row.above_majority_p`."""
         own, constant = self.learned.splits.get(self.split), self._constant
         if own is None or self.metric is None or constant is None or row not in own.answers or not self.has_learned(row):
             return None
@@ -281,7 +290,7 @@ class PreparedGroup:
 
     @cached_property
     def _constant(self) -> Measured | None:
-        """The majority baseline on the reported split, as one run."""
+        """The answers of the majority baseline on the reported split, as one run."""
         own, majority = self.outputs.splits.get(self.split), self.majority_baseline
         if own is None or self.metric is None or majority is None:
             return None
@@ -305,7 +314,7 @@ class PreparedGroup:
 
 
 def prepare(experiment: Experiment, layout: Layout, group: ComparisonGroup) -> PreparedGroup | None:
-    """None where no run of the group got as far as scores on the reported split."""
+    """The group, made ready for judging; None where no run of it got as far as scores on the reported split."""
     if group.data is None or group.split not in group.data.splits or not any(layout.succeeded.values()):
         return None
     outputs = gather(experiment, {name: records for name, records in layout.succeeded.items() if records})

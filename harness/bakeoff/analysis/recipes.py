@@ -1,6 +1,7 @@
 """Effective recipes: what a row's runs really did, as observed at the optimizer where it could be, and in what rows differ.
 
-Whoever asks which facts differ between rows asks here: columns and caption of a table, the page's recipes, confounders.
+Everything that tells which settings differ between rows asks here: columns and caption of a table, the page's recipes,
+confounders.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from bakeoff.text.values import grouped, listed, options_in_words, spelt
 
 VARIES = "varies over seeds"
 CLAIMED = " (claimed)"
-"""Marks a value that nobody could observe."""
+"""Marks a value that a script is said to follow and that nobody could observe."""
 FOLLOWED_BY_ALL = frozenset({"train_examples"})
 """Recipe keys that the harness follows itself, whoever trains."""
 FOLLOWED_BY_FEATURES = frozenset({"max_length", "padding"})
-"""Recipe keys that the harness follows where a trainer that owns its model asks for features of the strategy's."""
+"""Recipe keys that the harness itself follows where a trainer that owns its model trains on the features of a pretrained
+model."""
 SAME_SCALE = 0.01
-"""A loss may stand so far from the mean over its batch: half precision rounds by 0.4 %."""
+"""The relative difference up to which a loss counts as the mean over its batch: half precision rounds by 0.4 %."""
 RECIPE = "recipe."
 COMPONENTS = ("trainer", "method", "model")
 
@@ -47,7 +49,7 @@ class Run(Protocol):
 
 @dataclass(frozen=True)
 class Known:
-    """A run whose recipe has only what is known of it: of a command, what it is said to follow."""
+    """A run with only those recipe keys that it is known to follow; of a command, those that it is said to follow."""
 
     requested: Requested
     observed: Observed | None
@@ -59,15 +61,15 @@ class Known:
 
 @dataclass(frozen=True)
 class Subject:
-    """Something in which recipes, or what followed from them, may differ."""
+    """A setting, or something that follows from settings, in which rows may differ."""
 
     name: str
     parts: tuple[str, ...]
-    """What `under_test` may say to declare it."""
+    """The names by which `under_test` declares that rows differ in it."""
     of: Callable[[Run], str | None]
-    """In words; None where the record does not tell."""
+    """Run -> its value in words; None where the record does not tell."""
     confounds: bool = True
-    """False for what follows from the other subjects, or is chance."""
+    """Whether an undeclared difference in it confounds; not where it follows from other subjects, or is chance."""
 
 
 NEUTRAL: Mapping[str, Any] = {
@@ -75,7 +77,8 @@ NEUTRAL: Mapping[str, Any] = {
     for name, field in Recipe.model_fields.items()
     if isinstance(field.json_schema_extra, dict) and "neutral" in field.json_schema_extra
 }
-"""Keys that a record leaves out where they have this value, and that older records did not know: it is what they did."""
+"""Recipe key -> its neutral value. A record that leaves the key out, as older ones do that did not know it, was made with this
+value."""
 
 
 OWN_FILE = "sha256"
@@ -84,7 +87,8 @@ another one, which is no difference of settings."""
 
 
 def _component(record: Run, kind: str) -> str | None:
-    """None where the run has no such component: no model where its trainer owns one, and then no method either."""
+    """The run's component of this kind, with its options, in words. None where it has none: no model where its trainer owns
+    one, and then no method either."""
     origin: ComponentOrigin | None = getattr(record.requested, kind)
     if origin is None or (kind == "method" and "model" in record.trainer_owns):
         return None
@@ -95,7 +99,7 @@ def _component(record: Run, kind: str) -> str | None:
 
 
 def _labelled(origin: ComponentOrigin, options: Mapping[str, Any], *, versioned: bool) -> str:
-    """`lora 2 (r 8, dropout none)`"""
+    """A component in words: `lora 2 (r 8, dropout none)`, where 2 is its version."""
     name = f"{origin.name} {origin.version}" if versioned else origin.name
     return f"{name} ({options_in_words(options)})" if options else name
 
@@ -107,7 +111,7 @@ def _requested(record: Run, key: str) -> str | None:
 
 
 def _observed(record: Run, key: str, seen: Callable[[Observed], str | None]) -> str | None:
-    """What was observed; where nothing was, what was requested."""
+    """The value that was observed; where none was, the one that was requested."""
     found = seen(record.observed) if record.observed else None
     return _requested(record, key) if found is None else found
 
@@ -121,7 +125,7 @@ def _of_groups(record: Run, key: str) -> str | None:
 
 
 def _of_adamw(record: Run, key: str) -> str | None:
-    """None where another optimizer was requested."""
+    """A setting of AdamW, as observed or else as requested; None where another optimizer was requested."""
     return _of_groups(record, key) if record.requested.recipe.get("optimizer", "adamw") == "adamw" else None
 
 
@@ -137,7 +141,8 @@ def _weight_decay(record: Run) -> str | None:
 
 
 def _clipping(record: Run) -> str | None:
-    """Clipping can't be read from an optimizer: norms that pile up at a value show it, else the recipe's word holds."""
+    """The gradient norm to which the run clips, in words. It can't be read from an optimizer: the recipe's word holds, else
+    norms that pile up at a value show it."""
     requested = record.requested.recipe.get("max_grad_norm")
     limit = (record.observed.clipped_at if record.observed else None) if requested is None else float(requested)
     return f"norm {spelt(limit)}" if limit is not None else "none" if "max_grad_norm" in record.requested.recipe else None
@@ -155,9 +160,10 @@ def _schedule(record: Run) -> str | None:
 
 
 def _last_share(record: Run, observed: Observed) -> float:
-    """What a schedule that would reach 0 after the last step leaves of its peak in that step: much, where there are few steps.
+    """What share of its peak a schedule that would reach 0 after the last step has left in that step: much, where there are
+    few steps.
 
-    A linear one 1 / steps after warm-up; a cosine less; a polynomial one that, to its power.
+    A linear schedule has 1 / steps after warm-up; a cosine less; a polynomial one that share to its power.
     """
     steps = observed.optimizer_steps - observed.warmup_steps
     power = float(record.requested.recipe.get("power") or 1.0)
@@ -165,7 +171,8 @@ def _last_share(record: Run, observed: Observed) -> float:
 
 
 def _warmup(record: Run) -> str | None:
-    """A share of all steps as requested, for in steps it changes with the length of training; a number of steps as observed."""
+    """The warm-up in words: the share of all steps where one was requested, since the number of steps changes with the length
+    of training; else the number of steps, as observed."""
     requested = record.requested.recipe.get("warmup")
     if isinstance(requested, float):
         return f"{significant(requested, 3)} of all steps"
@@ -186,7 +193,8 @@ EXACT_LOSS = "the mean over each batch"
 
 
 def loss_in_words(record: Run) -> str | None:
-    """How loss and gradients were seen to stand to the mean over each batch; None where they are that, or nobody looked."""
+    """By what factors loss and gradients were seen to differ from those of the mean over each batch, in words; None where they
+    do not, or nobody looked."""
     scale = record.observed.loss_scale if record.observed else None
     if scale is None:
         return None
@@ -208,7 +216,7 @@ def _steps(record: Run) -> str | None:
 
 
 OWNED = "what the trainer owns"
-"""The subject that a row's notes tell; it has no column."""
+"""The subject for what a trainer decides by itself. A row's notes tell it; it has no column."""
 
 SUBJECTS = (
     *(Subject(kind, (kind,), lambda record, kind=kind: _component(record, kind)) for kind in COMPONENTS),  # type: ignore[misc]
@@ -245,16 +253,16 @@ SUBJECTS = (
         confounds=False,
     ),
 )
-"""Machine and software are compared in `comparability`."""
+"""All subjects of recipes, in the order in which they are told. Machine and software are compared in `comparability`."""
 
 UNSAID = {name: spelt(value) for name, value in NEUTRAL.items()} | {"loss": EXACT_LOSS}
-"""What is true of a row that says nothing of a subject, where another row does."""
+"""Subject -> the value that holds for a row which does not state it, where another row does."""
 
 _NAMED = {part.removeprefix(RECIPE) for subject in SUBJECTS for part in subject.parts}
 
 
 def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
-    """Subject -> value in words, over a row's runs; a subject that no record tells of is left out."""
+    """Subject -> its value in words, for a row's runs together; a subject that no record tells of is left out."""
     records = [_known(record) for record in records]
     further = dict.fromkeys(key for record in records for key in record.requested.recipe if key not in _NAMED)
     subjects = {subject.name: subject.of for subject in SUBJECTS} | {
@@ -269,8 +277,8 @@ def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
 
 
 def _known(record: Run) -> Known:
-    """The run without the recipe keys of which nobody knows whether it follows them. A trainer that owns its model claims
-    none, unless it says which."""
+    """The run without those recipe keys of which nobody knows whether it follows them. A trainer that owns its model is said
+    to follow none, unless it says which."""
     requested, claims = record.requested, _claims(record)
     if claims is not None:
         followed = FOLLOWED_BY_ALL if requested.model is None else FOLLOWED_BY_ALL | FOLLOWED_BY_FEATURES
@@ -284,15 +292,15 @@ def _claims(record: Run) -> Mapping[str, Any] | None:
 
 
 def _mark(record: Run, subject: str) -> str:
-    """` (claimed)` after a subject of the recipe that a command is only said to follow."""
+    """` (claimed)` for a subject of the recipe that a command is only said to follow, else empty."""
     parts = next((one.parts for one in SUBJECTS if one.name == subject), (f"{RECIPE}{subject}",))
     claimed = record.claims is not None and any(part.removeprefix(RECIPE) in record.claims for part in parts)
     return CLAIMED if claimed else ""
 
 
 def side_by_side(rows: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, str]]:
-    """Row -> the effective recipe of its records, of which there are some: with the neutral value of a key that only other rows
-    state, unless nobody knows it, and of components the options alone in which they differ."""
+    """Row -> its effective recipe, made comparable with the others': a key that only other rows state has its neutral value,
+    unless nobody knows it for this row; and components show only the options in which they differ. Every row has records."""
     recipes = {row: effective_recipe(records) for row, records in rows.items()}
     neutral = {name: UNSAID[name] for recipe in recipes.values() for name in recipe if name in UNSAID}
     found = {

@@ -14,8 +14,8 @@ from bakeoff.text.numbers import count, duration, per_cent, with_decimals
 from bakeoff.text.values import grouped, listed
 
 Measure = Literal["timed_train_seconds", "train_seconds", "flops"]
-"""By what training is called cheaper: seconds that `bakeoff time` measured in turns, train seconds of the recorded runs, or
-floating-point operations."""
+"""The cost by which training is called cheaper: seconds that `bakeoff time` measured, the strategies taking turns; train
+seconds of the recorded runs; or floating-point operations."""
 
 MEASURES: dict[Measure, str] = {
     "timed_train_seconds": "seconds by `bakeoff time`",
@@ -24,8 +24,8 @@ MEASURES: dict[Measure, str] = {
 }
 
 Why = Literal["inconclusive", "confounded", "withheld", "few seeds", "not tested", "not compared", "none learned"]
-"""`inconclusive`: neither shown as good nor ruled out. `not tested`: no test of the pair was asked for. `not compared`: made
-under other conditions, or without predictions or scores."""
+"""Why a strategy is not settled. `inconclusive`: neither shown as good nor ruled out. `not tested`: no test of it against the
+best was asked for. `not compared`: made under other conditions, or without predictions or scores."""
 
 
 class RuledOut(Part):
@@ -33,50 +33,54 @@ class RuledOut(Part):
 
     strategy: str
     worse_by: float
-    """In the metric's own unit, in the mean; of the runs that learned where there are some, else of all."""
+    """Difference of the mean scores, in the metric's own unit; of the runs that learned, else of all where none of a side
+    did."""
 
 
 class Unsettled(Part):
-    """A strategy that may be the better choice for all that is shown."""
+    """A strategy that is neither shown to be as good as the best nor ruled out, and so may be the better choice."""
 
     strategy: str
     why: Why
     what: str = ""
-    """The confounders, or how many runs learned; else empty."""
+    """Where confounded, what else differs; with few seeds, how many runs learned; else empty."""
 
 
 class Hopeless(Part):
-    """A strategy that no new experiment on these examples is sure to settle."""
+    """A strategy for which no number of new seeds, on these examples, can be given that would decide it."""
 
     strategy: str
     why: WhyNone
     """Why no number of seeds is given."""
     examples: int
-    """Of the reported split."""
+    """How many the reported split has."""
     examples_needed: int | None
-    """With the seeds that these runs have; None where no number would do."""
+    """How many would decide it with the present number of seeds; None where no number would."""
 
 
 class WouldTell(Part):
-    """What would settle the inconclusive ones: a new experiment, or the next declared look."""
+    """What would decide the inconclusive strategies: a new experiment, or the next declared look (number of seeds)."""
 
     strategies: list[str]
-    """Of a new experiment, the best first: it is the baseline. Of a look, those that it waits for."""
+    """For a new experiment, those that take part, the best first as the baseline; for a look, those whose runs it waits
+    for."""
     look: int | None = None
     """Number of the next look; None for a new experiment."""
     seeds: int
-    """Fresh ones of each strategy; of a look, those that each strategy will have."""
+    """For a new experiment, new seeds of each strategy; for a look, the seeds that each will have then."""
     runs: int
     seconds: float | None
-    """Of all these runs, by what those recorded took; None where no time is recorded."""
+    """Duration of all these runs together, by what the recorded ones took; None where no time is recorded."""
     chance_of_worse: float | None
-    """That one which is worse by the margin is found worse; of several the least such chance. None for a look."""
+    """The probability that a strategy which is worse than the best by the margin is found worse; the smallest of several. None
+    for a look."""
     chance_of_as_good: float | None
-    """That one which is equal to the best is shown as good; likewise. Of a look None, as `chance_of_decision` then tells."""
+    """The probability that a strategy which is equal to the best is shown as good; the smallest of several. None for a
+    look."""
     chance_of_decision: float | None = None
-    """Of a decision by the last look, the least of those that wait."""
+    """For a look, the probability of a decision by the last one; the smallest of the strategies that wait."""
     hopeless: list[Hopeless] = Field(default_factory=list)
-    """Inconclusive strategies that are not part of it."""
+    """Inconclusive strategies that the new experiment leaves out, since it might not decide them."""
 
 
 class Recommendation(Part):
@@ -87,42 +91,42 @@ class Recommendation(Part):
     at: str = ""
     """Where a recipe key varies, the value that this is about: `train_examples all`."""
     take: str | None
-    """None where there is not enough evidence to recommend anything."""
+    """The strategy to take; None where there is not enough evidence to recommend anything."""
     reason: Literal["cheaper and as good", "best", "none"]
     """`best`: the best mean score, where nothing cheaper is shown to be as good."""
     why_none: str = ""
-    """The end of a sentence; empty where something is recommended."""
+    """Why nothing is recommended, as the end of a sentence; empty where something is."""
     best: str | None = None
     """The strategy with the best mean score, of at least three runs that learned."""
     best_score: float | None = None
     margin: float | None = None
     """A strategy is as good as the best where it is shown not worse by more than this, in the metric's own unit."""
     measure: Measure | None = None
-    """None where no cost of training can be compared."""
+    """The cost by which strategies are called cheaper; None where no cost of training can be compared."""
     times_cheaper: float | None = None
     """The cost of training the best over that of `take`, with its 95 % interval; None where the best is taken."""
     times_cheaper_low: float | None = None
     times_cheaper_high: float | None = None
     identical: bool = False
-    """Whether all predictions of `take` are those of the best, another strategy."""
+    """Whether `take` is another strategy than the best and made the same predictions throughout."""
     as_good: list[str] = Field(default_factory=list)
-    """Others that are shown to be as good as the best, and are no cheaper than `take`."""
+    """Other strategies that are shown to be as good as the best, and are no cheaper than `take`."""
     ruled_out: list[RuledOut] = Field(default_factory=list)
     dearer: list[str] = Field(default_factory=list)
-    """Not told apart from the best, and no cheaper than `take`: nothing speaks for them."""
+    """Strategies that are not shown to differ from the best, and no cheaper than `take`: nothing speaks for them."""
     unsettled: list[Unsettled] = Field(default_factory=list)
     would_tell: WouldTell | None = None
-    """None where nothing is inconclusive, and where too little is recorded to tell."""
+    """What would decide the strategies in `open`; None where there are none, and where too little is recorded to tell."""
     cautions: list[str] = Field(default_factory=list)
-    """Sentences on what should make a reader doubt it."""
+    """Sentences on what should make a reader doubt the recommendation."""
     headline: str = ""
     """What to take and why: the beginning of `sentence`."""
     sentence: str = ""
-    """All of it in words."""
+    """The whole recommendation in words."""
 
     @property
     def rest(self) -> str:
-        """What is as good, ruled out or open, what would tell, and cautions; empty where there is nothing."""
+        """The sentence without its headline: what is as good, ruled out or open, what would decide it, and cautions."""
         return self.sentence.removeprefix(self.headline).strip()
 
     @property
@@ -168,7 +172,7 @@ def _times(found: Recommendation) -> str:
 
 
 def _why_no_cheaper(found: Recommendation, figures: Figures) -> str:
-    """The end of the sentence that names the best."""
+    """Why no cheaper strategy is taken in place of the best, as the end of the headline."""
     if found.measure is None:
         return ", whose cost of training cannot be compared with that of others"
     if any(one.why not in ("none learned", "not compared") for one in found.unsettled):
@@ -230,7 +234,7 @@ def _would_tell(found: Recommendation, tell: WouldTell, figures: Figures) -> str
 
 
 def _unsettled(found: Recommendation) -> Iterator[str]:
-    """What is not settled and no test is open, by reason."""
+    """Sentences on the strategies that are not settled for another reason than an inconclusive test, one for each reason."""
     reasons = grouped((one.why, one) for one in found.unsettled if one.why != "inconclusive")
     against = f" with {found.best}" if found.best else ""
     for why, those in reasons.items():
@@ -247,7 +251,7 @@ def _unsettled(found: Recommendation) -> Iterator[str]:
 
 
 def across_groups(found: Sequence[Recommendation], titles: Iterable[str]) -> str:
-    """One line over several comparison groups: which strategy is recommended where; the sentence of a single one."""
+    """One line on several comparison groups: which strategy is recommended where. For a single group, its whole sentence."""
     if len(found) == 1:
         return found[0].sentence
     takes = grouped((one.take, title) for one, title in zip(found, titles, strict=True))

@@ -47,11 +47,11 @@ class RescoredRow(Part):
     high: float | None = None
     """The 95 % interval of the difference, not adjusted; None below two runs a side."""
     method: str = "none"
-    """Of the difference's interval."""
+    """How the interval of the difference was computed: one of `Pair.method`."""
 
 
 class Rescored(Part):
-    """One task with one model. Scores are in the metric's own unit; `figures` writes them."""
+    """One task with one model, scored anew. Scores are in the metric's own unit; `figures` writes them as they are shown."""
 
     title: str
     """What headings call task and model."""
@@ -64,7 +64,7 @@ class Rescored(Part):
     examples: int
     baseline: str
     against: str
-    """What differences are to, in words: the baseline; where a key varies, that at the same value."""
+    """What the rows are compared with, in words: the baseline; where a recipe key varies, the baseline at the same value."""
     rows: list[RescoredRow]
     slices: list[SliceScore]
     calibration: list[Calibration]
@@ -87,15 +87,15 @@ class Rescoring(Part):
     """All that could be scored of an experiment, and what could not."""
 
     groups: list[Rescored]
-    """Several of a task and model where the metric is of each class."""
+    """One for each task and model; several where the metric is asked for each class."""
     left_out: list[LeftOut]
 
 
 def rescore(experiment: Experiment, metric: str | None = None, *, split: str | None = None) -> Rescoring:
-    """Every task and model of the experiment that can be, scored by a built-in metric or one of the task's own.
+    """Scores every task and model of the experiment for which it is possible, by a built-in metric or one of the task's own.
 
-    Without a name, by the primary metric; without a split, on the one that is reported on. Raises BakeoffError where nothing
-    can: a metric or split that is nowhere, no run with predictions that can be used.
+    metric: by default the primary one. split: by default the one that is reported on. Raises BakeoffError where nothing can be
+    scored: there is no such metric or split, or no run whose predictions can be used.
     """
     wanted = split or experiment.declared.report_on
     groups, left_out, errors = list[Rescored](), list[LeftOut](), list[BakeoffError]()
@@ -112,7 +112,7 @@ def rescore(experiment: Experiment, metric: str | None = None, *, split: str | N
 
 
 def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, split: str) -> list[Rescored]:
-    """By the metric; by several where it is of each class."""
+    """One task and model, scored by the metric of this name; by one metric for each class where it asks for each."""
     data = next((record.data for records in layout.succeeded.values() for record in records if record.data is not None), None)
     if data is None:
         raise StoreError("no run has succeeded, so there are no predictions to score")
@@ -129,7 +129,7 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
     found = [_rescored(experiment, layout, metric, split, data, outputs) for metric in metrics]
     if collapsed:
         told = listed([runs_in_words(row, seeds) for row, seeds in collapsed.items()])
-        found[0].notes.append(f"left out, but where no other run of the row is there, since they collapsed: {told}")
+        found[0].notes.append(f"left out, since they collapsed to one answer (kept where all runs of a row did): {told}")
     if unknown_facts := taken_for_same([chain.from_iterable(layout.succeeded.values())]):  # said once, however many classes
         found[0].notes.append(f"taken for the same: {unknown_facts}")
     return found
@@ -184,14 +184,15 @@ def _misread(outputs: Outputs) -> list[str]:
 
 
 def _of_class_each(metric: Metric) -> bool:
-    """Whether its name is also what asks for every class."""
+    """Whether the metric is of a class that is named `each`, like the word that asks for every class."""
     return label_of(metric) is not None and metric.name.endswith(of_class("", EACH))
 
 
 def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Metric, ...]:
-    """The task's metric of that name, with its class or without, else the built-in one: `mcc`, `f1 (spam)`, `f1 (each)`.
+    """The metrics that a name stands for: the task's own of that name, with or without its class, else the built-in one:
+    `mcc`, `f1 (spam)`, `f1 (each)`.
 
-    Several where it is of each class. Raises BakeoffError where it does not go with the task.
+    Several where the name asks for each class. Raises BakeoffError where there is no such metric, or it does not fit the task.
     """
     name = known_as(name, data.metrics)
     if name in own and not isinstance(own[name], HubMetric):
@@ -200,7 +201,9 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
     fitting = [built_in for built_in, metric in BUILT_IN.items() if kind.name in metric.kinds]
     names = sorted({*fitting, *(metric for metric in own if not isinstance(own[metric], HubMetric))})
     if name in own:
-        raise BakeoffError(f"metric {quoted(name)} lives on the hub; without it there is {', '.join(names)}")
+        raise BakeoffError(
+            f"metric {quoted(name)} is computed by code of the hub, which is not run here; choose one of {', '.join(names)}"
+        )
     base, _, label = name.removesuffix(")").partition(" (")
     if base in BUILT_IN and base not in fitting:
         raise BakeoffError(
@@ -224,7 +227,7 @@ def chosen_metrics(name: str, data: Data, own: Mapping[str, Metric]) -> tuple[Me
 
 
 def _rows(own: SplitOutputs, metric: Metric, layout: Layout, ranked: Sequence[str]) -> list[RescoredRow]:
-    """Every row's score; the difference to the baseline of those that are ranked with it."""
+    """Every row's score, and its difference to the baseline if it is ranked with it. ranked: the rows that are."""
     names = [row for row in layout.rows if row in own.answers]
     sides = {name: side_of(own, metric, name, number, unit=metric.unit) for number, name in enumerate(names)}
     resampled = any(one.values is None for one in sides.values()) and any(len(one.seeds) > 1 for one in sides.values())

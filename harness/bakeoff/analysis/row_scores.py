@@ -15,7 +15,8 @@ from bakeoff.statistics.intervals import ROUNDING, Estimate, bca, mean_estimate,
 from bakeoff.statistics.twoway import of_one_table, two_way
 
 MOST_FOR_BCA = 5_000
-"""Leaving out each example in turn takes time with their square; with so many, simpler methods give the same interval."""
+"""The most examples for BCa intervals. These leave out each example in turn, which takes time with the square of their number;
+with more examples, simpler methods give the same interval."""
 
 
 SEEDS_AND_EXAMPLES, ONE_RUN = "seeds and examples", "examples only (one run)"
@@ -25,11 +26,13 @@ SEED_FREE = "examples only (does not depend on the seed)"
 def bounds_of(
     outputs: SplitOutputs | None, metric: Metric | None, row: str, *, replicates: Replicates | None = None, quick: bool = False
 ) -> Bounds:
-    """Of several runs over seeds and examples, by the two-way estimate, or from `replicates` where the metric is no ratio.
+    """The 95 % interval of a row's score by a metric, and what it covers; empty where none can be computed.
 
-    Of one run over examples only, by Wilson for a share and by BCa for any other metric. Of many examples, by the delta method
-    for a ratio and by plain percentiles for others; where `quick`, the latter have none: they take a tenth of a second or more.
-    All lie within the metric's range, and none is a point: where nothing varies, `score_interval` has the answer.
+    Of several runs: over seeds and examples, by the two-way estimate, or from the bootstrap's `replicates` where the metric is
+    no ratio of sums. Of one run: over examples only, by Wilson for a share and by BCa for any other metric; with many
+    examples, by the delta method for a ratio of sums and by plain percentiles for others. Where `quick`, others have none:
+    theirs take a tenth of a second or more. All lie within the metric's range, and none has width 0: where nothing varies,
+    `score_interval` has the answer.
     """
     if outputs is None or metric is None or row not in outputs.answers or len(outputs.ids) < 2:
         return Bounds()
@@ -51,8 +54,8 @@ def bounds_of(
 
 
 def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, constant: Measured) -> float | None:
-    """One-sided p of the row's score against that of the majority baseline, one run, on the same examples; None for a metric
-    that is no ratio of sums."""
+    """One-sided p of the row's score against that of the majority baseline (`constant`: its answers, as one run) on the same
+    examples; None for a metric that is no ratio of sums."""
     own = outputs.measured(metric, row)
     if own.values is None or constant.values is None or len(outputs.ids) < 2:
         return None
@@ -62,8 +65,8 @@ def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, constant: 
 
 
 def _bounds(found: Estimate | tuple[float, float] | None, measured: Measured, covers: str) -> Bounds:
-    """An estimate's interval within the metric's range; percentiles of one run as they are, unless they are a point or its
-    score is at an end of that range."""
+    """The interval of an estimate, within the metric's range. Percentiles of one run, given as a pair, are taken as they are,
+    unless they coincide or the run's score is at an end of that range. covers: what the interval covers, in words."""
     unit = measured.metric.unit
     if isinstance(found, tuple):
         score = math.nan if measured.scores is None else float(measured.scores[0])

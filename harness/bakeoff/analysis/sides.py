@@ -25,19 +25,21 @@ class Side:
     name: str
     seeds: tuple[int, ...]
     answers: NDArray[Any]
-    """(K, N) on the reported split."""
+    """(K, N) answers of K runs to the N examples of the reported split."""
     everything: Mapping[str, NDArray[Any]]
-    """Predicted split -> (K, n): two sides are identical when they have the same splits and all of it is equal."""
+    """Predicted split -> (K, n) answers. Two sides are identical if they have the same splits and all of these answers are
+    equal."""
     values: Floats | None
-    """(K, N) of which the mean over examples is the run's score; None for a metric that is no ratio of sums."""
+    """(K, N) numbers whose mean over the examples is the run's score; None for a metric that is no ratio of sums."""
     share: tuple[Floats, Floats] | None
-    """As `Measured.share`."""
+    """Where the score is a share of examples, (K, N) right answers and (K, N) examples that count, as `Measured.share`; else
+    None."""
     scores: Floats
-    """(K,)"""
+    """(K,) scores of the runs."""
     number: int
-    """Its place among the bootstrap's replicates."""
+    """Which column of the bootstrap's replicates is the row's, from 0."""
     unit: Unit
-    """The metric's."""
+    """The metric's unit and range."""
     informative: int
     """How many of the N examples affect the score, as `Measured.informative`."""
     streams: Mapping[int, Streams]
@@ -62,7 +64,7 @@ class Side:
         )
 
     def by_seed(self) -> Side:
-        """The same with the runs in the order of their seeds."""
+        """The same side, with its runs in the order of their seeds."""
         order = np.argsort(self.seeds)
         if (np.diff(order) > 0).all():
             return self
@@ -78,7 +80,7 @@ class Side:
 
     @cached_property
     def predictions_hash(self) -> str:
-        """Equal for rows with equal predictions at equal seeds, which are one row in statistics."""
+        """A hash that is equal for rows with equal predictions at equal seeds; statistics count such rows as one."""
         digest = hashlib.blake2b(repr(sorted(self.seeds)).encode())
         for split, part in sorted(self.by_seed().everything.items()):
             digest.update(f"{split} {part.dtype} {part.shape}".encode() + np.ascontiguousarray(part).tobytes())
@@ -103,8 +105,9 @@ def side_of(
     everything: Mapping[str, NDArray[Any]] | None = None,
     recorded: Floats | None = None,
 ) -> Side:
-    """A strategy's runs by the metric, or with the `recorded` scores where the metric cannot be computed here. `everything` is
-    what identical rows have in common: the answers on this split, unless it says otherwise. In the order of the seeds."""
+    """A row as a side of a comparison by the metric, its runs in the order of their seeds. number: as `Side.number`.
+    everything: as `Side.everything`; by default the answers on this split. recorded: scores that stand in where the metric
+    cannot be computed here."""
     answers = outputs.answers[name]
     measured = outputs.measured(metric, name) if metric else None
     computed = measured.scores if measured else None

@@ -51,12 +51,13 @@ def slice_scores(
     strategies: Sequence[str],
     label_names: Sequence[str] = (),
 ) -> list[SliceScore]:
-    """Every strategy's score on every slice, and its difference to the baseline there; Holm over each column.
+    """Every strategy's score on every slice, and its difference to the baseline there; p-values are adjusted by Holm over each
+    column.
 
     Within one label every metric but the share of right answers is constant or undefined, so that column is always scored by
     accuracy, the label's recall, and says so in its name. A metric that is no ratio of sums is shown without intervals, as are
     slices of fewer than 20 examples and rows of fewer than three runs. A slice on which a score is not finite is left out; one
-    on which the metric says nothing has no score.
+    on which the metric cannot tell predictions apart has no score.
     """
     present = [strategy for strategy in strategies if strategy in outputs.answers]
     found: list[SliceScore] = []
@@ -99,7 +100,8 @@ def label_name(label: int, names: Sequence[str]) -> str:
 
 
 def _by_length(tokens: NDArray[Any]) -> Cut:
-    """Quartiles, fewer where many examples are equally long: those that were cut to the longest input stay together."""
+    """A cut by length at its quartiles, into fewer parts where many examples are equally long: those that were cut to the
+    longest input stay together."""
     shorter = tokens[tokens < tokens.max(initial=0)]
     edges = np.quantile(tokens, (0.25, 0.5, 0.75), method="inverted_cdf") if len(shorter) else np.zeros(0)
     edges = np.unique(np.minimum(edges, shorter.max(initial=0)))
@@ -119,7 +121,8 @@ def _by_value(column: str, values: Sequence[str]) -> Cut:
 
 
 def _frequent(counts: Counter[Any]) -> list[Any]:
-    """All values, the most frequent first; of too many, those that leave room for `other`, with which a value so named goes."""
+    """The values, the most frequent first: all, or, of too many, so many that there is room for `other`. A value of that very
+    name goes with the others."""
     ordered = sorted(counts, key=lambda value: (-counts[value], value))
     if len(ordered) <= MOST_VALUES:
         return ordered
@@ -164,7 +167,7 @@ def _rows(
 
 
 def mean_score(measured: Measured) -> float:
-    """Mean over seeds; 0 of a run for which a ratio's denominator is 0."""
+    """The mean score over seeds; a run for which a ratio's denominator is 0 has 0."""
     if measured.terms is None:
         score = or_nan(measured.metric.score)
         return float(np.mean([score(run, measured.labels) for run in measured.answers]))

@@ -1,7 +1,8 @@
 """What `bakeoff time` measured: ratios of two strategies' times, and the seconds of a run that follow from them.
 
-All ratios are of turns in the same round, so that what else the machine did meanwhile was the same for both. Seconds of a run
-are those of the baseline times a strategy's ratio to it: they belong together also where the strategies took different rounds.
+Strategies take turns, of a few steps each, in rounds. All ratios are of turns in the same round, so that what else the machine
+did meanwhile was the same for both. Seconds of a run are the baseline's times the strategy's ratio to the baseline: they are
+consistent also where the strategies took part in different rounds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ LEAST_COMMON = 6
 
 
 class Turns(Protocol):
-    """The turns of a strategy: as `Timed` has them, or while they are taken."""
+    """The turns of a strategy: as `Timed` has them recorded, or while they are being taken. Seconds are by round, None where
+    it took no turn."""
 
     @property
     def steps(self) -> int: ...
@@ -35,7 +37,8 @@ class Turns(Protocol):
 
 
 def paired(what: What, one: Turns, other: Turns) -> MedianRatio | None:
-    """The first's time over the second's, both of a whole run, by round; None where they share no round."""
+    """The ratio of the first's time for a whole run to the second's: the median over the rounds that they share. None where
+    they share none, or one has no steps (batches)."""
 
     def by_round(side: Turns) -> Sequence[float | None]:
         return side.step_seconds if what == "train" else side.batch_seconds
@@ -54,12 +57,12 @@ class LogRatio:
 
     middle: float
     interval: Callable[[float], tuple[float, float]]
-    """Level -> bounds, infinite where there are too few rounds."""
+    """Confidence level -> lower and upper bound, infinite where there are too few rounds."""
 
 
 def log_ratio(what: What, timing: Timing, one: Timed, other: Timed) -> LogRatio | None:
-    """Of the first over the second: by the rounds that they share, else by each one's ratio to the baseline, whose intervals'
-    widths then add up (Bonferroni)."""
+    """The log of the first's time over the second's: by the rounds that they share, where there are enough; else by each one's
+    ratio to the baseline, whose intervals' widths then add up (Bonferroni). None where such a ratio is not known."""
     direct = paired(what, one, other)
     if direct is not None and direct.rounds >= LEAST_COMMON:
         return LogRatio(math.log(direct.ratio), direct.log_interval)
@@ -80,8 +83,8 @@ def baseline_of(timing: Timing) -> Timed:
 
 
 class Amount(Part):
-    """Seconds of one run, or of a part of it, with the 95 % interval that follows from its ratio to the baseline: none where it
-    was timed in too few rounds; of the baseline itself both ends are its seconds."""
+    """Seconds of one run, or of a part of it, with the 95 % interval that follows from the ratio to the baseline. The bounds
+    are None where it was timed in too few rounds; for the baseline itself both are `seconds`."""
 
     seconds: float
     low: float | None
@@ -92,16 +95,16 @@ class RunTime(Part):
     """What one run of a strategy takes, by `bakeoff time`."""
 
     train: Amount
-    """As `train s` of a record: the trainer's own time, its preparation included."""
+    """As `train s` of a recorded run: the trainer's own time, its preparation included."""
     evaluate: Amount
     total: Amount
-    """With all else: starting, loading, encoding, building, saving."""
+    """The whole run: training and evaluation, and also starting, loading, encoding, building, saving."""
     rounds: int
-    """In which it took a turn."""
+    """In how many rounds it took a turn of training."""
 
 
 def run_time(timing: Timing, one: Timed) -> RunTime | None:
-    """None where it took no turn of training."""
+    """The time that one run of a strategy takes; None where the strategy took no turn of training."""
     baseline = baseline_of(timing)
     fixed = one.fixed_seconds
     train = _amount("train", one, baseline, fixed.get("warm-up", 0.0))

@@ -1,7 +1,7 @@
-"""By what one strategy's training may be called cheaper than another's: the first measure that holds for the strategies.
+"""The cost by which one strategy's training may be called cheaper than another's: the first measure that the strategies have.
 
-First the seconds that `bakeoff time` measured in turns; else the train seconds of recorded runs, where control runs show that
-the machine was the same and equally fast and one run had it at a time; else floating-point operations.
+First the seconds that `bakeoff time` measured, strategies taking turns; else the train seconds of recorded runs, where control
+runs show that the machine was the same and equally fast and each run had it to itself; else floating-point operations.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ LEVEL = 0.95
 
 @dataclass(frozen=True)
 class TrainingCosts:
-    """What training costs, of strategies that may be compared by it."""
+    """What training costs by one measure, for the strategies that may be compared by it."""
 
     measure: Measure
     amounts: Mapping[str, float]
-    """Strategy -> amount of one run, above 0."""
+    """Strategy -> the cost of one run, above 0."""
     bounds: Callable[[str, str], tuple[float, float]]
     """The 95 % interval of the first's cost over the second's; 0 to infinity where it is not known."""
 
     def times_cheaper(self, one: str, than: str) -> tuple[float, float, float]:
-        """What the other costs over the one, and its 95 % interval."""
+        """How many times cheaper `one` is than `than`, and the 95 % interval of that ratio."""
         low, high = self.bounds(than, one)
         return self.amounts[than] / self.amounts[one], low, high
 
     def is_cheaper(self, one: str, than: str) -> bool:
-        """Whether it is shown to be: the whole interval is beyond what counts as the same cost."""
+        """Whether `one` is shown to be cheaper: the whole interval of the ratio is beyond what counts as the same cost."""
         known = one in self.amounts and than in self.amounts
         return known and self.times_cheaper(one, than)[1] >= 1 + COST_MARGIN
 
     def cheapest(self, names: Sequence[str]) -> list[str]:
-        """The cheapest of them and all that cost the same, in their order."""
+        """Of these strategies the cheapest, and all that cost the same within `COST_MARGIN`; in the order given."""
         least = min(self.amounts[name] for name in names)
         return [name for name in names if self.amounts[name] <= least * (1 + COST_MARGIN)]
 
@@ -52,8 +52,8 @@ class TrainingCosts:
 def training_costs(
     rows: Rows, best: str, others: Sequence[str], timings: GroupTimings, controls: Sequence[Control]
 ) -> TrainingCosts | None:
-    """By the first measure that holds for the best and all others; else by that which holds for the best and most of them.
-    None where there is none."""
+    """What training costs, by the first measure that the best and all others have; else by the one that the best and most of
+    the others have. None where no measure allows to compare the best with another."""
     names = [best, *others]
     found = [one for one in (_timed(names, timings), _recorded(rows, names, controls), _operations(rows, names)) if one]
     found = [one for one in found if best in one.amounts and len(one.amounts) > 1]
@@ -76,7 +76,7 @@ def _timed(names: Sequence[str], timings: GroupTimings) -> TrainingCosts:
 
 
 def _recorded(rows: Rows, names: Sequence[str], controls: Sequence[Control]) -> TrainingCosts | None:
-    """None where control runs do not show that the machine was equally fast."""
+    """By the train seconds of recorded runs; None where control runs do not show that the machine was equally fast."""
     best = rows.get(names[0], ())
     if not best or drift(controls, hardware=best[0].environment.hardware) is None:
         return None

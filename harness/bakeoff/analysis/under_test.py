@@ -1,7 +1,7 @@
 """What each pair of rows is about: what the experiment file names under test, or what the strategies themselves spell out.
 
-Where a file has no `under_test`, everything that its strategies spell out differently is under test. That is what was requested
-of two rows: a trainer's own doing, or a default that differs, was requested of nobody and confounds as ever.
+Where a file has no `under_test`, everything that its strategies spell out differently is under test, since it was requested.
+What nobody requested, such as what a trainer decides by itself or a default that differs, confounds as ever.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class UnderTest:
     others are confounders."""
 
     named: Sequence[str]
-    """What the experiment file names; then nothing else is."""
+    """The parts that the experiment file names as under test; where it names some, no others are."""
     spelt_out: Mapping[str, Collection[str]]
     """Row -> the parts that its strategy spells out; empty where the file names what is under test."""
     requested: Mapping[str, Sequence[Requested]]
@@ -61,6 +61,6 @@ def _value(requested: Requested, part: str) -> str:
 
 
 def under_test_of(declared: Declared, rows: Mapping[str, Iterable[Run]]) -> UnderTest:
-    """rows: row -> its runs, as recorded or as planned."""
+    """What is under test in an experiment. rows: row -> its runs, as recorded or as planned."""
     requested = {row: [run.requested for run in runs] for row, runs in rows.items()}
     return UnderTest(declared.under_test, declared.spelt_out or {}, requested)

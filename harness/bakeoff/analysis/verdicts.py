@@ -1,9 +1,9 @@
-"""What may be said of pairs: adjusted for their family, judged, and put into a sentence.
+"""The verdict on each pair of rows: p-values adjusted over the family of comparisons, judged, and put into a sentence.
 
 The order is fixed: identical (a fact, before any statistic); equivalent (TOST within the margin that was named before the
-runs); better or worse (adjusted p below 5 %); else inconclusive, with what the design could have seen. A pair that differs in
-something undeclared is confounded, whatever its numbers say. With declared looks `looks.py` decides, and a pair that is not
-decided is open or futile until the last look.
+runs); better or worse (adjusted p below 5 %); else inconclusive, with the difference that the design could have detected. A
+pair that differs in something that is not under test is confounded, whatever its numbers say. With declared looks, numbers of
+seeds at which pairs are judged, `looks.py` decides, and a pair that is not decided is open or futile until the last look.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from bakeoff.text.numbers import confidence, p_equals, per_cent
 from bakeoff.text.values import listed
 
 LEAST_SEEDS = 3
-"""Below, a difference is an anecdote: no verdict and no rank."""
+"""With fewer runs a side, a difference is an anecdote: no verdict and no rank."""
 SEEDS_OF_SKEWED = 10
-"""So many are advised where seeds are skewed."""
+"""How many seeds are advised where scores over seeds are skewed."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,10 @@ class Terms:
 def judge(
     compared: Sequence[PairwiseComparison], terms: Terms, *, replicates: Replicates | None = None, thorough: bool = True
 ) -> list[Pair]:
-    """The pairs of one family, with verdicts; checks, limits and advice, which take most of the time, only where `thorough`.
+    """The pairs of one family of comparisons, with verdicts. Further checks, limits and advice, which take most of the time,
+    are added only where `thorough`.
 
-    Rows with identical predictions count once in the family: their pairs with a third are one test.
+    Rows with identical predictions count once in the family: their pairs with a third row are one test.
     """
     keys = [one.family_key for one in compared]
     family = len({key for one, key in zip(compared, keys, strict=True) if not one.identical and one.method != "none"})
@@ -70,9 +71,11 @@ def judge(
 
 
 def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) -> list[float | None]:
-    """p-values adjusted for their family, which those that were not tested are none of.
+    """p-values adjusted over their family by Holm. None stands for what was not tested: it stays None and is not in the
+    family.
 
-    tests: for each, the test that it is of; p-values of one test count once, as the largest of them. Default: each its own.
+    tests: for each p-value, the test that it is of; several of one test count once, as the largest of them. Default: each is a
+    test of its own.
     """
     largest: dict[Hashable, float] = {}
     tests = range(len(p)) if tests is None else tests
@@ -84,8 +87,9 @@ def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) 
 
 
 def _not_worse(p: tuple[float, float] | None, both: float | None, family: int) -> tuple[float, float] | None:
-    """Both one-sided p of a pair, adjusted: the larger is that of TOST, by Holm; the smaller is adjusted by Bonferroni, which
-    is no more than that. One of a pair's two hypotheses can be true, so that the family has as many tests as pairs."""
+    """Both one-sided p of a pair, adjusted: the larger is that of TOST, adjusted by Holm (`both`); the smaller is adjusted by
+    Bonferroni, to at most the larger. Only one of a pair's two null hypotheses can be true, so that the family has as many
+    tests as pairs."""
     if p is None or both is None:
         return None
     first, second = (both if one == max(p) else min(both, one * family) for one in p)
@@ -104,9 +108,10 @@ def pair_at_look(
     look: AtLook | None,
     detectable: Detectable | None = None,
 ) -> Pair:
-    """A pair as a declared look judged it; before the first one look is None, and nothing is tested.
+    """A pair as a declared look judged it. Before the first look, `look` is None and nothing is tested.
 
-    p, equivalence_p, not_worse_p: scaled so that 0.05 is the look's level. detectable: by the last look.
+    p, equivalence_p, not_worse_p: scaled so that 0.05 is the look's level. detectable: the minimum detectable difference by
+    the last look.
     """
     finding: Finding = _way(compared, terms.higher_is_better) if outcome == "different" else outcome
     level = look.level if look else None
@@ -125,7 +130,7 @@ def pair_at_look(
 
 
 def detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
-    """With checks, limits and advice."""
+    """The pair with further tests, the limit that its examples set, and advice."""
     advice = _advice(compared, terms, max(1, pair.comparisons)) if pair.verdict == "inconclusive" else ""
     limit = None if compared.identical else _limit(compared.estimate)
     checks = check(compared, replicates, higher_is_better=terms.higher_is_better)
@@ -145,7 +150,8 @@ def _pair(
     look: AtLook | None = None,
     detectable: Detectable | None = None,
 ) -> Pair:
-    """level: of the interval; None for none, before the first look."""
+    """The pair with its verdict and its sentence. level: confidence of the interval; None before the first look, for no
+    interval."""
     finding = finding_of_look or _finding(compared, p_adjusted, equivalence_p, higher_is_better=terms.higher_is_better)
     confounders = [fact for fact in compared.facts if not fact.declared]
     low, high = compared.interval(level) if level else (None, None)
@@ -188,7 +194,8 @@ def _pair(
 
 
 def _note(compared: PairwiseComparison) -> str:
-    """Said where three runs differ by less than can be expected. The 5 % of errors count on it; one verdict may be of them."""
+    """A remark where three runs lie closer together than the examples alone make likely, so that the verdict may be luck; else
+    empty. The error rate of 5 % allows for such cases, but this verdict may be one of its errors."""
     if not compared.alike:
         return ""
     differences = compared.paired and not compared.seed_free
@@ -202,7 +209,8 @@ def _note(compared: PairwiseComparison) -> str:
 def _finding(
     compared: PairwiseComparison, p_adjusted: float | None, equivalence_p: float | None, *, higher_is_better: bool
 ) -> Finding:
-    """Identical is a fact and comes before all statistics; what lies inside the margin is equivalent, significant or not."""
+    """What the numbers of a pair say, without looks. Identical is a fact and comes before all statistics; what lies inside the
+    margin is equivalent, significant or not."""
     if compared.identical:
         return "identical"
     if is_anecdote(compared) or p_adjusted is None:
@@ -224,7 +232,8 @@ def _way(compared: PairwiseComparison, higher_is_better: bool) -> Finding:
 
 
 def _limit(estimate: Estimate | None) -> float | None:
-    """None where a few seeds cannot tell the examples' part from none, and where it is more than two scores can differ by."""
+    """The minimum detectable difference with an unlimited number of seeds. None where the variance over examples is not
+    distinct from 0, and where the difference exceeds the width of the metric's range."""
     if not isinstance(estimate, TwoWay) or (estimate.budget.example_range or (0.0,))[0] == 0:
         return None
     found = minimum_detectable_effect(math.sqrt(estimate.budget.example / estimate.examples), estimate.examples - 1)
@@ -241,7 +250,7 @@ def _budget(estimate: Estimate | None) -> Budget | None:
 
 
 def _advice(compared: PairwiseComparison, terms: Terms, comparisons: int) -> str:
-    """What would settle an open pair, within the margin that the experiment names."""
+    """What would decide an inconclusive pair, given the margin of the experiment."""
     if is_anecdote(compared):
         return f"a new experiment with at least {LEAST_SEEDS} seeds of each, better 6: fewer are an anecdote"
     estimate = compared.estimate
@@ -273,12 +282,13 @@ def _advice(compared: PairwiseComparison, terms: Terms, comparisons: int) -> str
 
 
 def _open(limit: float, terms: Terms) -> str:
-    """Differences up to this one are left open; no two scores differ by more than their metric's range."""
+    """The difference up to which pairs stay open, in words; `all` where it exceeds the width of the metric's range."""
     return "all" if possible(limit, terms.figures.unit.span) is None else terms.figures.alone(limit)
 
 
 def _about_one_configuration(pair: Pair, terms: Terms) -> str:
-    """What a verdict on searched strategies is not about; empty where nothing was searched, or each seed had a search."""
+    """That the verdict is about the configuration which one search chose, as a sentence; empty where nothing was searched, or
+    each seed had a search of its own."""
     names = [name for name in (pair.first, pair.second) if name in terms.chosen_once]
     if not names or pair.verdict == "identical":
         return ""
@@ -286,7 +296,7 @@ def _about_one_configuration(pair: Pair, terms: Terms) -> str:
 
 
 def _as_a_whole(pair: Pair) -> str:
-    """What a verdict is about where the rows differ in several things; empty where it is one."""
+    """That the verdict is about several differences as a whole, as a sentence; empty where only one is under test."""
     what = several_studied(pair.studied)
     if not what or pair.verdict not in ("better", "worse", "equivalent"):
         return ""
@@ -350,7 +360,7 @@ def _sentence(pair: Pair, terms: Terms) -> str:
 
 
 def _undecided(pair: Pair, terms: Terms, told: str) -> str:
-    """The end of a sentence on a pair that a look left open, or has no chance to be decided."""
+    """The end of a sentence on a pair that a look left open, or called futile."""
     look = pair.look
     if look is None:
         return f"open: {told}. Nothing is tested before the first look."

@@ -1,7 +1,7 @@
 """What may still be said of pairs once seeds, looks or the question were changed with results known.
 
 Of strategies whose seeds or looks were changed, no p-value holds and no verdict is given. Where the question was changed, say
-its margin or baseline, the verdict stands and is marked: it may have been chosen for what it says.
+its margin or baseline, the verdict stands and is marked: the question may have been chosen for its answer.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ WITHHELD = "withheld"
 
 
 def without_p(experiment: Experiment) -> dict[str, str]:
-    """Strategy -> why no p-value holds for it, of those for which none does."""
+    """Strategy -> why its p-values do not hold; strategies whose p-values hold are left out."""
     found = dict.fromkeys(experiment.by_looks, "seeds were run look by look for a comparison within their own experiment")
     return found | dict.fromkeys(reseeded(experiment.declared), "seeds were changed when results were known")
 
 
 def with_history(pairs: Iterable[Pair], experiment: Experiment, task: str, metric: str, figures: Figures) -> list[Pair]:
-    """The pairs of one task, without p-value and verdict where none holds, and marked where their question was changed."""
+    """The pairs of one task, without p-value and verdict where no p-value holds, and marked where their question was
+    changed."""
     reasons, changed = without_p(experiment), changed_question(experiment.declared, task)
     found = list[Pair]()
     for pair in pairs:
@@ -35,7 +36,8 @@ def with_history(pairs: Iterable[Pair], experiment: Experiment, task: str, metri
 
 
 def _withheld(pair: Pair, metric: str, figures: Figures, why: str) -> Pair:
-    """Identical predictions stay a fact; a pair that is confounded stays that."""
+    """The pair without p-values and verdict. One with identical predictions stays as it is, and a confounded one stays
+    confounded. why: the reason, as the end of a sentence."""
     if pair.finding == "identical":
         return pair
     told = pair.sentence
@@ -74,12 +76,13 @@ def _marked(pair: Pair, changed: list[str]) -> Pair:
 
 
 def mark_of(changed: Sequence[str]) -> str:
-    """What a sentence about a changed question ends with."""
+    """The sentence that marks a verdict whose question was changed."""
     return f"This was not the question from the start: {listed(changed)} changed when results were known."
 
 
 def slices_with_history(slices: Sequence[SliceScore], experiment: Experiment, baseline: str) -> list[SliceScore]:
-    """Differences on slices, without p-value where none holds: with looks, none accounts for seeds that depend on results."""
+    """Differences on slices, without p-values where these do not hold. With declared looks they never do, since the number of
+    seeds depends on results."""
     if experiment.declared.looks:
         return [one.model_copy(update={"p_adjusted": None}) for one in slices]
     rows = without_p(experiment).keys()

@@ -14,11 +14,12 @@ TEXT, WHOLE, NUMBER, TRUTH = "string", "Int64", "float64", "bool"
 """The dtypes of columns."""
 
 MOST_ROWS = 200
-"""The HTML of a longer table shows only its first and last rows."""
+"""The HTML of a table with more rows shows only the first and the last ones."""
 
 
 def frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """A DataFrame with exactly these columns (name -> dtype). A value that a row lacks is missing; a text is empty."""
+    """A DataFrame with exactly these columns (name -> dtype). A value that a row lacks is missing, in a column of texts
+    empty."""
     there = list(rows)
     return pd.DataFrame(
         {name: pd.Series([_cell(row.get(name), dtype) for row in there], dtype=dtype) for name, dtype in columns.items()}
@@ -30,7 +31,8 @@ def _cell(value: Any, dtype: str) -> Any:
 
 
 def stacked(parts: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
-    """The same from parts of many rows: sequences of equal length, and scalars that apply to all rows of the part."""
+    """A DataFrame with exactly these columns, from parts of many rows each. A part has, for a column, a sequence with a value
+    for each row, or a scalar for all its rows."""
     if not parts:
         return frame([], columns)
     frames = [pd.DataFrame({name: part.get(name, "" if columns[name] == TEXT else None) for name in columns}) for part in parts]

@@ -1,4 +1,4 @@
-"""Comparisons as DataFrames."""
+"""Comparisons of strategies as DataFrames: what `bakeoff.compare` returns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bakeoff.report.text.brief import write_brief
 from bakeoff.text.words import quoted
 
 WIDTH = 120
-"""Of what is printed, in characters."""
+"""The width of the printed text, in characters."""
 BASELINE_FAMILY, ALL_FAMILY = "to baseline", "all pairs"
 
 LEADERBOARD_COLUMNS = {
@@ -144,13 +144,14 @@ def of_results(results: Results) -> Comparisons:
 
 @dataclass(frozen=True, repr=False)
 class Comparisons:
-    """The results of a comparison as tables. `comparison` is the underlying model, which has more than the tables."""
+    """The results of a comparison as tables. `comparison` is the object that they are made from, and has more than the
+    tables."""
 
     comparison: Comparison
 
     @property
     def answer(self) -> str:
-        """One sentence, made from the verdicts."""
+        """The result of the comparison in one sentence, made from the verdicts."""
         return self.comparison.answer
 
     @property
@@ -166,27 +167,27 @@ class Comparisons:
         |---|---|---|
         | group | string | task and model |
         | strategy | string | |
-        | experiment | string | |
-        | baseline | bool | |
+        | experiment | string | the row's experiment, if several were loaded |
+        | baseline | bool | whether it is the baseline |
         | ranking | Int64 | rows of one ranking are ranked against each other; 0 is the baseline's |
         | rank_best | Int64 | best rank that the verdicts leave open; missing where the row is not ranked |
-        | rank_worst | Int64 | |
-        | tie_group | Int64 | rows of one rank interval share one, from 1 |
+        | rank_worst | Int64 | worst rank that they leave open |
+        | tie_group | Int64 | number from 1 that rows with the same rank interval share |
         | split | string | |
         | metric | string | |
         | score | float64 | the metric's own unit; mean over the runs that learned |
-        | sd | float64 | the metric's own unit; over seeds |
+        | sd | float64 | the metric's own unit; standard deviation over seeds |
         | low | float64 | the metric's own unit; end of the 95 % interval |
         | high | float64 | the metric's own unit |
         | interval | string | what the interval covers |
-        | seeds | Int64 | runs that the score is over: those that learned, or all where none did |
-        | seed_free | bool | whether it does not depend on the seed: its one run stands for every seed |
+        | seeds | Int64 | number of runs that the score is the mean of: those that learned, or all where none did |
+        | seed_free | bool | whether the row does not depend on the seed: its one run stands for every seed |
         | collapsed | Int64 | runs that ended with scores and learned nothing |
         | failed | Int64 | runs that ended without scores |
         | unlearned_low | float64 | 0 to 1; end of the 95 % interval of the share of runs that collapsed or failed |
         | unlearned_high | float64 | 0 to 1 |
-        | front_probability | float64 | 0 to 1; how often nothing beats it on both quality and cost |
-        | warnings | string | names |
+        | front_probability | float64 | 0 to 1; share of bootstrap draws in which no row beats it on both quality and cost |
+        | warnings | string | names of the warnings on the row |
         """
         return frame((row for group in self.comparison.groups for row in _rows(group)), LEADERBOARD_COLUMNS)
 
@@ -197,41 +198,41 @@ class Comparisons:
         | column | dtype | unit, meaning |
         |---|---|---|
         | group | string | task and model |
-        | family | string | to baseline, or all pairs: what Holm adjusts over |
+        | family | string | to baseline, or all pairs: the comparisons that Holm adjusts over |
         | first | string | |
         | second | string | |
-        | seeds_first | Int64 | |
-        | seeds_second | Int64 | |
+        | seeds_first | Int64 | number of seeds of `first` |
+        | seeds_second | Int64 | number of seeds of `second` |
         | paired | bool | runs of one seed share their random streams, as recorded, and are compared seed by seed |
-        | why_not_paired | string | the first reason; empty where they are |
-        | examples | Int64 | |
-        | method | string | of the interval |
+        | why_not_paired | string | the first reason why runs are not paired; empty where they are |
+        | examples | Int64 | number of examples in the reported split |
+        | method | string | how the interval is computed |
         | difference | float64 | the metric's own unit |
         | low | float64 | the metric's own unit; end of the interval, not adjusted |
         | high | float64 | the metric's own unit |
-        | level | float64 | 0.95; with declared looks that of the look: 1 - its share of the error rate / comparisons |
+        | level | float64 | of the interval: 0.95; with declared looks 1 - (the look's share of the error rate) / comparisons |
         | p | float64 | 0 to 1; two-sided, not adjusted |
         | p_adjusted | float64 | 0 to 1; by Holm over the family, with declared looks scaled so that 0.05 is the look's level |
         | comparisons | Int64 | tests in the family: rows with identical predictions count once |
         | margin | float64 | the metric's own unit; differences inside it count as equivalent |
-        | equivalence_p | float64 | 0 to 1; of TOST, adjusted likewise |
-        | detectable | float64 | the metric's own unit; found with 80 % power at the verdict's level, as estimated |
-        | detectable_low | float64 | 10 to 90 % range of that estimate |
-        | detectable_high | float64 | |
+        | equivalence_p | float64 | 0 to 1; of the two one-sided tests (TOST), adjusted like p_adjusted |
+        | detectable | float64 | the metric's own unit; estimated difference that has 80 % power at the verdict's level |
+        | detectable_low | float64 | the metric's own unit; lower end of that estimate's 10 to 90 % range |
+        | detectable_high | float64 | upper end of that range |
         | finding | string | the verdict without regard to confounders |
         | verdict | string | the finding, or `confounded` |
-        | look | Int64 | which declared look judged it last; missing where the number of seeds is fixed |
-        | question_changed | string | what of the question was changed when results were known, separated by commas |
-        | confounders | string | undeclared differences |
-        | advice | string | what it would take to know more |
+        | look | Int64 | number of the declared look that judged the pair last; missing where the number of seeds is fixed |
+        | question_changed | string | parts of the question that were changed when results were known, separated by commas |
+        | confounders | string | differences that are not under test |
+        | advice | string | what it would take to decide the pair; empty where the verdict settles it |
         | note | string | why the verdict may be luck; empty otherwise |
-        | sentence | string | |
-        | all_runs_difference | float64 | of all runs, those that collapsed or failed as the majority baseline |
+        | sentence | string | the result in words |
+        | all_runs_difference | float64 | of all runs, those that collapsed or failed scored as the majority baseline |
         | all_runs_low | float64 | the metric's own unit; end of the 95 % interval, not adjusted |
         | all_runs_high | float64 | the metric's own unit |
         | all_runs_p_adjusted | float64 | 0 to 1; by Holm over the family |
         | all_runs_verdict | string | better, worse or inconclusive |
-        | all_runs_sentence | string | |
+        | all_runs_sentence | string | this result in words |
         """
         return frame((row for group in self.comparison.groups for row in _pairs(group)), PAIR_COLUMNS)
 
@@ -243,9 +244,9 @@ class Comparisons:
         |---|---|---|
         | name | string | as `bakeoff explain` lists them |
         | severity | string | invalid, caution or note |
-        | group | string | empty where it concerns all |
-        | rows | string | |
-        | what | string | |
+        | group | string | task and model; empty where the warning concerns all |
+        | rows | string | names of the rows concerned |
+        | what | string | what was found |
         | what_to_do | string | |
         """
         return frame(
@@ -254,7 +255,7 @@ class Comparisons:
 
     @cached_property
     def slices(self) -> pd.DataFrame:
-        """One row for each strategy on each part of the reported split.
+        """One row for each strategy on each slice of the reported split: the examples with one value of a column.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -267,7 +268,7 @@ class Comparisons:
         | difference | float64 | the metric's own unit; to the baseline |
         | low | float64 | the metric's own unit; end of the 95 % interval |
         | high | float64 | the metric's own unit |
-        | p_adjusted | float64 | 0 to 1; by Holm over the column |
+        | p_adjusted | float64 | 0 to 1; by Holm over the comparisons of a column |
         """
         return frame(
             ({"group": group.title} | row.model_dump() for group in self.comparison.groups for row in group.slices),
@@ -284,18 +285,18 @@ class Comparisons:
         | strategy | string | as the experiment file names it |
         | key | string | the recipe key that varies |
         | value | string | as it is shown: 64, all |
-        | place | float64 | the value as a number; of all training examples, how many they are |
+        | place | float64 | the value as a number; for `all`, the number of training examples |
         | row | string | the strategy at this value, as the leaderboard names it |
         | score | float64 | the metric's own unit; missing where the row has none |
         | low | float64 | the metric's own unit; end of the 95 % interval |
         | high | float64 | the metric's own unit |
-        | runs | Int64 | that the score is over |
+        | runs | Int64 | number of runs that the score is the mean of |
         """
         return frame((row for group in self.comparison.groups for row in _points(group)), CURVE_COLUMNS)
 
     @cached_property
     def crossings(self) -> pd.DataFrame:
-        """One row for each two curves: where they cross, as an estimate and not a verdict.
+        """One row for each pair of curves: where they cross, as an estimate and not a verdict.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -303,9 +304,9 @@ class Comparisons:
         | first | string | |
         | second | string | |
         | key | string | the recipe key that varies |
-        | found | string | the first overtakes, falls behind, is ahead or behind everywhere; several crossings; or open |
+        | found | string | the first curve overtakes, falls behind, is ahead or behind everywhere; several crossings; or open |
         | at | float64 | the unit of the key; missing unless there is one crossing within the measured values |
-        | low | float64 | the unit of the key; end of the 95 % interval, missing where it lies beyond them |
+        | low | float64 | the unit of the key; end of the 95 % interval, missing where it lies beyond the measured values |
         | high | float64 | the unit of the key |
         | single | float64 | 0 to 1; share of bootstrap draws with at most one crossing, in that direction |
         | sentence | string | |
@@ -314,18 +315,18 @@ class Comparisons:
 
     @cached_property
     def across(self) -> pd.DataFrame:
-        """One row for each strategy that is ranked over several groups; none where fewer than five share two strategies.
+        """One row for each strategy that is ranked over several groups; none where fewer than five groups share two strategies.
 
         | column | dtype | unit, meaning |
         |---|---|---|
         | strategy | string | |
         | mean_rank | float64 | 1 is the best, ties share |
-        | groups | Int64 | over so many |
-        | confounded | bool | differs from the first in something that is not under test |
-        | critical_difference | float64 | of mean ranks, at 5 % |
+        | groups | Int64 | number of groups that the ranks are over |
+        | confounded | bool | whether it differs from the first strategy in something that is not under test |
+        | critical_difference | float64 | smallest difference of mean ranks that is significant at 5 %, by Nemenyi |
         | p | float64 | 0 to 1; of Friedman's statistic, by permutation of each group's ranks |
-        | chi2_p | float64 | 0 to 1; by chi-squared |
-        | f_p | float64 | 0 to 1; by the F of Iman and Davenport |
+        | chi2_p | float64 | 0 to 1; of Friedman's statistic, by the chi-squared distribution |
+        | f_p | float64 | 0 to 1; by the F statistic of Iman and Davenport |
         """
         return frame(_across(self.comparison.across), ACROSS_COLUMNS)
 

@@ -1,4 +1,5 @@
-"""Experiments that a program gives, and what becomes of them: what the functions of `bakeoff.api` do."""
+"""Opens and runs experiments that a Python program gives: the work of the functions of `bakeoff.api`, and what `bakeoff.run`
+returns."""
 
 from __future__ import annotations
 
@@ -41,20 +42,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Opened:
-    """An experiment that was given, with the folders that belong to it."""
+    """An experiment that a program gave, resolved, with the folders that belong to it."""
 
     document: Document
     plan: Plan
     store: Store
     paths: Paths
     rows: GivenRows | None
-    """None where its tasks name files."""
+    """The rows that were given as `data`; None where the tasks read files or a built-in data set."""
     called: Called
-    """The same for the command line, once the experiment is stored."""
+    """How the experiment is named on a command line once it is stored, for the commands that messages advise."""
 
     @contextmanager
     def readable(self) -> Iterator[Paths]:
-        """A context in which the rows lie in a folder for the time being."""
+        """A context in which the given rows lie in a temporary folder; gives the paths by which they are found."""
         with temporary_folder() as folder:
             if self.rows is None:
                 yield self.paths
@@ -64,7 +65,8 @@ class Opened:
 
 
 def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
-    """Raises SpecError with all errors, DataError for rows that can't be stored."""
+    """Reads and resolves an experiment, and takes its rows; stores nothing. spec, data, into: as for `bakeoff.run`. Raises
+    SpecError with all errors, DataError for rows that can't be stored."""
     prepare_surroundings()
     read = document_of(spec)
     folders = _folders(data)
@@ -86,7 +88,7 @@ def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
 
 
 def _folders(data: object) -> DataFolders:
-    """The folders of datasets, where paths are given: one, or some by their names."""
+    """The folders of datasets, if `data` is a path, or a mapping from names to paths; else NOT_TOLD."""
     if isinstance(data, str | PurePath):
         return DataFolders(Path(data))
     if isinstance(data, Mapping) and data and all(isinstance(path, str | PurePath) for path in data.values()):
@@ -95,7 +97,8 @@ def _folders(data: object) -> DataFolders:
 
 
 def agreed_here(document: Document, plan: Plan, *, trust: bool) -> str:
-    """The hash of the commands that the program agrees to; nobody is asked."""
+    """The hash of the commands that the program agrees to by `trust`, for `Settings.trusted`; the user is not asked. Raises
+    BakeoffError where nobody has agreed."""
     return agreed(document, plan, trust=trust, remedy="pass trust=True", may_ask=False)
 
 
@@ -127,7 +130,7 @@ def run(
 
 
 def notes_of_other_rows(opened: Opened) -> list[str]:
-    """A caution where the folder has runs of other rows."""
+    """A caution if the folder has records of runs on other rows than the given ones; else empty."""
     store = opened.store
     splits = other_rows(opened.document, store.folder / opened.document.path.name) if opened.rows else []
     recorded = len(store.read_all()[0]) if splits else 0
@@ -136,8 +139,8 @@ def notes_of_other_rows(opened: Opened) -> list[str]:
 
 @contextmanager
 def stored(opened: Opened) -> Iterator[Paths]:
-    """A context in which the rows lie in the folder of the results. If it ends by an error before there is an experiment, they
-    are removed again."""
+    """A context in which the given rows lie in the folder of the results; gives the paths by which they are found. If it ends
+    by an error before the plan is written, the rows are removed again."""
     if opened.rows is None:
         yield opened.paths
         return
@@ -158,15 +161,15 @@ def stored(opened: Opened) -> Iterator[Paths]:
 
 @dataclass(frozen=True, repr=False)
 class Finished:
-    """What a call of `bakeoff.run` has made, and what all that is recorded by now says."""
+    """The result of `bakeoff.run`: what the call has done, and the tables of all that is recorded by now."""
 
     finished: command.Finished
     folder: Path
-    """Of records and tables."""
+    """The folder of records and tables."""
 
     @property
     def complete(self) -> bool:
-        """Whether every run succeeded, and left a model if the experiment keeps them."""
+        """Whether every run succeeded, and kept its model if the experiment says `keep: final`."""
         return self.finished.complete
 
     @property
@@ -176,12 +179,12 @@ class Finished:
 
     @cached_property
     def results(self) -> Results:
-        """What `bakeoff.load` gives of the folder: runs, predictions and steps."""
+        """What `bakeoff.load` returns for the folder: runs, predictions and steps."""
         return Results(self.finished.reading.experiment)
 
     @cached_property
     def comparison(self) -> Comparisons:
-        """What `bakeoff.compare` gives of the results."""
+        """What `bakeoff.compare` returns for the results."""
         return Comparisons(self.finished.reading.comparison)
 
     @property

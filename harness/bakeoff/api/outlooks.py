@@ -1,4 +1,4 @@
-"""What can be told of an experiment before it trains: what `bakeoff.check` and `bakeoff.plan` do."""
+"""What can be said of an experiment before it trains: the work of `bakeoff.check` and `bakeoff.plan`, and what they return."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Checked:
     summary: str
     """The number of runs, in one line."""
     notes: list[str]
-    """What to mind: changed files, what could not be looked at, what trainers say of their recipes."""
+    """What to mind: files that changed, files that could not be looked at, notes of trainers on their recipes."""
     outlook: list[str]
     """What each comparison is about, and how likely it is to conclude anything."""
 
@@ -126,13 +126,14 @@ class Planned:
 
     @property
     def left(self) -> Left:
-        """How many runs are left, how many seconds they take, and of how many that is not known."""
+        """How many runs are left, the seconds that they are expected to take, and for how many runs these are not known."""
         return left(self.found.runs)
 
     def resolve(self, difference: float) -> Resolved:
-        """How many seeds are needed to detect a difference from the baseline, in points or in the unit of the primary metric.
+        """How many seeds are needed to detect a difference from the baseline with 80 % power.
 
-        Raises BakeoffError where nothing is compared, or a search has not chosen yet.
+        difference: in points, or, if the primary metric is not shown in points, in its own unit. Raises BakeoffError where
+        nothing is compared, or a search has not chosen its configuration yet.
         """
         found = self.found.resolve(self.opened.store, difference, self.opened.called)
         return Resolved(found, in_words(found, self.found.plan.titles))
@@ -149,11 +150,11 @@ class Planned:
 
 @dataclass(frozen=True, repr=False)
 class Resolved:
-    """How many seeds a difference takes. `resolution` has the numbers."""
+    """How many seeds are needed to detect a difference: `resolution` has the numbers."""
 
     resolution: Resolution
     lines: list[str]
-    """The same in words."""
+    """The resolution in words."""
 
     def __repr__(self) -> str:
         return "\n".join(map(escaped, self.lines))

@@ -1,4 +1,4 @@
-"""Records as DataFrames."""
+"""The records of an experiment as DataFrames: what `bakeoff.load` returns."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STEP_COLUMNS = RUN | {"step": WHOLE, "loss": NUMBER, "learning_rate": NUMBER, "g
 
 
 MOST_PRINTED = 60
-"""A longer table is printed without its middle."""
+"""A table with more rows is printed without those in the middle."""
 
 
 def read(*folders: str | Path) -> Results:
@@ -57,7 +57,7 @@ def read(*folders: str | Path) -> Results:
 
 @dataclass(frozen=True, repr=False)
 class Results:
-    """An experiment's records as tables. `experiment` is the underlying object."""
+    """An experiment's records as tables. `experiment` is the object that they are made from."""
 
     experiment: Experiment
 
@@ -72,13 +72,13 @@ class Results:
         | model | string | |
         | strategy | string | |
         | seed | Int64 | |
-        | experiment | string | where it comes from, of several |
+        | experiment | string | the run's experiment, if several were loaded |
         | status | string | ok, failed or missing |
-        | reason | string | why it failed |
+        | reason | string | why the run failed |
         | started | string | UTC, ISO 8601 |
         | trainer | string | |
         | method | string | |
-        | hardware | string | class of the machine |
+        | hardware | string | hardware class: processor and threads, or accelerator |
         | steps | Int64 | optimizer steps |
         | train_seconds | float64 | s |
         | evaluate_seconds | float64 | s |
@@ -98,7 +98,7 @@ class Results:
         return frame(rows, RUN_COLUMNS | dict.fromkeys(scores, NUMBER))
 
     def predictions(self, split: str | None = None, *, strategy: str | None = None) -> pd.DataFrame:
-        """One row for each run and example of a split, by default the one that is reported on; of all strategies or of one.
+        """One row for each successful run and example of a split, by default the reported one; of all strategies or of one.
 
         | column | dtype | unit, meaning |
         |---|---|---|
@@ -108,13 +108,13 @@ class Results:
         | strategy | string | |
         | seed | Int64 | |
         | split | string | |
-        | id | string | the example's |
-        | label | float64 | number of the right label; for regression, the number; of sets, the sum of 2^number |
-        | answer | float64 | number of the label with the largest logit; for regression, the number; of sets, as above |
-        | confidence | float64 | probability of the answer, 0 to 1; of classifications only |
+        | id | string | the example's id |
+        | label | float64 | index of the right label; for regression, the value; for several labels, the sum of 2^index |
+        | answer | float64 | index of the label with the largest logit; for regression, the value; for several, as above |
+        | confidence | float64 | probability of the answer, 0 to 1; for classification only |
         | tokens | Int64 | length of the encoded input |
 
-        After these, a column `slice_NAME` (string) for every column that a task declares for slicing. Raises StoreError where
+        After these, a column `slice_NAME` (string) for every column that a task declares for slices. Raises StoreError where
         predictions are missing or damaged.
         """
         wanted = split or self.experiment.declared.report_on

@@ -1,4 +1,5 @@
-"""Rows that a program gives, as splits of a task: stored by content as Parquet files, which the experiment file then names."""
+"""Rows that a Python program gives as the splits of a task: stored as Parquet files, named by a hash of their content, which
+the experiment file then names."""
 
 from __future__ import annotations
 
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FOLDER = "rows"
-"""The folder of the files, in the folder of the results."""
+"""The name of the folder of the Parquet files, in the folder of the results."""
 SPLITS = ("train", "dev", "test")
 OTHER_NAMES = {"validation": "dev"}
-"""Names of splits on the hub -> ours."""
+"""Name of a split on the Hugging Face hub -> its name here."""
 FEATURES = b"huggingface"
 """The key of a Parquet file's metadata under which the hub's datasets have the names of their labels."""
 AT_ONCE = 10_000
-"""How many rows are hashed at a time."""
+"""How many rows are converted to Python objects at a time, to be hashed."""
 DIGITS = 16
-"""Of the hash in a file's name."""
+"""How many hexadecimal digits of the hash are in a file's name."""
 TAKEN = "a pandas DataFrame, a datasets.Dataset, a pyarrow Table, or a list of mappings"
 
 Splits = dict[str, Any]
@@ -48,7 +49,7 @@ class GivenRows:
     """Path of a file in the folder of the results -> its rows."""
 
     def store(self, folder: Path) -> None:
-        """Writes the files that are not there yet."""
+        """Writes the files that `folder` does not hold yet. Raises DataError if that is impossible."""
         tree = Tree(folder)
         for name, table in self.tables.items():
             path = folder / name
@@ -63,8 +64,8 @@ class GivenRows:
 def with_rows(document: Document, data: object, registry: Registry) -> GivenRows:
     """The experiment with these rows as the splits of its tasks that take rows.
 
-    data: rows, which are `train`; a mapping of splits to rows, such as a DatasetDict; or a mapping of titles of tasks to
-    either. Raises DataError or SpecError.
+    data: a table, which is `train`; a mapping from splits to tables, such as a DatasetDict; or a mapping from titles of tasks
+    to either. Raises DataError for the rows, SpecError for the experiment.
     """
     given = _by_task(data)
     places = _places_of(document, given, registry)
@@ -85,7 +86,8 @@ def with_rows(document: Document, data: object, registry: Registry) -> GivenRows
 
 
 def other_rows(document: Document, before: Path) -> list[str]:
-    """The splits whose rows of data are others than in `before`, the experiment file that is stored beside earlier records."""
+    """The splits whose given rows are not those that `before` names, the experiment file that is stored beside earlier
+    records; empty where that can't be read."""
     try:
         there = files_in(read_document(before), FOLDER)
     except BakeoffError:
@@ -100,7 +102,8 @@ def other_rows(document: Document, before: Path) -> list[str]:
 
 
 def _by_task(data: object) -> dict[str | None, Splits]:
-    """Title of a task -> split -> rows. The key is None where the only task is meant."""
+    """The given rows by task: title of a task -> split -> rows. In place of a title, None stands for the only task that takes
+    rows."""
     if not isinstance(data, Mapping):
         return {None: {"train": data}}
     if not data:
@@ -111,7 +114,7 @@ def _by_task(data: object) -> dict[str | None, Splits]:
 
 
 def _checked_splits(rows: Splits) -> Splits:
-    """The rows by our names of splits."""
+    """The rows by split, `validation` as `dev`. Raises DataError for another split, or one that is given twice."""
     found: Splits = {}
     for name, of_split in rows.items():
         split = OTHER_NAMES.get(str(name), str(name))
@@ -124,7 +127,8 @@ def _checked_splits(rows: Splits) -> Splits:
 
 
 def _places_of(document: Document, given: Mapping[str | None, Splits], registry: Registry) -> dict[int, Splits]:
-    """Number of a task in the experiment file -> its rows. Raises SpecError where they belong to none."""
+    """Index of a task in the experiment file -> its rows. Raises DataError for a title that no task without files has;
+    SpecError unless exactly one task can take rows without a title."""
     free = {
         index: str(entry.get("title", entry.get("name")))
         for index, entry in enumerate(tasks_in(document))
@@ -136,14 +140,14 @@ def _places_of(document: Document, given: Mapping[str | None, Splits], registry:
             raise DataError(f"data: {did_you_mean('task without files', str(astray[0]), titles)}")
         return {titles[str(title)]: rows for title, rows in given.items()}
     if len(free) != 1:
-        how = "give {TITLE: {SPLIT: rows}}" if free else "write {name: table, text: COLUMN, label: COLUMN}"
-        told = f"{count(len(free), 'task')} without files could take the rows: {how}"
+        how = "give data={TITLE: {SPLIT: rows}}" if free else "add {name: table, text: COLUMN, label: COLUMN}"
+        told = f"{count(len(free), 'task')} without files could take the rows, and one is needed: {how}"
         raise SpecError([document.problem(("tasks",), told)])
     return {next(iter(free)): given[None]}
 
 
 def _takes_rows(entry: Mapping[str, Any], registry: Registry) -> bool:
-    """Whether an entry of `tasks` names a task that reads rows of the user, and no file of a split."""
+    """Whether an entry of `tasks` names a task that reads the user's rows, and no file for a split."""
     if any(split in entry for split in SPLITS):
         return False
     try:
@@ -156,12 +160,12 @@ def _takes_rows(entry: Mapping[str, Any], registry: Registry) -> bool:
 
 
 def _table_of(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
-    """A table of those wanted columns that the rows have. Raises DataError if `rows` is not a table, or if train lacks a wanted
-    column."""
+    """The rows of a split as a table, with those of the wanted `columns` that they have. Raises DataError if `rows` is no kind
+    of table, or if train lacks a wanted column."""
     import pyarrow as pa
 
     if hasattr(rows, "__iter__") and hasattr(rows, "features") and not hasattr(rows, "with_format"):
-        raise DataError(f"data: {split} is read as a stream, whose rows have no number: load it whole")
+        raise DataError(f"data: {split} is a stream, whose rows can't be counted: load all of it")
     try:
         if isinstance(rows, list):
             table = pa.Table.from_pylist(rows)
@@ -174,7 +178,7 @@ def _table_of(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
         elif hasattr(rows, "__arrow_c_stream__") and not hasattr(rows, "iloc"):  # a column of pandas has it too
             table = pa.table(rows)
         else:
-            raise DataError(f"data: {split} is {quoted(type(rows).__name__)}; give {TAKEN}")
+            raise DataError(f"data: {split} is of type {quoted(type(rows).__name__)}; give {TAKEN}")
     except (pa.ArrowException, TypeError, ValueError, AttributeError) as error:
         raise DataError(f"data: {split}: its rows cannot be stored: {first_line(error)}") from None
     if split == "train" and (lacking := [name for name in columns if name not in table.column_names]):
@@ -188,7 +192,7 @@ def _table_of(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
 
 
 def _with_label_names(table: pa.Table) -> dict[str, Any]:
-    """Column -> its description by the `datasets` library, of those columns whose labels have names."""
+    """Column -> its feature as the `datasets` library describes it, for the columns whose labels have names."""
     told = json.loads((table.schema.metadata or {}).get(FEATURES, b"{}"))
     features = told.get("info", {}).get("features", {})
     return {name: features[name] for name in table.column_names if '"names"' in json.dumps(features.get(name))}
@@ -196,7 +200,7 @@ def _with_label_names(table: pa.Table) -> dict[str, Any]:
 
 def _of_dataset(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
     if not hasattr(rows, "__len__"):
-        raise DataError(f"data: {split} is read as a stream, whose rows have no number: load it whole")
+        raise DataError(f"data: {split} is a stream, whose rows can't be counted: load all of it")
     wanted = rows.select_columns([name for name in dict.fromkeys(columns) if name in rows.column_names])
     if not wanted.column_names:
         raise DataError(f"data: {split}: {did_you_mean('column', columns[0], rows.column_names)}")
@@ -220,7 +224,8 @@ def _of_frame(rows: Any, split: str, columns: Sequence[str]) -> pa.Table:
 
 
 def _hash_of(table: pa.Table) -> str:
-    """A hash of columns, label names and rows, whatever the version of Parquet's writer: by it, other rows are another task."""
+    """A hash of columns, label names and rows, the same whatever the version of Parquet's writer. Rows with another hash are
+    another task."""
     head = json.dumps([table.column_names, _with_label_names(table)], sort_keys=True)
     found = hashlib.sha256(head.encode())
     for start in range(0, len(table), AT_ONCE):
@@ -237,7 +242,7 @@ def _write(table: pa.Table, path: Path, tree: Tree) -> None:
 
 
 def _holds(path: Path, table: pa.Table) -> bool:
-    """Whether the file there has these rows."""
+    """Whether the file at `path` exists and has the rows of the table."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -250,8 +255,8 @@ def _holds(path: Path, table: pa.Table) -> bool:
 
 
 def note_of_other_rows(splits: Sequence[str], recorded: int, folder: Path) -> str:
-    """What becomes of recorded runs where these splits have other rows now."""
+    """A caution that recorded runs used other rows in these splits, and what becomes of them. recorded: number of records."""
     return (
         f"caution: the rows of {listed(splits)} are not those of the {count(recorded, 'run')} recorded in "
-        f"{shown_path(folder)}: with other rows these are other runs, made anew; the earlier records stay, and are in no table"
+        f"{shown_path(folder)}: all runs are made anew with these rows; the earlier records stay there, but are in no table"
     )

@@ -16,9 +16,10 @@ from bakeoff.machine.streams import complaint_about, prepare_streams
 from bakeoff.machine.surroundings import prepare_surroundings
 
 INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
+"""Exit code of a command that was interrupted: 128 + SIGINT, as in shells."""
 BUG = 70
-"""EX_SOFTWARE of sysexits.h. Not 1, which is a result of some commands, such as a gate that fails."""
+"""Exit code of a bug in Bakeoff: EX_SOFTWARE of sysexits.h. Not 1, which is a result of some commands, such as a gate that
+fails."""
 
 VERBS = {
     "init": "Write an experiment file for your rows: what to compare, what it costs, what it can conclude.",
@@ -49,7 +50,8 @@ VERBS = {
 
 
 class Verbs(click.Group):
-    """Knows the names and summaries of all commands; imports `bakeoff.cli.<name>` only when it is called."""
+    """The group of all commands: knows their names and summaries, and imports `bakeoff.cli.<name>` only when command <name> is
+    called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
@@ -76,9 +78,9 @@ class Verbs(click.Group):
 @click.group(
     cls=Verbs,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    epilog="SPEC and DIR name an experiment by its file or its folder; without them it is the one in this folder. Exit codes "
-    "of all commands: 0 success; 2 an error, explained on standard error; 70 a bug in Bakeoff, with its traceback; 130 "
-    "interrupted. A command that has others names them in its own help.",
+    epilog="SPEC and DIR are the file or the folder of an experiment; without them, that of the only one in this folder. Exit "
+    "codes of all commands: 0 success; 2 an error, explained on standard error; 70 a bug in Bakeoff, with its traceback; 130 "
+    "interrupted. The help of a command lists its further exit codes.",
 )
 @click.version_option(__version__, prog_name="bakeoff")
 def bakeoff() -> None:
@@ -117,7 +119,7 @@ def call() -> int:
 
 
 def print_usage_error(error: click.ClickException) -> None:
-    """Prints an error like click, but keeps on one line what the user typed."""
+    """Prints a usage error as click does, but its message always on one line, whatever the user typed."""
     if isinstance(error, click.UsageError) and error.ctx is not None:
         print_note(*error.ctx.get_usage().splitlines())
         print_note(f"Try '{error.ctx.command_path} {max(error.ctx.help_option_names, key=len)}' for help.", "")

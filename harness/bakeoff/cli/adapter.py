@@ -1,7 +1,7 @@
-"""The adapter of somebody's own training script: an experiment file with the script as a contestant, and, where the script
-does not take files of rows and a file for its answers, a short script that does and calls it.
+"""The adapter of a user's own training script: an experiment file in which the script is a strategy. Where the script has no
+options for the files of rows and the file of its answers, also a bridge: a short script that has them, and calls the training.
 
-The script is read, never run.
+The user's script is read, never run.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FILES: Final[Mapping[str, tuple[str, ...]]] = {
     "predict": ("predict", "predict_file", "test", "test_file"),
     "predictions": ("predictions", "predictions_file", "out", "output", "output_file"),
 }
-"""Placeholder of a file -> names of options that usually take it."""
+"""Placeholder for a file in the command that runs a script -> usual names of the script's option for that file."""
 NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "seed": ("seed", "random_seed"),
     "learning_rate": ("learning_rate", "lr"),
@@ -37,31 +37,34 @@ NUMBERS: Final[Mapping[str, tuple[str, ...]]] = {
     "max_length": ("max_length", "max_seq_length"),
     "weight_decay": ("weight_decay",),
 }
-"""Other placeholders -> names of options that usually take them."""
+"""Placeholder for a number in that command -> usual names of the script's option for that number."""
 NEEDED: Final = ("train", "predict", "predictions")
-"""What a script must take to be called as it is."""
+"""The placeholders for which a script must have options: without them it gets a bridge."""
 
 
 @dataclass(frozen=True)
 class Script:
-    """What can be seen of a script without running it."""
+    """A training script: what its source tells without running it."""
 
     path: Path
     options: Mapping[str, str]
-    """Placeholder -> the option that takes it, `--lr`."""
+    """Placeholder -> the script's option for it: `learning_rate` -> `--lr`."""
     beside: tuple[str, ...]
-    """Files and folders beside it that it imports."""
+    """Files and folders in the script's own folder that it imports."""
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes files of rows and a file for its answers."""
+        """Whether the script has options for the files of rows and the file of its answers, so that it needs no bridge."""
         return all(name in self.options for name in NEEDED)
 
 
 def read_script(path: Path) -> Script:
-    """Raises BakeoffError for what is no Python script."""
+    """Reads a script without running it. Raises BakeoffError if it can't be read, or is not a Python script."""
     if path.suffix != ".py":
-        raise BakeoffError(f"{shown_path(path)}: expected a Python script, such as train.py; for another, write `run` yourself")
+        raise BakeoffError(
+            f"{shown_path(path)}: expected a Python script, such as train.py; for another program, write an experiment file "
+            "whose strategy has it under `run`"
+        )
     try:
         tree = ast.parse(read_regular(path, at_most=LARGEST))
     except OSError as error:
@@ -77,7 +80,7 @@ def read_script(path: Path) -> Script:
 
 
 def _imported(tree: ast.Module, folder: Path) -> Iterator[str]:
-    """What a script imports that lies beside it."""
+    """Yields the modules in `folder` that a script imports: `name.py`, or `name/` for a package."""
     for node in ast.walk(tree):
         modules = [one.name for one in node.names] if isinstance(node, ast.Import) else []
         modules += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
@@ -89,7 +92,7 @@ def _imported(tree: ast.Module, folder: Path) -> Iterator[str]:
 
 
 def adapter_of(script: Script) -> dict[str, str]:
-    """Name of each file to write beside the script -> its content: the experiment file first."""
+    """The files to write beside the script, name -> content: the experiment file, then the bridge if one is needed."""
     stem = script.path.stem
     bridge, experiment = f"{stem}_bakeoff.py", f"{stem}_bakeoff.yaml"
     options = script.options if script.is_ready else {name: f"--{name.replace('_', '-')}" for name in (*NEEDED, "seed")}
@@ -115,7 +118,8 @@ def adapter_of(script: Script) -> dict[str, str]:
 
 
 def write_beside(script: Script, contents: Mapping[str, str]) -> list[Path]:
-    """Writes the files beside the script, all or none, and overwrites nothing. Raises StoreError if that is impossible."""
+    """Writes files (name -> content) beside the script, all or none; returns their paths. Raises StoreError if a file exists
+    already, or can't be written."""
     tree, written = Tree(script.path.parent), list[Path]()
     try:
         for name, text in contents.items():

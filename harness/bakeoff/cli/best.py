@@ -1,4 +1,4 @@
-"""`bakeoff best`."""
+"""The command `bakeoff best`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ CARD: Final = "README.md"
 @folder_argument
 @json_option
 def best(folder: Path, as_json: bool) -> int:
-    """Show the kept model of the strategy that the comparison of the experiment in DIR recommends, with its card. Without DIR,
-    of the only experiment in this folder.
+    """Show the kept model of the strategy that is recommended for the experiment in DIR, with its card. Without DIR, of the
+    only experiment in this folder.
 
-    Of the strategy's runs that learned, it is the median by the primary metric on dev (of two the worse), so that its score is
-    one to expect, and not the luckiest. Where that run kept no model, the command that repeats it with its model is
-    shown.
+    The model is that of the strategy's median run by the primary metric on dev, among the runs that learned (of two runs in
+    the middle, the worse), so that its score is one to expect, and not the luckiest. Where that run kept no model, the command
+    that repeats it with its model is shown.
 
-    Exit code 0: there is a model for every task and model, 1: there is none yet, 2: an error.
+    Exit code 0: there is a kept model for every task and model of the experiment, 1: one is missing, 2: an error.
     """
     store = Store(folder)
     reading = read([store])
@@ -71,7 +71,7 @@ def describe(store: Store, reading: Reading, group: ComparisonGroup) -> BestMode
         return found
     run = median_run(reading.experiment, group, take)
     if run is None:
-        return found.model_copy(update={"what_to_do": f"no run of {take} has a score on dev, by which the median is chosen"})
+        return found.model_copy(update={"what_to_do": f"no run of {take} has a score on dev, which the median run needs"})
     record = run.record
     assert record.data is not None
     name = RunNames.declared(store.declared()).name_of(record.id)
@@ -95,16 +95,16 @@ def describe(store: Store, reading: Reading, group: ComparisonGroup) -> BestMode
 
 
 def how_to_keep(store: Store, run: MedianRun, name: str) -> str:
-    """What makes the run again, with its model."""
+    """Why the run has no model, with the command that repeats the run and keeps its model."""
     spec = store.folder / store.declared().spec_file
     again = f"`{command('run', spec, '--only', name, '--retry', 'unkept')}` repeats it with its model"
     if run.record.kept is not None:
-        return f"it could not be kept: {run.record.kept.reason}; {again}"
-    return f"it was not kept: write `keep: final` into {shown_path(spec)}, then {again}; its id and its seed stay"
+        return f"the run's model could not be kept: {run.record.kept.reason}; {again}"
+    return f"the run's model was not kept: write `keep: final` into {shown_path(spec)}, then {again}; its id and its seed stay"
 
 
 def lines(found: BestModelOutput, *, alone: bool) -> list[str]:
-    """For a person. alone: there is one comparison group, which needs no heading."""
+    """The recommendation, the run and its model, as text. alone: there is one comparison group, which needs no heading."""
     told = wrapped(escaped(found.recommendation if alone else f"{found.title}: {found.recommendation}"), terminal_width())
     if found.run is None:
         return [*told, *([escaped(found.what_to_do)] if found.what_to_do else [])]

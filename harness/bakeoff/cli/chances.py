@@ -1,4 +1,4 @@
-"""What the declared seeds can decide, before any run: for `bakeoff check`, `plan` and `plan --resolve`."""
+"""How likely each verdict is with the declared seeds, before any run: for `bakeoff check`, `plan` and `plan --resolve`."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from bakeoff.text.numbers import per_cent
 from bakeoff.text.values import spelt
 
 ENOUGH = 0.5
-"""Where no verdict has this chance, most experiments of the design end inconclusive."""
+"""A caution is printed if no verdict has this probability: most experiments of the design then end inconclusive."""
 
 
 def question_of(plan: Plan, difference: float) -> Question:
-    """Whether the plan's seeds detect the difference (in the shown unit), with what its verdicts are judged by."""
+    """The inputs of the power analysis: the difference to detect, in points or the metric's own unit, and the plan's seeds,
+    margin, error rate and number of comparisons."""
     first, seeds = plan.known_tasks[0], plan.spec.seeds
     strategies = len({strategy.written for strategy in plan.strategies})  # each value is a family of its own
     unit, comparisons = first.metric.unit, max(1, strategies - 1)
@@ -36,9 +37,10 @@ def question_of(plan: Plan, difference: float) -> Question:
 
 
 def chance_lines(plan: Plan, resolve: Callable[[str], str]) -> list[str]:
-    """How likely each verdict is, and a caution where none is likely; empty where that is not known, or nothing is compared.
+    """Sentences on how likely each verdict is, and a caution where none is likely; empty where the metric's usual variance is
+    not known, or nothing is compared.
 
-    resolve: gives the command that says how many seeds a difference takes.
+    resolve: difference, as text -> the command that says how many seeds are needed to detect it.
     """
     if len({strategy.written for strategy in plan.strategies}) < 2 or not plan.known_tasks:
         return []
@@ -54,11 +56,13 @@ def chance_lines(plan: Plan, resolve: Callable[[str], str]) -> list[str]:
     lines = [
         f"{by}{several}, equal strategies are found equivalent within {margins[0]} in {equivalent} of experiments; a "
         f"difference of {margins[0]} is found in {better}, one of {margins[1]} in {by_two}. That is for the usual "
-        f"standard deviation over seeds of {usual} points (for {high} to {low} points)"
+        f"standard deviation over seeds of {usual} points (in brackets, for {high} to {low} points)"
     ]
     if max(_values(found[1])) < ENOUGH:
         asks = resolve(spelt(question.margin))
-        lines.append(f"caution: none of these is likely: most such experiments end inconclusive; `{asks}` says what it takes")
+        lines.append(
+            f"caution: none of these is likely: most such experiments end inconclusive; `{asks}` says how many seeds it takes"
+        )
     return lines
 
 
@@ -67,7 +71,7 @@ def _values(chances: Chances) -> tuple[float, float, float]:
 
 
 def count_of(points: float) -> str:
-    """`1 point`, `0.5 points`"""
+    """A number of points in words: `1 point`, `0.5 points`."""
     return f"{spelt(points)} {'point' if points == 1 else 'points'}"
 
 

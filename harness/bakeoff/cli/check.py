@@ -1,4 +1,4 @@
-"""`bakeoff check`."""
+"""The command `bakeoff check`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from bakeoff.text.words import escaped
 @trust_option
 @json_option
 def check(spec: Path, build: bool, data: DataFolders, into: Path | None, trust: bool, as_json: bool) -> int:
-    """Find all errors in the experiment file SPEC without training, and data and models that are not here.
+    """Find all errors in the experiment file SPEC, and data and models that this machine lacks, without training.
 
     Each error names its place, FILE:LINE:COLUMN. If runs are recorded already, also tells which of their files have changed.
 
@@ -68,12 +68,12 @@ def check(spec: Path, build: bool, data: DataFolders, into: Path | None, trust: 
 
 
 def passed(document: Document, plan: Plan, *, build: bool) -> str:
-    """That no error was found, with the number of runs."""
-    return f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build tries what they do)'}"
+    """The line that says that no error was found, with the number of runs."""
+    return f"{document.file}: {arithmetic(plan)}; no error found{'' if build else ' (--build also loads and builds all)'}"
 
 
 def outlook_of(plan: Plan, called: Called) -> list[str]:
-    """What each comparison is about, and what it can conclude."""
+    """Sentences on what each comparison is about, and what it can conclude."""
     from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
     from bakeoff.cli.comparisons import comparison_lines
 
@@ -89,7 +89,9 @@ def output_of(document: Document, plan: Plan, notes: list[str], outlook: list[st
 def look(
     document: Document, plan: Plan, store: Store, paths: Paths, called: Called, *, build: bool, trusted: str = ""
 ) -> list[str]:
-    """Notes on the plan. trusted: as in `Settings`. Raises SpecError for whatever would keep its runs from starting."""
+    """Looks for the plan's data and models, and for changes since runs were recorded; returns notes on what to mind. build:
+    also load and build everything once. trusted: the hash of the commands that the user has agreed to, as in `Settings`. Raises
+    SpecError for whatever would keep runs from starting."""
     known = settled(plan, store.find)
     if build:
         from bakeoff.cli.progress import make_notes  # these load what trains: `check` alone answers within a second
@@ -110,7 +112,7 @@ def look(
 
 
 def runs_are_due(document: Document, plan: Plan, store: Store) -> bool:
-    """Whether `bakeoff run` would train anything, and so need data and models."""
+    """Whether `bakeoff run` would train anything, and so would need the data and models."""
     recorded = {record.id for record in store.read_all(plan.by_id)[0] if not record.was_interrupted}
     if len(recorded) == len(plan.by_id) + plan.waiting:
         return False
@@ -120,7 +122,7 @@ def runs_are_due(document: Document, plan: Plan, store: Store) -> bool:
 
 
 def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:
-    """Sentences on how recorded runs differ from what they would be here."""
+    """Sentences on how the data, weights, hardware and software of recorded runs differ from those of this machine."""
     records = {record.id: record for record in store.read_all(plan.by_id)[0]}
     changed = {run_id: differences_here(plan.by_id[run_id], record, machine) for run_id, record in records.items()}
     return [f"since runs were recorded: {clause}" for clause in in_words(plan, changed)] + caveats(plan, records, machine)

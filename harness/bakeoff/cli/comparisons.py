@@ -10,11 +10,11 @@ from bakeoff.planning.runs import Plan, ResolvedStrategy, Run
 from bakeoff.text.values import grouped, listed, yaml_value
 
 MOST_LINES = 6
-"""So many kinds of comparison are told one by one; of more, the first and a count."""
+"""About so many lines on comparisons are printed, one for all that are about the same; the rest are counted."""
 
 
 def pairs_of(plan: Plan) -> list[PlannedPair]:
-    """Every pair, those with the baseline first."""
+    """Every pair of strategies of the plan, those with the baseline first."""
     return planned_pairs(
         {strategy.name: _planned(plan, strategy) for strategy in plan.strategies},
         plan.baseline,
@@ -38,25 +38,26 @@ def _planned(plan: Plan, strategy: ResolvedStrategy) -> PlannedStrategy:
 
 
 def comparison_lines(plan: Plan) -> list[str]:
-    """What each comparison with the baseline is about, and which pairs will end confounded; equal ones in one line."""
+    """Sentences on what each comparison with the baseline is about, one for all that are about the same; then which pairs will
+    end without a verdict, and the remedy."""
     if len({strategy.written for strategy in plan.strategies}) < 2:
         return [_nothing_compared(plan)]
     pairs = pairs_of(plan)
     to_baseline = [pair for pair in pairs if pair.second in plan.baselines]
     lines = [f"{named}: {what}" for named, what in _together(plan, to_baseline, _conclusion)]
     if any(len(pair.studied) > 1 and not _trouble(pair) for pair in to_baseline):
-        lines.append(f"a strategy that differs from {plan.baseline_alone} in one of them alone would tell")
+        lines.append(f"a strategy that differs from {plan.baseline_alone} in only one of them would tell which")
     if troubled := [pair for pair in pairs if _trouble(pair)]:
         others = [pair for pair in troubled if pair.second not in plan.baselines]
         if others:
             named = listed([f"{pair.first} against {pair.second}" for pair in others], most=5)
-            lines.append(f"so will these: {named}")
+            lines.append(f"other pairs that will end without a verdict: {named}")
         lines.append(_remedy(plan, troubled))
     return lines
 
 
 def confounded_lines(plan: Plan) -> list[str]:
-    """The comparisons with the baseline that will end without a verdict, and the remedy; empty where there are none."""
+    """Cautions on comparisons with the baseline that will end without a verdict, and the remedy; empty where there are none."""
     troubled = [pair for pair in pairs_of(plan) if pair.second in plan.baselines and _trouble(pair)]
     if not troubled:
         return []
@@ -79,7 +80,7 @@ def comparisons(plan: Plan) -> list[dict[str, object]]:
 
 
 def _together(plan: Plan, pairs: Iterable[PlannedPair], told: Callable[[PlannedPair], str]) -> list[tuple[str, str]]:
-    """(`lora and bitfit against full`, what is told of them)"""
+    """Pairs of which the same is told, in one entry: (`lora and bitfit against full`, that text). told: pair -> its text."""
     strategy_of = plan.vary.strategy_of if plan.vary else {}
     alike = grouped(((strategy_of.get(pair.second, pair.second), told(pair)), pair) for pair in pairs)
     found = []
@@ -92,7 +93,7 @@ def _together(plan: Plan, pairs: Iterable[PlannedPair], told: Callable[[PlannedP
 
 
 def _where(plan: Plan, pairs: Sequence[PlannedPair]) -> str:
-    """At which values of the key that varies; empty where none does."""
+    """The end of a phrase: at which values of the recipe key that varies the pairs are; empty where no key varies."""
     if plan.vary is None:
         return ""
     places = sorted({plan.vary.place_of[pair.second] for pair in pairs})
@@ -127,8 +128,8 @@ def _remedy(plan: Plan, troubled: Sequence[PlannedPair]) -> str:
     parts = list(dict.fromkeys(part for pair in troubled for part in pair.to_declare))
     whole = yaml_value(list(dict.fromkeys([*(plan.spec.under_test or []), *parts])))
     return (
-        f"make that equal; or, where you study it too, write `under_test: {whole}`, or leave `under_test` out: then all that "
-        "strategies spell out is under test"
+        f"make equal what confounds them; or, if you study that too, write `under_test: {whole}`, or leave `under_test` out: "
+        "then all that strategies spell out is under test"
     )
 
 

@@ -1,4 +1,4 @@
-"""The folders of datasets that a command is told by `--data`: one without a name, and others by name."""
+"""The option `--data`: folders of datasets, one without a name and others by name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from bakeoff.text.words import quoted
 
 @dataclass(frozen=True)
 class DataFolders:
-    """What `--data` was given."""
+    """The folders of datasets that the user named by `--data`."""
 
     unnamed: Path | None = None
     named: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def words(self) -> Iterator[object]:
-        """The same options on a command line."""
+        """The words of a command line that name these folders: `--data`, its value, ..."""
         if self.unnamed is not None:
             yield from ("--data", self.unnamed)
         for name, path in self.named.items():
@@ -34,7 +34,8 @@ NOT_TOLD = DataFolders()
 
 
 def data_folders(given: Sequence[str]) -> DataFolders:
-    """From PATH and NAME=PATH. Raises BakeoffError if a name, or the folder without one, is given twice, or PATH is empty."""
+    """Parses the values of `--data`, each PATH or NAME=PATH. Raises BakeoffError if a name, or a PATH without one, is given
+    twice, or PATH is empty."""
     found: dict[str, Path] = {}
     for text in given:
         name, equals, path = text.partition("=")
@@ -58,5 +59,5 @@ data_option = click.option(
     multiple=True,
     callback=_read,
     help="Folder of datasets, for example the official GLUE files (default: $BAKEOFF_DATA; without either, tasks that need "
-    "files ask the Hugging Face hub). NAME=DIR is found as NAME/... by experiment files (can be repeated).",
+    "files ask the Hugging Face hub). With NAME=DIR, an experiment file finds its files as NAME/... (can be repeated).",
 )

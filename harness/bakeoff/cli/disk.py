@@ -1,4 +1,4 @@
-"""`bakeoff disk`."""
+"""The command `bakeoff disk`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def disk(folder: Path, as_json: bool) -> None:
 
 
 def rows(items: Sequence[DiskItem]) -> list[list[str]]:
-    """What, how many, how large, and whether it may go."""
+    """Table rows, one for each kind of item: what it is, how many there are, their size, and whether `prune` removes them."""
     kinds = grouped((item.what, item) for item in items)
     return [
         [

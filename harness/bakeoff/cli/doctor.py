@@ -1,4 +1,4 @@
-"""`bakeoff doctor`."""
+"""The command `bakeoff doctor`."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def doctor(data: DataFolders, control: bool) -> None:
 
 
 def without_home(text: str) -> str:
-    """The user's home folder as ~, since its name is usually the user's."""
+    """The text with the user's home folder written as ~, since its name is usually the user's."""
     return text.replace(str(Path.home()), "~")
 
 
@@ -114,7 +114,7 @@ def machine() -> Iterator[Finding]:
 
 
 def plugins() -> Iterator[Finding]:
-    """What is installed, which extras are missing, and what is broken."""
+    """Installed components, missing extras, broken plugins, and names that two plugins offer."""
     registry = load_registry()
     for clause in installed_twice(registry):
         yield Finding("installed", clause, REMEDY)
@@ -145,7 +145,7 @@ def hub() -> Finding:
 
 
 def datasets(data: DataFolders) -> Iterator[Finding]:
-    """Whether each task's data is available, as far as its default options tell."""
+    """Whether the data folders exist, and which tasks find their data with their default options."""
     try:
         paths = find_paths(data)
     except BakeoffError as error:
@@ -154,7 +154,7 @@ def datasets(data: DataFolders) -> Iterator[Finding]:
     yield Finding("data", str(paths.data) if paths.data else "no folder given (--data, BAKEOFF_DATA): tasks ask the hub")
     for name, path in paths.named.items():
         there = "" if path.is_dir() else "there is no such folder"
-        yield Finding("data", f"{name}: {path}{f': {there}' if there else ''}", there and f"mend {configuration_path()}")
+        yield Finding("data", f"{name}: {path}{f': {there}' if there else ''}", there and f"edit {configuration_path()}")
     ready = []
     for task in [entry.component for entry in load_registry().all() if entry.component.kind == "task"]:
         try:

@@ -1,4 +1,5 @@
-"""What `bakeoff init` proposes: a draft of an experiment file, by timing some steps of each strategy."""
+"""Makes the draft of an experiment file that `bakeoff init` writes: times some steps of each strategy, and plans runs that end
+in the given time."""
 
 from __future__ import annotations
 
@@ -28,18 +29,20 @@ from bakeoff.text.words import did_you_mean
 FAST, PLAIN = "fast-loop", "torch-loop"
 """The trainer that is proposed where the model allows it, and the one that trains any model."""
 TIMING_SECONDS = 120.0
-"""The longest that runs are timed."""
+"""Time limit of the timing, in seconds."""
 WIDTH = 10.0
-"""How uncertain each strategy's ratio to the baseline may stay: the fewest rounds are enough to plan by."""
+"""Timing ends when the 95 % interval of each strategy's time ratio to the baseline reaches at most so far to either side,
+relative to the ratio: so wide that the fewest rounds suffice, which are enough to plan by."""
 LONGEST = 128
-"""Tokens that are read of a text, at most: more take long."""
+"""The largest `max_length` that is proposed, in tokens: longer inputs take long."""
 
 
 # --- a task that is installed --------------------------------------------------------------------------------------------
 
 
 def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
-    """An installed task, loaded. Raises BakeoffError where its data are not available."""
+    """Loads an installed task, as the subject of a draft. Raises BakeoffError where its data are not available, or its metric
+    has no points."""
     from bakeoff.training.assembly import load  # numpy and pyarrow: not for `--help`
     from bakeoff.training.preview import chosen
 
@@ -50,7 +53,7 @@ def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
     sizes = Sizes(train=counted["train"], dev=counted.get("dev", 0), test=counted.get("test", 0))
     if not (unit := info.primary.unit).in_points:
         raise BakeoffError(
-            f"task '{name}' is judged by {info.primary.name}, whose margin only you can name: write the file by hand"
+            f"task '{name}': no margin can be proposed for {info.primary.name}, which is not in points: write the file by hand"
         )
     entries: list[Entry] = [("name", name, "")]
     if not sizes.judged:
@@ -76,18 +79,19 @@ def known_subject(registry: Registry, name: str, paths: Paths) -> Subject:
 
 @dataclass(frozen=True)
 class Drafting:
-    """What the draft is made from."""
+    """The inputs of a draft; `make` makes it."""
 
     registry: Registry
     subject: Subject
     target: Path
     data: DataFolders
-    """What `--data` names."""
+    """The folders that `--data` names."""
     model: str | None
     made_from: str
 
     def make(self, *, timing: bool, minutes: float) -> tuple[Draft, Plan]:
-        """The draft and its plan, by timing some steps of each strategy unless `timing` is False. Raises BakeoffError."""
+        """The draft and its plan. timing: time some steps of each strategy first. minutes: what all runs may take. Raises
+        BakeoffError."""
         first = self.draft(FAST, schedule(self.subject.sizes.train, None, minutes))
         seconds, trainer = None, FAST
         if timing:
@@ -129,7 +133,7 @@ class Drafting:
         return document, resolve(document, self.registry)
 
     def timed(self, draft: Draft) -> list[RunSeconds]:
-        """What a run of each strategy takes. Raises BakeoffError where one can't be timed."""
+        """The measured seconds of a run of each strategy. Raises BakeoffError where a strategy can't be timed."""
         from bakeoff.analysis.timings import run_time  # scipy, and what starts processes
         from bakeoff.cli.progress import make_timing_progress
         from bakeoff.records.store import Store
@@ -159,8 +163,9 @@ class Drafting:
 
 
 def model_entry(registry: Registry, name: str | None, beside: Path) -> Any:
-    """The model as an experiment file in the folder `beside` has it: an installed one (without a name the first that needs no
-    option), or a hub id or folder. Raises BakeoffError where that lacks a library, or there is no such model."""
+    """The entry of `models` in an experiment file that lies in the folder `beside`. name: an installed model, a hub id or a
+    folder; None for the first installed model that needs no option. Raises BakeoffError where there is no such model, or it
+    lacks a library."""
     from bakeoff.training.preview import chosen
 
     names = registry.names("model")

@@ -14,7 +14,8 @@ ROWS, SPEC = "tickets.csv", "tickets.yaml"
 
 
 def write_example(folder: Path) -> Path:
-    """Writes both files into the folder, and returns the experiment file. Raises BakeoffError if one of them is there."""
+    """Writes the rows and the experiment file into the folder, and returns the path of the latter. Raises BakeoffError if one
+    of them exists already."""
     if taken := [name for name in (ROWS, SPEC) if os.path.lexists(folder / name)]:
         there = shown_path(folder / taken[0])
         raise BakeoffError(f"{there} exists already, and is not changed: call this in another folder, or `bakeoff run {SPEC}`")

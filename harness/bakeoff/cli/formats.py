@@ -18,7 +18,7 @@ from bakeoff.planning.estimate import Left, Outlook, State
 from bakeoff.planning.runs import Plan
 
 NOT_KEPT = "not kept"
-"""The reason of a run that left no model; those of runs that failed are the records'."""
+"""The `reason` of a run that kept no model; that of a run that failed is its record's."""
 
 
 class FoundProblem(Part):
@@ -26,28 +26,29 @@ class FoundProblem(Part):
 
     file: str
     line: int
-    """From 1, as `column`; both are 0 for a problem that has no place in the file."""
+    """Line in the file, from 1, as `column` is; both are 0 for a problem that has no place in the file."""
     column: int
     key: str
-    """The path of the key, as `strategies.lora.recipe`; empty for a problem of the whole file."""
+    """Path of the key, such as `strategies.lora.recipe`; empty for a problem of the whole file."""
     message: str
 
 
 class CheckOutput(Part):
-    """`bakeoff check --json`."""
+    """What `bakeoff check --json` prints."""
 
     format: Literal[1] = 1
     ok: bool
     """Whether nothing was found that keeps runs from starting: exit code 0, else 2."""
     file: str
     experiment: str | None = None
-    """Its name; None where the file has errors."""
+    """The experiment's name; None where the file has errors."""
     problems: list[FoundProblem] = Field(default_factory=list)
     fewest_runs: int | None = None
-    """To report: with looks those of the first look, else as many as `most_runs`."""
+    """The least number of runs to report, without trials of searches: with looks those of the first look, else as many as
+    `most_runs`."""
     most_runs: int | None = None
     notes: list[str] = Field(default_factory=list)
-    """Sentences on what changed since runs were recorded, what could not be looked for, and on trainers."""
+    """Sentences on what changed since runs were recorded, on files that could not be looked for, and notes of trainers."""
     outlook: list[str] = Field(default_factory=list)
     """Sentences on what each comparison will be about, and how likely verdicts are."""
 
@@ -59,21 +60,21 @@ class PlannedRunOutput(Part):
     strategy: str
     seed: int
     name: str
-    """As messages and `--only` have it: `full:0`."""
+    """The run's name, as in messages and `--only`: `full:0`."""
     trial: dict[str, Any] | None
     """The values that a trial of a search tries; None for a run that is reported."""
     state: State
     seconds: float | None
-    """That it took or may take; None where no similar run is recorded."""
+    """Seconds that the run took, or is expected to take; None where no similar run is recorded."""
     note: str
-    """Why it failed, or what is wrong with its record; else empty."""
+    """Why the run failed, or what is wrong with its record; else empty."""
 
 
 class LeftOutput(Part):
     runs: int
     seconds: float
     unknown: int
-    """Runs without a similar recorded run; not counted in `seconds`."""
+    """Number of runs without a similar recorded run; their time is not in `seconds`."""
 
 
 class ComparisonOutput(Part):
@@ -86,7 +87,7 @@ class ComparisonOutput(Part):
     confounded_by: list[str]
     """What differs and is not under test: the comparison will end confounded."""
     may_be_confounded_by: list[str]
-    """Likewise, if a search chooses differently."""
+    """What is not under test and will differ if a search chooses different values for the two."""
     not_ranked: str
     """Why the two are not ranked together; empty where they are."""
 
@@ -97,19 +98,19 @@ class TrainerNoteOutput(Part):
 
 
 class PlanOutput(Part):
-    """`bakeoff plan --json`."""
+    """What `bakeoff plan --json` prints."""
 
     format: Literal[1] = 1
     experiment: str
     runs: list[PlannedRunOutput]
     left: LeftOutput
     waiting: int
-    """Runs to report whose configuration a search has not chosen yet."""
+    """Number of runs to report whose configuration a search has not chosen yet."""
     looks: list[int]
-    """Seeds at each look; empty without looks."""
+    """Number of seeds at each look; empty without looks."""
     comparisons: list[ComparisonOutput]
     problems: list[FoundProblem]
-    """Data and models that are not here."""
+    """Data and models that this machine lacks."""
     notes: list[str]
     trainer_notes: list[TrainerNoteOutput]
 
@@ -128,7 +129,7 @@ class RunProblemOutput(Part):
 
 
 class RunOutput(Part):
-    """`bakeoff run --json`. What was measured is in `bakeoff table --json`."""
+    """What `bakeoff run --json` prints. What was measured is in `bakeoff table --json`."""
 
     format: Literal[1] = 1
     ok: bool
@@ -136,21 +137,22 @@ class RunOutput(Part):
     experiment: str
     folder: str
     needed: int
-    """Runs that the experiment needs, trials of searches included: with looks perhaps not all of the plan."""
+    """Number of runs that the experiment needs, trials of searches included: with looks perhaps not all of the plan."""
     at_most: int
-    """Runs of the whole plan."""
+    """Number of runs in the whole plan."""
     done_now: int
     already_recorded: int
     undecided: int
-    """Runs that were not made, since no configuration of their search succeeded."""
+    """Number of runs that were not made, since no configuration of their search succeeded."""
     train_seconds: float
-    """Of the runs that were done now."""
+    """Seconds of training, summed over the runs that were done now."""
     failed: list[RunProblemOutput]
     not_kept: list[RunProblemOutput]
     recommendation: str
     """Which strategy to take, in words."""
     take: list[str | None]
-    """The recommended strategy of each comparison group, in the order of `bakeoff table --json`; None where none is."""
+    """The recommended strategy of each comparison group, in the order of `bakeoff table --json`; None where none is
+    recommended."""
     written: list[str]
     """Paths of the files that were written beside the records."""
 
@@ -197,14 +199,14 @@ def plan_output(
 
 
 class BestModelOutput(Part):
-    """The model to use of one comparison group; what is not known is None."""
+    """The model to use of one comparison group. What is not known is None."""
 
     task: str
     model: str
     title: str
-    """Of the comparison group, as headings have it."""
+    """Title of the comparison group, as in headings."""
     recommendation: str
-    """In words; `take` is what it comes to."""
+    """The recommendation in words; `take` names its strategy."""
     take: str | None
     """The recommended strategy."""
     run: str | None = None
@@ -212,22 +214,22 @@ class BestModelOutput(Part):
     id: str | None = None
     seed: int | None = None
     split: str | None = None
-    """On which the runs were ranked: never the reported one, where there is another."""
+    """The split by whose scores the median run was found: not the reported one, where there is another."""
     metric: str | None = None
     score: float | None = None
-    """In the metric's own unit."""
+    """The run's score on `split`, in the metric's own unit."""
     shown: str | None = None
     """The score as tables show it."""
     of_runs: int | None = None
-    """How many runs the median is of."""
+    """Number of runs among which the run is the median."""
     model_folder: str | None = None
-    """Of the kept model, with its card; None where the run kept none."""
+    """Folder of the kept model and its card; None where the run kept none."""
     what_to_do: str | None = None
-    """What makes the run again with its model; None where there is one."""
+    """How to repeat the run so that it keeps its model; None where it kept one."""
 
 
 class BestOutput(Part):
-    """`bakeoff best --json`."""
+    """What `bakeoff best --json` prints."""
 
     format: Literal[1] = 1
     ok: bool
@@ -249,7 +251,7 @@ class PlaceOutput(Part):
 
 
 class DiskOutput(Part):
-    """`bakeoff disk --json`."""
+    """What `bakeoff disk --json` prints."""
 
     format: Literal[1] = 1
     places: list[PlaceOutput]

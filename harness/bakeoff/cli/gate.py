@@ -1,4 +1,4 @@
-"""`bakeoff gate`."""
+"""The command `bakeoff gate`."""
 
 from __future__ import annotations
 

@@ -44,12 +44,12 @@ from bakeoff.text.words import quoted, shown_path
 @click.option("--example", is_flag=True, help="In place of DATA: made-up rows, and an experiment that takes a minute anywhere.")
 @click.option("--text", metavar="COLUMN", multiple=True, help="The column that the model reads (twice for a pair of texts).")
 @click.option("--label", metavar="COLUMN", multiple=True, help="The column of the right answer (several for 0/1 columns).")
-@click.option("--kind", type=click.Choice(list(KINDS)), help="What an answer is (default: by the label's values).")
-@click.option("--delimiter", metavar="CHARACTER", help="Between cells (default: found out).")
-@click.option("--encoding", metavar="NAME", help="Of the file's characters, such as cp1252 (default: found out).")
+@click.option("--kind", type=click.Choice(list(KINDS)), help="Kind of task (default: by the label's values).")
+@click.option("--delimiter", metavar="CHARACTER", help="Character between cells (default: found out).")
+@click.option("--encoding", metavar="NAME", help="Encoding of the file, such as cp1252 (default: found out).")
 @click.option("--header/--no-header", default=None, help="Whether the first line has the columns' names (default: found out).")
 @click.option("--model", metavar="NAME", help="Model to fine-tune: an installed one, a hub id or a folder.")
-@click.option("--minutes", metavar="N", type=click.FloatRange(1, 100_000), help="What all runs may take (default: by rows).")
+@click.option("--minutes", metavar="N", type=click.FloatRange(1, 100_000), help="Time for all runs (default: by row count).")
 @click.option(
     "--output", metavar="FILE", type=PATH, help="Experiment file to write (default: named after DATA, in this folder)."
 )
@@ -112,21 +112,23 @@ def init(
 
 @dataclass(frozen=True)
 class Place:
-    """Where the rows lie: below the experiment file's folder, or in a data folder that commands have to be told."""
+    """Where the rows lie: below the experiment file's folder, or in a data folder that commands have to be told by
+    `--data`."""
 
     base: Path | None
-    """The folder that files are named from; None where no file is named."""
+    """The folder to which the names of data files are relative; None where the experiment file names no file."""
     data: DataFolders
-    """What `--data` has to name."""
+    """The folders that `--data` has to name when the experiment runs."""
 
     def name(self, path: Path) -> str:
-        """The file as an experiment file names it."""
+        """The name of a data file in the experiment file."""
         return (path.parent.resolve() / path.name).relative_to(self.base).as_posix() if self.base else path.name
 
 
 def place_of(files: Sequence[Path], data: DataFolders, beside: Path) -> Place:
-    """By the folder that `--data` or BAKEOFF_DATA names, else by that of the experiment file, else by the rows' own. Links out
-    of it are followed in a data folder alone."""
+    """The place of the rows: the folder that `--data` or BAKEOFF_DATA names if they lie in it, else the experiment file's
+    folder `beside`, else the rows' own folder, which becomes the data folder. Links to files outside `beside` are not
+    followed: then too the rows' own folder is the data folder."""
     folder, beside = files[0].parent.resolve(), beside.resolve()
     named = find_paths(data).data
     if named is not None and folder.is_relative_to(named):
@@ -137,7 +139,8 @@ def place_of(files: Sequence[Path], data: DataFolders, beside: Path) -> Place:
 
 
 def free_file(output: Path | None, name: str) -> Path:
-    """The experiment file to write. Raises BakeoffError if there is one, or its name does not end in .yaml."""
+    """The path of the experiment file to write: `output`, else `name`.yaml. Raises BakeoffError if that file exists already,
+    or its name does not end in .yaml."""
     target = output or Path(f"{name}.yaml")
     if target.suffix.lower() not in ENDINGS:
         raise BakeoffError(f"--output: {shown_path(target)}: the name of an experiment file ends in .yaml")
@@ -147,7 +150,7 @@ def free_file(output: Path | None, name: str) -> Path:
 
 
 def write_new(target: Path, text: str) -> None:
-    """Writes a file that must not exist. Raises BakeoffError."""
+    """Writes a new file. Raises BakeoffError if it exists already, or can't be written."""
     try:
         tree = Tree(target.parent)
         tree.make(target.parent)
@@ -158,7 +161,7 @@ def write_new(target: Path, text: str) -> None:
 
 
 def command_of(rows: Path | None, task: str | None, place: Place) -> str:
-    """The command, as the experiment file tells it: without a path of this machine."""
+    """The command line that drafts the experiment file, as the file quotes it: without paths of this machine."""
     return f"bakeoff init --task {task}" if rows is None else command("init", place.name(rows))
 
 
@@ -175,7 +178,8 @@ def _character(delimiter: str | None) -> str | None:
 
 
 def decide(what: str, choice: Choice) -> tuple[str, ...]:
-    """The columns that are the text, or the label: by asking on a terminal. Raises BakeoffError elsewhere."""
+    """Asks the user which columns are the text, or the label (`what`). Raises BakeoffError where there is no terminal to ask
+    on."""
     options = [" + ".join(names) for names in choice.options]
     if can_ask():
         question = {"text": "Which column does the model read?", "label": "Which column is the right answer?"}[what]
@@ -200,14 +204,14 @@ def print_wrapped(line: str, *, style: str = "") -> None:
 
 
 def sizes_in_words(subject: Subject) -> str:
-    """`1,400 rows to train on, 200 dev and 400 test`"""
+    """The sizes of the splits: `1,400 rows to train on, 200 dev and 400 test`."""
     sizes = subject.sizes
     held = [f"{number:,} {split}" for split, number in (("dev", sizes.dev), ("test", sizes.test)) if number]
     return f"{sizes.train:,} rows to train on, {listed(held)}"
 
 
 def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject) -> list[str]:
-    """What was written, what it costs, and what it can conclude."""
+    """Lines on the file that was written, what its experiment costs, and what it can conclude."""
     planned, looks = draft.schedule, draft.schedule.looks
     training = planned.training
     length = count(training.epochs, "epoch") if training.epochs else count(training.steps, "step")
@@ -227,14 +231,14 @@ def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject)
 
 
 def _shortened(planned: Schedule) -> str:
-    """Why runs are short; empty where they are not."""
+    """The end of a line: why runs are shorter than usual; empty where they are not."""
     if not planned.shortened:
         return ""
-    return "; fewer steps than usual, so that it takes no longer: --minutes gives it more time"
+    return "; runs have fewer steps than usual, to end in this time: --minutes allows more"
 
 
 def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
-    """What the experiment can conclude."""
+    """Lines on what the experiment can conclude. comparisons: number of comparisons with the baseline."""
     rows = f"{found.rows:,} {draft.report_on} rows"
     if found.chances is None or found.detectable is None:
         unknown = f"what {rows} can show of a correlation is not known before the first runs"
@@ -242,12 +246,12 @@ def conclusion(found: Outlook, draft: Draft, comparisons: int) -> list[str]:
     margin = spelt(found.margin)
     return [
         f"conclusion: {rows} can't show differences below {with_decimals(found.detectable, 0)} points; margin: {margin} points",
-        f"  (equal strategies are found equivalent within it in {per_cent(found.chances.equivalent)} of such experiments)",
+        f"  (equal strategies are found equivalent within the margin in {per_cent(found.chances.equivalent)} of experiments)",
     ]
 
 
 def next_command(target: Path, place: Place) -> str:
-    """The command that trains."""
+    """The command line that trains the new experiment."""
     here = target.parent in (Path(), Path.cwd()) and len(experiment_files(Path())) == 1
     words: list[object] = [] if here else [target]
     words += place.data.words

@@ -45,7 +45,7 @@ def open_experiment(path: Path) -> tuple[Document, Plan]:
 
 
 def plan_of(document: Document) -> Plan:
-    """As `open_experiment`, for a document."""
+    """Resolves the plan of an experiment file that was read. Raises and warns as `open_experiment` does."""
     registry = load_registry()
     for clause in installed_twice(registry):
         print_note(f"caution: {clause}; {REMEDY}")
@@ -70,8 +70,9 @@ class Called:
         return command(verb, self.spec, *([] if self.into is None else ["--into", self.into]), *self.data.words, *options)
 
     def as_called(self, text: str, spec_paths: Iterable[PurePath]) -> str:
-        """The text with each command on the experiment files at `spec_paths`, which tables find in folders of records, as one
-        for `spec` with the same --into and --data: what lies beside `spec`, or in the data folder, is then found."""
+        """Rewrites commands in `text`: where a table advises a command on `spec_paths`, the copies of the experiment file in
+        folders of records, it becomes one on `spec`, the file that the user named, with the same --into and --data. Only then
+        are the files beside `spec`, or in the data folder, found."""
         for path in spec_paths:
             for verb in VERBS_OF_FILES:
                 found = re.escape(command(verb, path))
@@ -131,9 +132,10 @@ def note_changes(spec: Path, records: Mapping[str, Record]) -> None:
 
 
 def find_paths(data: DataFolders = NOT_TOLD, spec: Path | None = None) -> Paths:
-    """Data: --data, else $BAKEOFF_DATA; by name --data NAME=DIR, else the user's configuration. Cache: $BAKEOFF_CACHE, else
-    `bakeoff` in the user's cache. Beside: the folder of the experiment file, else the working directory. Raises BakeoffError if
-    a data folder that the command line or BAKEOFF_DATA names does not exist, SpecError for a wrong configuration."""
+    """The folders that a command uses. Data: --data, else $BAKEOFF_DATA; by name --data NAME=DIR, else the user's
+    configuration. Cache: $BAKEOFF_CACHE, else `bakeoff` in the user's cache. Beside: the folder of the experiment file `spec`,
+    else the working directory. Raises BakeoffError if a data folder that the command line or BAKEOFF_DATA names does not
+    exist, SpecError for a wrong configuration."""
     unnamed = data.unnamed or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
     for path in filter(None, (unnamed, *data.named.values())):
         if not path.is_dir():

@@ -1,4 +1,4 @@
-"""`bakeoff log`."""
+"""The command `bakeoff log`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def log(run: str, folder: Path, earlier: bool) -> None:
     this folder.
 
     RUN is STRATEGY:SEED, as full:0, or a run's id; where several runs fit (STRATEGY, :SEED, or several tasks or models), they
-    are listed, and STRATEGY:SEED@TASK,MODEL names one. A run that is still going shows what it has printed so far. Of a run
-    that succeeded the beginning and the end are kept, 64 KiB together; of any other 2 MiB.
+    are listed, and STRATEGY:SEED@TASK,MODEL names one. A run that is still going shows what it has printed so far. Of a run's
+    output the beginning and the end are kept: 64 KiB in all if it succeeded, else 2 MiB.
     """
     store = Store(folder)
     names = RunNames.declared(store.declared())

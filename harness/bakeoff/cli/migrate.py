@@ -1,4 +1,4 @@
-"""`bakeoff migrate`."""
+"""The command `bakeoff migrate`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def migrate(folder: Path) -> int:
 
 
 def summary(folder: Path, found: Migrated) -> str:
-    """`results/x: 6 records, plan.json and 2 control runs converted from schema 1 and 3 to 6`."""
+    """What was converted: `results/x: 6 records, plan.json and 2 control runs converted from schema 1 and 3 to 6`."""
     controls = sum(name.startswith("control-") for name in found.other_files)
     counted = [count(found.records, "record")] if found.records else []
     counted += ["plan.json"] if len(found.other_files) > controls else []

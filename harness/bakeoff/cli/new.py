@@ -1,4 +1,4 @@
-"""`bakeoff new`."""
+"""The command `bakeoff new`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ USAGES = {
 }
 
 SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "contract": "OwnModel"}
-"""What differs in a package whose trainer is an estimator of scikit-learn."""
+"""The words of `template_words` that differ if the trainer is an estimator of scikit-learn."""
 
 
 @click.command()
@@ -44,7 +44,8 @@ def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
     Install it, run its test, then replace the example by your own code.
 
     With `command`, NAME is your own training script, such as train.py: writes an experiment file beside it in which the script
-    is a strategy, and, if the script takes no files of rows, a short one that does. Nothing is overwritten, and nothing run.
+    is a strategy, and, if the script has no options for files of rows and answers, a second script that has them, to call your
+    training from. No file is overwritten, and no script is run.
     """
     if sklearn and kind != "trainer":
         raise BakeoffError(
@@ -63,12 +64,12 @@ def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
 
 
 def adapt(path: Path) -> None:
-    """Writes the adapter of a script beside it."""
+    """Writes an experiment file for a training script beside it, and a bridge script where it is needed."""
     script = read_script(path)
     written = write_beside(script, adapter_of(script))
     print_result(*(f"wrote {shown_path(one)}" for one in written))
     if not script.is_ready:
-        print_result(f"{shown_path(path)} has no options for rows and answers: put its training into {shown_path(written[1])}")
+        print_result(f"{shown_path(path)} has no options for rows and answers: call its training in {shown_path(written[1])}")
     print_result(f"next: {command('check', written[0], '--build', '--trust')}")
 
 

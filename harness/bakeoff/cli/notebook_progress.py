@@ -16,7 +16,7 @@ from bakeoff.text.numbers import count, in_seconds, with_decimals
 from bakeoff.text.words import escaped
 
 EVERY_SECONDS = 0.5
-"""How often it is drawn at most: each drawing is a message to the browser."""
+"""The least time between two drawings, in seconds: each drawing is a message to the browser."""
 LINES_SHOWN = 12
 """The height of the list of runs that have ended, in lines; it scrolls."""
 
@@ -34,7 +34,7 @@ def notebook_display() -> Callable[..., Any] | None:
 
 @dataclass
 class Active:
-    """A run that is training."""
+    """A run that is being made, with how far it is."""
 
     title: str
     phase: str = "starting"
@@ -49,7 +49,7 @@ class Active:
 
     @property
     def state(self) -> str:
-        """`train, step 20 of 60, loss 0.6931, about 12 s left`"""
+        """How far the run is: `train, step 20 of 60, loss 0.6931, about 12 s left`."""
         parts = [self.phase]
         if self.steps:
             parts.append(f"step {self.step:,} of {self.steps:,}")
@@ -62,10 +62,10 @@ class Active:
 
 
 class NotebookProgress:
-    """A context; within it the output follows the runs, and at its end nothing in it says that a run goes on."""
+    """A context in which the output below the cell follows the runs; at its end no run is shown as going on."""
 
     def __init__(self, display: Callable[..., Any]) -> None:
-        """display: IPython's."""
+        """display: IPython's function of this name."""
         self.total = self.done = 0
         self.notes: list[str] = []
         self.ended: list[str] = []
@@ -111,7 +111,7 @@ class NotebookProgress:
     # --- what it shows ---
 
     def draw(self) -> None:
-        """Shows the output, or shows it anew."""
+        """Draws the output: at first below the cell, later in place of what was drawn before."""
         self._drawn = time.monotonic()
         if self._handle is None:
             self._handle = self._display(self, display_id=True)

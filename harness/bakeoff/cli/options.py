@@ -14,12 +14,14 @@ PATH = click.Path(path_type=Path)
 
 
 class Place(click.ParamType[Path]):
-    """The path of an experiment, as its file or as its folder, and which of the two the command needs."""
+    """The type of an argument that names an experiment by its file or its folder: gives the one of the two that the command
+    needs."""
 
     name = "path"
 
     def __init__(self, find: Callable[[Path], Path]) -> None:
-        """find: from the path that the user gave to what the command needs. Raises BakeoffError."""
+        """find: from the path that the user gave to the path that the command needs. Raises BakeoffError if there is no
+        experiment."""
         self.find = find
 
     def convert(self, value: str | Path, param: click.Parameter | None, ctx: click.Context | None) -> Path:
@@ -51,6 +53,7 @@ only_option = click.option(
 trust_option = click.option(
     "--trust",
     is_flag=True,
-    help="Run the commands that the experiment file names, now and until it or their code is edited. Read both first.",
+    help="Run the commands that the experiment file names, now and later, until the file or their code is edited. Read both "
+    "first.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers in full precision.")

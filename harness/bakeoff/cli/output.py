@@ -47,8 +47,8 @@ def print_note(*lines: str) -> None:
 
 
 def print_damage(*experiments: Experiment, again: Callable[[str], str] = lambda line: line) -> None:
-    """Lists, on standard error, the records of these experiments that can't be used, and what to do about them. again: from a
-    line with commands to what is printed."""
+    """Lists, on standard error, the records of these experiments that can't be used, and what to do about them. again:
+    rewrites the commands in a line before it is printed."""
     from bakeoff.records.experiment import left_out
 
     for experiment in experiments:
@@ -72,7 +72,7 @@ def print_markdown(page: str) -> None:
 
 
 def print_brief(comparison: Comparison, *more: str) -> None:
-    """Prints a comparison on one screen. more: lines at its end."""
+    """Prints a comparison so that it fits on one screen. more: lines to print at its end."""
     from bakeoff.report.text.brief import Strong, write_brief
 
     for line in write_brief(comparison, terminal_width(), more=more):

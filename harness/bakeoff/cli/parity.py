@@ -1,4 +1,4 @@
-"""`bakeoff parity`."""
+"""The command `bakeoff parity`."""
 
 from __future__ import annotations
 
@@ -73,7 +73,8 @@ def parity(
 
 
 def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, Run]:
-    """The two runs to compare. Raises BakeoffError unless `names` are those of two strategies."""
+    """The two runs to compare. names: `A,B`; None for the baseline and the first other strategy. Raises BakeoffError unless
+    these are two different strategies that take optimizer steps."""
     known = {strategy.name: strategy for strategy in plan.strategies}
     wanted = (
         [name.strip() for name in names.split(",")]
@@ -98,7 +99,8 @@ def choose_pair(plan: Plan, names: str | None, seed: int | None) -> tuple[Run, R
 
 
 def trace(run: Run, steps: int, settings: Settings) -> Trace:
-    """Traces one strategy in a process of its own. Raises BakeoffError if that leaves no trace."""
+    """Trains a run for so many steps in a process of its own, and returns the trace of its steps. Raises BakeoffError if the
+    process leaves none."""
     print_note(f"tracing {run.strategy.name} ...")
     prepare_environment(settings.threads)
     with temporary_folder() as folder:
@@ -108,7 +110,7 @@ def trace(run: Run, steps: int, settings: Settings) -> Trace:
 
 
 def in_words(verdict: Verdict) -> list[str]:
-    """The verdict as text."""
+    """The verdict as lines of text."""
     first, second = verdict.strategies
     steps = count(verdict.identical_steps, "step")
     if verdict.identical:

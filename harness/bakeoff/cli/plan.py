@@ -1,4 +1,4 @@
-"""`bakeoff plan`."""
+"""The command `bakeoff plan`."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     "difference",
     metavar="DIFFERENCE",
     type=click.FloatRange(0, min_open=True),
-    help="Instead, tell how many seeds are needed to detect a difference this large from the baseline: in points, or in the "
-    "unit of the primary metric.",
+    help="Instead, tell how many seeds are needed to detect a difference this large from the baseline: in points, or, if "
+    "the primary metric is not shown in points, in its own unit.",
 )
 @only_option
 @json_option
@@ -55,7 +55,8 @@ def plan(
 
     Times are estimated from recorded runs that differ only in the seed, on a machine of the same kind: those in this folder,
     else those in the folders beside it. --resolve estimates the spread over seeds and examples from the same runs, and uses
-    typical values where there are none. Data and models that are not here are named, and keep nothing from being listed.
+    typical values where there are none. Data and models that this machine lacks are named, and the runs are listed all the
+    same.
     """
     document, plan = open_experiment(spec)
     plan = select(plan, only)
@@ -87,12 +88,12 @@ def plan(
 
 @dataclass(frozen=True)
 class PlanOutlook:
-    """The runs of a plan with their state and expected time, and what was found on the way."""
+    """The runs of a plan with their state and expected time, and what is missing or changed."""
 
     plan: Plan
     runs: list[Outlook]
     problems: list[Problem]
-    """Data and models that are not here."""
+    """Data and models that this machine lacks."""
     notes: list[str]
 
     @property
@@ -100,7 +101,7 @@ class PlanOutlook:
         return [f"not here: {problem}" for problem in self.problems]
 
     def told(self, called: Called, only: Sequence[str] = ()) -> list[str]:
-        """The lines below the table of runs."""
+        """The lines below the table of runs. only: the values of --only."""
         from bakeoff.cli.chances import chance_lines  # scipy: not before the file has proved right
         from bakeoff.cli.comparisons import comparison_lines
 
@@ -118,16 +119,17 @@ class PlanOutlook:
         return [*self.lacking, *self.notes, *expected, *lines]
 
     def resolve(self, store: Store, difference: float, called: Called) -> Resolution:
-        """How many seeds are needed to detect a difference. Raises BakeoffError while a search has not chosen."""
+        """How many seeds are needed to detect a difference from the baseline, in points or the metric's own unit. Raises
+        BakeoffError while a search has not chosen its configuration."""
         from bakeoff.cli.sample_size import resolve  # scipy and pandas: `plan` alone answers within a second
 
         if self.plan.waiting:
-            raise BakeoffError(f"--resolve: the search has not chosen yet; `{called.again('run')}` runs its trials")
+            raise BakeoffError(f"--resolve: a search has not chosen its values yet; `{called.again('run')}` runs its trials")
         return resolve(self.plan, store, self.runs, difference)
 
 
 def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, called: Called) -> PlanOutlook:
-    """What is recorded of the plan, and what is to be expected of the rest."""
+    """The runs of the plan with their state and expected time, and notes on files that changed or are missing."""
     plan = settled(plan, store.find)
     changes, notes = find_changes(plan, store, paths, called)
     look = look_for_files(document, plan, paths)
@@ -137,7 +139,8 @@ def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, calle
 
 
 def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outlook]:
-    """Runs that are not recorded and not of the next look are `if open`, or `not needed` where all is decided."""
+    """The runs, with those marked that only a later look may need: such a run that is to do becomes `if open`, or `not needed`
+    where all comparisons that it is in are decided."""
     seeds = plan.spec.seeds
     if not seeds.looks or all(outlook.state != "to do" for outlook in outlooks):
         return outlooks
@@ -164,7 +167,8 @@ def with_looks(plan: Plan, store: Store, outlooks: list[Outlook]) -> list[Outloo
 
 
 def value_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:
-    """How many runs each value of the key that varies has, and what is left of them; with looks up to the last one."""
+    """A table of the values of the recipe key that varies: how many runs each has, up to the last look, and how many are left.
+    Empty where no key varies."""
     if plan.vary is None:
         return []
     value_of = {row: plan.vary.word(place) for row, place in plan.vary.place_of.items()}
@@ -178,7 +182,8 @@ def value_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:
 
 
 def _group_of(run: Run) -> tuple[str, str | None]:
-    """Task and shared model; None for a strategy with a model of its own, which is in each of the task's groups."""
+    """The task and the shared model of a run; None in place of the model if the strategy has a model of its own, and so is in
+    each of the task's groups."""
     return run.task.label, None if run.strategy.has_own_model else run.model_label
 
 
@@ -187,11 +192,11 @@ def _are_compared(first: tuple[str, str | None], second: tuple[str, str | None])
 
 
 def look_lines(plan: Plan, outlooks: list[Outlook]) -> list[str]:
-    """How many runs the looks may still need."""
+    """Lines on how many runs the declared looks may still need; empty without looks."""
     if not plan.spec.seeds.looks:
         return []
     fewest, most = plan.run_range
-    lines = [f"{plan.spec.seeds.in_words}: {fewest:,} to {most:,} runs; what is decided, or cannot be, gets no more seeds"]
+    lines = [f"{plan.spec.seeds.in_words}: {fewest:,} to {most:,} runs; decided or futile comparisons get no more seeds"]
     if later := [outlook for outlook in outlooks if outlook.state == "if open"]:
         known = [outlook.seconds for outlook in later if outlook.seconds is not None]
         long = f", about {duration(sum(known))}" if len(known) == len(later) else ""
@@ -207,7 +212,7 @@ def note_lines(plan: Plan) -> list[str]:
 
 
 def search_lines(plan: Plan) -> list[str]:
-    """What the searches have chosen, and how many runs wait for their choice."""
+    """Lines on the configurations that searches have chosen, and on how many runs wait for such a choice."""
     tuned = {strategy.name: strategy.tuning for strategy in plan.strategies if strategy.tuning}
     lines = []
     for (name, task, model, search), number in plan.chosen.items():
@@ -221,7 +226,7 @@ def search_lines(plan: Plan) -> list[str]:
 
 
 def table(outlooks: list[Outlook]) -> list[str]:
-    """The runs as a table. Time: what a run took; with `about`, an estimate."""
+    """The runs as a table. Its column `time` has what a run took, or, with `about`, an estimate."""
     rows = [["run", "id", "state", "time"]]
     for outlook in outlooks:
         run, about = outlook.run, "about " if outlook.state in ("to do", "running", "if open") else ""
@@ -237,7 +242,7 @@ def table(outlooks: list[Outlook]) -> list[str]:
 
 
 def summary(outlooks: list[Outlook], left: Left, retry: str) -> list[str]:
-    """What is left to do, and what failed. retry: the command that repeats failed runs."""
+    """Lines on what failed and what is left to do. retry: the command that repeats failed runs."""
     lines = [f"{outlook.run.title}: {outlook.state}: {outlook.note}" for outlook in outlooks if outlook.note]
     if failed := sum(outlook.state == "failed" for outlook in outlooks):
         lines.append(f"{count(failed, 'failed run')} recorded; `{retry}` tries again")

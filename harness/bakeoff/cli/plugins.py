@@ -1,4 +1,4 @@
-"""`bakeoff plugins`."""
+"""The command `bakeoff plugins`."""
 
 from __future__ import annotations
 

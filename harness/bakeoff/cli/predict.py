@@ -1,4 +1,4 @@
-"""`bakeoff predict`."""
+"""The command `bakeoff predict`."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.argument("rows", metavar="ROWS", type=PATH)
 @folder_argument
 @click.option("--output", metavar="FILE", type=PATH, help="Write the CSV to FILE instead of standard output.")
-@click.option("--logits", is_flag=True, help="Add the model's outputs, with all their digits.")
+@click.option("--logits", is_flag=True, help="Add the model's outputs (logits), with all their digits.")
 @data_option
 @device_option
 @threads_option
@@ -40,12 +40,12 @@ def predict(
     run: str, rows: Path, folder: Path, output: Path | None, logits: bool, data: DataFolders, device: str, threads: int | None
 ) -> None:
     """Answer each row of the file ROWS by the model that RUN of the experiment in DIR kept (`keep: final`), as CSV: id, label,
-    and the probability of each label where there are such. Without DIR, of the only experiment in this folder.
+    and the probability of each label where the model gives probabilities. Without DIR, of the only experiment in this folder.
 
     RUN is STRATEGY:SEED, as full:0, or a run's id. ROWS is CSV, TSV, JSON lines or Parquet with the text columns of the task,
-    and perhaps a column `id`; a task of your own files reads it as it reads them. Rows are encoded and answered as the run
-    did: its own dev file gets the recorded logits again, to the bit unless an adapter was merged to be kept. Uses the threads
-    that the run had, where this machine has as many.
+    and perhaps a column `id`; if the task reads files of your own, ROWS is read in the same way. Rows are encoded and answered
+    as by the run: the file of its dev split gets the recorded logits again, to the bit unless an adapter was merged into the
+    kept model. Uses as many threads as the run had, if this machine has them.
 
     For example: bakeoff predict full:0 new.csv --output answers.csv
     """
@@ -93,7 +93,7 @@ def predict(
 
 
 def csv_lines(found: Predictions, *, logits: bool) -> Iterator[str]:
-    """The answers as CSV, the header first."""
+    """Yields the lines of the answers as CSV, the header first. logits: also a column for each logit."""
     outputs = found.labels or ("number",)
     chances = found.probabilities
     head = ["id", "label" if found.labels else "number"]

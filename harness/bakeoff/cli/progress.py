@@ -30,9 +30,9 @@ class PlainProgress:
     def __init__(self) -> None:
         self.total = self.done = self.begun = 0
         self._began: dict[str, tuple[int, float]] = {}
-        """Run -> (its number, when it began)."""
+        """Run id -> (number of the run, time when it began, by `time.monotonic`)."""
         self._reported: dict[str, float] = {}
-        """Run -> when its last line was printed."""
+        """Run id -> time when its last line was printed."""
 
     def start(self, *, total: int, done: int) -> None:
         self.total, self.done, self.begun = total, done, done
@@ -126,7 +126,7 @@ class Above(io.StringIO):
 
 
 class OnlyNotes(PlainProgress):
-    """Prints what the user must know, and nothing of how runs go on."""
+    """Prints cautions, which the user must know, and nothing of how runs go on."""
 
     def begin(self, run: Run) -> None: ...
 
@@ -141,8 +141,9 @@ class OnlyNotes(PlainProgress):
 
 @contextmanager
 def make_progress(*, shown: bool = True) -> Iterator[Progress]:
-    """Below the cell of a notebook; live lines on a terminal, plain lines elsewhere, both on standard error, so that standard
-    output holds only results. shown: whether anything but cautions is shown."""
+    """A context that gives an object to report progress to. It shows progress below the cell of a notebook; in live lines on a
+    terminal, in plain lines elsewhere, both on standard error, so that standard output holds only results. shown: False to
+    show only cautions."""
     if not shown:
         yield OnlyNotes()
         return
@@ -160,7 +161,7 @@ def make_progress(*, shown: bool = True) -> Iterator[Progress]:
 
 @contextmanager
 def make_notes() -> Iterator[Progress]:
-    """For what makes no runs: below the cell of a notebook, plain lines elsewhere."""
+    """The same for commands that make no runs: notes below the cell of a notebook, in plain lines elsewhere."""
     if (display := notebook_display()) is None:
         yield PlainProgress()
         return
@@ -172,7 +173,7 @@ def make_notes() -> Iterator[Progress]:
 
 
 class PlainTimingProgress:
-    """A line when a process is started, and one every half minute."""
+    """Prints a line when the process of a strategy is started, and one every half minute."""
 
     EVERY_SECONDS = 30.0
 
@@ -192,7 +193,7 @@ class PlainTimingProgress:
 
 
 class LiveTimingProgress(PlainTimingProgress):
-    """One live line by rich."""
+    """Shows how far the timing has come in one live line, by rich."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -219,7 +220,8 @@ class LiveTimingProgress(PlainTimingProgress):
 
 
 def state_of(rounds: int, widest: float, name: str) -> str:
-    """How far the measurement has come."""
+    """How far the timing has come. widest: half-width of the 95 % interval of the least certain ratio, relative to the ratio;
+    name: the strategy of that ratio, empty if all ratios are certain enough."""
     if not name:
         return f"{count(rounds, 'round')}, all ratios certain enough"
     certain = "" if math.isinf(widest) else f", least certain: {name}, ± {per_cent(widest, 1)}"
@@ -228,7 +230,8 @@ def state_of(rounds: int, widest: float, name: str) -> str:
 
 @contextmanager
 def make_timing_progress() -> Iterator[TimingProgress]:
-    """A live line on a terminal, plain lines elsewhere; both on standard error."""
+    """A context that gives an object to report timing to: shown in a live line on a terminal, in plain lines elsewhere, both
+    on standard error."""
     if not sys.stderr.isatty():
         yield PlainTimingProgress()
         return

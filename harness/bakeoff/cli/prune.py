@@ -1,4 +1,4 @@
-"""`bakeoff prune`."""
+"""The command `bakeoff prune`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from bakeoff.text.values import shortened
 from bakeoff.text.words import shown_path
 
 MOST_NAMED = 10
-"""At most so many paths are listed; the rest are counted."""
+"""At most so many paths of records are listed; the rest are counted."""
 
 
 @click.command()

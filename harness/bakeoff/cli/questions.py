@@ -11,17 +11,17 @@ from bakeoff.machine.streams import write_line
 from bakeoff.text.words import did_you_mean, escaped
 
 ATTEMPTS = 5
-"""Wrong answers after which the command ends."""
+"""After so many wrong answers the command ends."""
 
 
 def can_ask() -> bool:
-    """Whether somebody sits at a terminal."""
+    """Whether standard input and standard error are a terminal, so that the user can be asked."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def ask(question: str, options: Sequence[str]) -> str:
-    """One of the options, by its number or its name; the first if nothing is typed. Raises BakeoffError after ATTEMPTS wrong
-    answers, and where the input ends."""
+    """Asks the user for one of the options, by its number or its name, and returns it; the first if nothing is typed. Raises
+    BakeoffError after ATTEMPTS wrong answers, and where the input ends."""
     print_note(question, *(f"  {number}  {escaped(option)}" for number, option in enumerate(options, 1)))
     for _ in range(ATTEMPTS):
         write_line(sys.stderr, "number or name [1]: ", end="")

@@ -1,4 +1,4 @@
-"""`bakeoff report`."""
+"""The command `bakeoff report`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from bakeoff.text.values import command
 from bakeoff.text.words import escaped, shown_path
 
 LARGEST_RESULTS = 2**18
-"""The largest size of a file of hub results that Bakeoff wrote, in bytes; larger ones are not its own."""
+"""The largest size, in bytes, that a file of hub results by Bakeoff has; a larger one was not written by it."""
 HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
 WARNED = 4
 """The exit code of `--strict` if a warning is raised."""
@@ -99,14 +99,15 @@ def report(
 
 
 def written_into(comparison: Comparison, folders: Sequence[Path], into: Path) -> Comparison:
-    """The comparison with the command that writes its report into this folder again."""
+    """The comparison, with its command for the report replaced by one that writes the report into the folder `into` again."""
     others = [line for line in comparison.commands if not line.startswith("bakeoff report ")]
     again = command("report", *folders, "--into", into)
     return comparison.model_copy(update={"facts": {**comparison.facts, "commands": [*others, again]}})
 
 
 def example_texts(reading: Reading, data: DataFolders) -> Texts:
-    """The texts of the examples that the page lists. Raises DataError where the data are not here, or not the same."""
+    """The texts of the examples that the page lists, by task. Raises DataError if the data are not on this machine, or differ
+    from those that the runs used."""
     from bakeoff.training.preview import chosen, texts_of
 
     found = {}
@@ -125,8 +126,8 @@ def example_texts(reading: Reading, data: DataFolders) -> Texts:
 
 
 def files_of(reading: Reading, texts: Texts | None = None) -> dict[str, str]:
-    """Path within the report's folder -> content, for all files but table.md and table.csv. texts: as `write_html` takes
-    them."""
+    """The files of a report except table.md and table.csv: path within the report's folder -> content. texts: of the examples
+    that the page shows, as `example_texts` returns them."""
     experiment, comparison = reading.experiment, reading.comparison
     return {
         HTML_FILE: write_html(comparison, experiment.records, losses_of(experiment), texts=texts),
@@ -137,7 +138,7 @@ def files_of(reading: Reading, texts: Texts | None = None) -> dict[str, str]:
 
 
 def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:
-    """A function: run id -> (steps, losses); None if that file is missing or damaged."""
+    """A function: run id -> (steps, losses) of that run; None if its file of steps is missing or damaged."""
 
     def losses(run_id: str) -> Steps | None:
         try:
@@ -164,7 +165,7 @@ def remove_outdated(target: Path, written: Mapping[str, str]) -> None:
 
 
 def named(written: Sequence[str]) -> list[str]:
-    """The written files for the user: names; files in a folder are given by the folder's name and their number."""
+    """The written files, to print: their names; for files in a folder, the folder's name and their number."""
     names = [name for name in written if "/" not in name]
     if inside := len(written) - len(names):
         names.append(f"{RESULTS_FOLDER}/ ({count(inside, 'file')})")

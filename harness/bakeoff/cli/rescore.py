@@ -1,4 +1,4 @@
-"""`bakeoff rescore`."""
+"""The command `bakeoff rescore`."""
 
 from __future__ import annotations
 

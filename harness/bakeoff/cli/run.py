@@ -135,20 +135,21 @@ def run(
 
 @dataclass(frozen=True)
 class Finished:
-    """What one call has made, and the comparison of all that is recorded by now."""
+    """What one call of `run` has done, and the comparison of all that is recorded by now."""
 
     outcome: Outcome
     reading: Reading
     failed: Sequence[Record]
-    """Of the reported runs that were to be made; those that failed now may stand beside a good record."""
+    """Records of runs that failed, of those that were to be made, without trials of searches; a run that failed now may have a
+    good record from before."""
     unkept: Sequence[Record]
-    """Those without a model that they should have kept."""
+    """Records of runs that should have kept a model and have none."""
     only: Sequence[str] = ()
-    """What the user named of the declared runs; empty for all."""
+    """The values of --only, which name some of the declared runs; empty for all."""
 
     @property
     def complete(self) -> bool:
-        """Whether every run succeeded, and left what it should."""
+        """Whether every run succeeded, and kept the model that it should keep."""
         return not (self.failed or self.unkept or self.outcome.undecided)
 
     @property
@@ -158,22 +159,22 @@ class Finished:
 
 
 def begin_imports(spec: Path, store: Store, threads: int) -> None:
-    """Lets the fork server import what trains while the experiment file is read, where runs are about to be made: of a folder
-    with a plan all may be recorded."""
+    """Starts the fork server, the process that runs are forked from, so that it imports libraries such as torch while the
+    experiment file is read. Not in a folder that has a plan: there all runs may be recorded already."""
     if spec.is_file() and not store.plan_file.exists():
         prepare_environment(threads)
         fork_server.begin()
 
 
 def make(document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress) -> Outcome:
-    """Tells what would end confounded, and makes the runs."""
+    """Notes which comparisons would end confounded, then makes the runs."""
     for line in confounded_lines(plan):
         progress.note(line)
     return run_experiment(document, plan, document.path, store, settings=settings, progress=progress)
 
 
 def require_own_name(spec: Path) -> None:
-    """Raises BakeoffError for an experiment file with the name of one that is written."""
+    """Raises BakeoffError if the experiment file has the name of a file that results are written to."""
     if spec.name in WRITTEN:
         raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
 
@@ -186,7 +187,7 @@ def finish(
     *,
     again: Callable[[str], str] = lambda line: line,
 ) -> Finished:
-    """Compares what is recorded, and writes the tables. again: from a line with commands to what is printed."""
+    """Compares what is recorded, and writes the tables. again: rewrites the commands in a line before it is printed."""
     reading = read([store])
     print_damage(reading.experiment, again=again)
     save(reading, store.folder)
@@ -199,7 +200,7 @@ def finish(
 
 
 def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -> RunOutput:
-    """What `--json` prints."""
+    """What `bakeoff run --json` prints. folder: of the records. written: paths of the tables."""
     outcome, comparison = finished.outcome, finished.reading.comparison
     return RunOutput(
         ok=finished.complete,
@@ -226,7 +227,8 @@ def problem_of(record: Record, reason: str, message: str) -> RunProblemOutput:
 
 
 def summary(outcome: Outcome, failed: int, unkept: int, only: Sequence[str] = ()) -> str:
-    """What was done, in one line."""
+    """What was done, in one line. failed, unkept: how many runs failed, or lack a model that they should have kept. only: the
+    values of --only."""
     if only:
         return f"--only {listed(map(escaped, only))}: {summary(outcome, failed, unkept)}"
     failures = (f", {failed} failed" if failed else "") + (f", {unkept} without a model" if unkept else "")
@@ -235,7 +237,7 @@ def summary(outcome: Outcome, failed: int, unkept: int, only: Sequence[str] = ()
         return "no run was made"
     if not outcome.done:
         recorded = "the one run is recorded" if outcome.runs == 1 else f"all {outcome.runs} runs are recorded"
-        return recorded + failures + (f"; the looks needed no more{looks}" if looks else "")
+        return recorded + failures + (f"; the looks need no further run{looks}" if looks else "")
     trained = sum(record.train_seconds or 0.0 for record in outcome.done)
     before = f", {outcome.already_recorded} already recorded" if outcome.already_recorded else ""
     return f"{count(outcome.runs, 'run')}{looks}: {len(outcome.done)} done now{before}{failures}; trained {in_seconds(trained)}"

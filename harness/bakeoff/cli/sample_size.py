@@ -1,4 +1,5 @@
-"""`bakeoff plan --resolve`: finds recorded runs as a pilot, computes how many seeds are needed, and estimates their cost."""
+"""`bakeoff plan --resolve`: finds recorded runs that serve as a pilot, computes how many seeds are needed, and estimates their
+cost."""
 
 from __future__ import annotations
 
@@ -39,13 +40,14 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
 
 Kind = tuple[str, int]
-"""What runs that differ only in the seed share: (everything else that was requested, replicate)."""
+"""What runs that differ only in the seed have in common: (everything else that was requested, as text; replicate)."""
 Pilot = tuple[str, Experiment]
-"""(where its records are, as text; an experiment with records of the plan's tasks and models)."""
+"""Recorded runs from which variances are estimated: (their folder, for messages; the experiment, which shares a task and a
+model with the plan)."""
 
 
 class Price(Part):
-    """The cost of a number of seeds."""
+    """The cost of running every strategy with a number of seeds."""
 
     seeds: int
     runs: int
@@ -53,7 +55,7 @@ class Price(Part):
     """How many runs are not recorded yet."""
     seconds: float
     unknown: int
-    """How many of these have no time estimate, for lack of a similar record; they are not in `seconds`."""
+    """How many of the runs that are left have no time estimate, for lack of a similar record; they are not in `seconds`."""
 
 
 class Resolution(Part):
@@ -64,8 +66,8 @@ class Resolution(Part):
     baseline: str
     needs: list[Needs]
     price: Price | None
-    """Cost of the seeds that all comparisons need, except of identical rows; None if a comparison can't be resolved by any
-    number."""
+    """The cost with the seeds that the most demanding comparison needs, except of identical rows; None if no number of seeds
+    is enough for some comparison."""
 
 
 def kind_of(requested: Requested) -> Kind:
@@ -73,9 +75,12 @@ def kind_of(requested: Requested) -> Kind:
 
 
 def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: float) -> Resolution:
-    """How many seeds are needed to detect `difference` from the baseline, in points or in the primary metric's own unit.
+    """For each strategy, how many seeds are needed to detect a difference from its baseline with 80 % power, at the level of
+    the verdict; and what they cost.
 
-    Raises BakeoffError if there is nothing to compare, or if the tasks' metrics have different units.
+    difference: in points, or, if the primary metric is not shown in points, in its own unit. outlooks: the plan's runs with
+    their state and expected time. Raises BakeoffError if there is nothing to compare, or if the tasks' metrics have different
+    units.
     """
     baseline_of = plan.baseline_of
     others = [name for name, baseline in baseline_of.items() if name != baseline]
@@ -119,14 +124,15 @@ def resolve(plan: Plan, store: Store, outlooks: Sequence[Outlook], difference: f
 
 
 def _family(place: tuple[str, str, str], baseline_of: Mapping[str, str]) -> tuple[str, str, str]:
-    """Of a strategy on a task and model: those that are compared with the same baseline are judged as one family."""
+    """The family over which Holm adjusts the comparison at `place` (task, model, strategy): all of that task and model with
+    the same baseline."""
     task, model, name = place
     return task, model, baseline_of[name]
 
 
 def as_of(question: Question, pilot: Compared, family: Sequence[Compared]) -> Question:
-    """The question as the verdict asks it: rows with identical predictions count once in a family, and variances are looked at
-    together with those of the pilot's other rows."""
+    """The question with the numbers by which the verdict will be judged: rows with identical predictions count once in a
+    family, and variances over seeds are estimated together with those of the pilot's other rows."""
     keys = {one.found.family_key for one in family if one.found is not None and not one.found.identical}
     unknown = sum(one.found is None for one in family)
     rows = pilot.found.rows if pilot.found is not None else question.rows
@@ -137,7 +143,8 @@ def as_of(question: Question, pilot: Compared, family: Sequence[Compared]) -> Qu
 
 
 def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
-    """Yields this folder's experiment, then those in neighbouring folders that share a task and a model with the plan."""
+    """Yields the experiments that share a task and a model with the plan: this folder's, then those in neighbouring
+    folders."""
     pairs = {(run.task.label, run.model_label) for run in plan.runs}
     for one in (store, *store.neighbours):
         try:
@@ -148,19 +155,20 @@ def find_pilots(plan: Plan, store: Store) -> Iterator[Pilot]:
 
 
 class Compared(NamedTuple):
-    """A strategy and the baseline in the first pilot with two or more seeds of both."""
+    """The comparison of a strategy with its baseline, from the first pilot that has two or more seeds of both."""
 
     where: str = ""
     found: PairwiseComparison | None = None
     """None where there is no such pilot."""
     examples: int | None = None
-    """Of the reported split, where a pilot knows it."""
+    """Number of examples in the reported split; None where no pilot records it."""
 
 
 def _compared(
     place: tuple[str, str, str], kinds: tuple[Kind, Kind], pilots: Sequence[tuple[str, Sequence[PreparedGroup]]]
 ) -> Compared:
-    """Raises BakeoffError where the primary metric cannot tell predictions apart."""
+    """Looks for a comparison in the pilots, each (where, comparison groups). place: (task, model, strategy). kinds: of the
+    strategy and of its baseline. Raises BakeoffError where the primary metric cannot tell predictions apart."""
     examples = None
     for where, groups in pilots:
         for prepared in groups:
@@ -190,7 +198,7 @@ def prepared_groups(experiment: Experiment, split: str) -> list[PreparedGroup]:
 
 
 def _needs(question: Question, place: tuple[str, str, str], pilot: Compared) -> Needs:
-    """From the pilot, else from planning values."""
+    """What the comparison at `place` (task, model, strategy) needs, computed from the pilot, else from planning values."""
     if pilot.found is not None and isinstance(pilot.found.estimate, TwoWay):
         return from_pilot(question, place, pilot.found.estimate, where=pilot.where, identical=pilot.found.identical)
     return from_planning_values(question, place, examples=pilot.examples)
@@ -240,9 +248,9 @@ def in_words(resolution: Resolution, titles: Titles) -> list[str]:
 
 
 def _level(question: Question) -> str:
-    """At which the comparisons are judged, as the end of a clause."""
+    """The significance level at which the comparisons are judged, as the end of a clause."""
     if question.alpha != ALPHA:
-        return f" by the last look, which has {per_cent(question.alpha, 1)} of error over {_comparisons(question)}"
+        return f" by the last look, whose error rate is {per_cent(question.alpha, 1)} over {_comparisons(question)}"
     return f" at a two-sided {per_cent(ALPHA)} over {_comparisons(question)}"
 
 
@@ -268,7 +276,7 @@ def _unit_word(question: Question) -> str:
 
 
 def _at_best(need: Needs, question: Question) -> str:
-    """The smallest difference detectable with unlimited seeds; from planning values, anything up to the worst case."""
+    """The smallest difference that unlimited seeds would detect; from planning values a range, from 0 to the worst case."""
     if need.why_none == "unknown" and need.limit_range:
         return f"{_bare(need.limit_range[0], question)} to {_shown(need.limit_range[1], question)}"
     least = _shown(need.limit, question)
@@ -298,11 +306,11 @@ def _notes(resolution: Resolution) -> list[str]:
     question, lines = resolution.question, []
     for need in resolution.needs:
         if need.identical:
-            lines.append(f"{need.strategy}: the pilot's predictions all equal the baseline's; more seeds would not help")
+            lines.append(f"{need.strategy}: in the pilot its predictions all equal the baseline's; more seeds would not help")
         elif need.origin == "nothing":
             lines.append(
-                f"{need.strategy}: there is no pilot, and the usual spread of {question.metric} is unknown: run two or more "
-                "seeds of each strategy in a folder beside this one, then ask again"
+                f"{need.strategy}: there is no pilot, and the usual spread of {question.metric} is unknown: as a pilot, run "
+                "two or more seeds of each strategy in a folder beside this one, then ask again"
             )
         elif need.seeds is None:
             lines.append(f"{need.strategy}: {_why_none(need, question)}")
@@ -334,8 +342,8 @@ def _about_planning_values(planned: Sequence[Needs]) -> list[str]:
     return [
         f"planning values: the accuracy of base models usually has a standard deviation of {low} to {high} points over seeds, "
         f"here {usual}{over}",
-        f"at best: 0 if strategies err on the same examples, the most if the {share} of examples on which two models usually "
-        "differ are the same at every seed; only a pilot can tell"
+        f"at best: 0 if strategies err on the same examples; the larger number if the {share} of examples on which two models "
+        "usually differ are the same at every seed; only a pilot can tell"
         if any(need.limit is not None for need in planned)
         else "at best is unknown until a run is recorded: it depends on the number of examples",
         "a pilot, two or more seeds of each strategy in a folder beside this one, makes all this more precise",

@@ -1,4 +1,4 @@
-"""`bakeoff schema`."""
+"""The command `bakeoff schema`."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.spec.json_schema import DRAFT, experiment_schema
 
 OUTPUTS = ("check", "plan", "run", "table", "gate", "best", "disk")
-"""The commands of whose `--json` there is a schema."""
+"""The commands whose `--json` output has a schema."""
 
 
 @click.command()
 @click.argument("of", type=click.Choice(["experiment", *OUTPUTS]), default="experiment")
 def schema(of: str) -> None:
-    """Print the JSON Schema of experiment files, with the components that are installed here; or that of what `--json` of a
-    command prints: `bakeoff schema table`.
+    """Print the JSON Schema of experiment files, with the components that are installed here; or, as in `bakeoff schema
+    table`, the schema of what that command prints with `--json`.
 
-    Editors complete and check experiment files with it, and tell what each key means: save it (bakeoff schema >
+    Editors complete and check experiment files with it, and show what each key means: save it (bakeoff schema >
     bakeoff.schema.json), and begin the experiment file with the line `# yaml-language-server: $schema=bakeoff.schema.json`.
     """
     if of != "experiment":

@@ -1,4 +1,4 @@
-"""`bakeoff show`."""
+"""The command `bakeoff show`."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def parse_options(given: tuple[str, ...], where: str) -> dict[str, Any]:
 
 
 def lines(preview: Preview) -> Iterator[str]:
-    """The preview as text."""
+    """Yields the preview as lines of text."""
     yield f"{preview.task}: {preview.summary}"
     yield f"version {preview.version}, {preview.origin}"
     if preview.sources:
@@ -159,7 +159,7 @@ def baseline_table(preview: Preview) -> list[list[str]]:
 
 
 def slice_table(preview: Preview, column: str) -> list[list[str]]:
-    """The number of examples of each value, the most frequent first."""
+    """A table of how many examples each value of a slice column has in each split, the most frequent value first."""
     counts = {name: Counter(split.slices[column]) for name, split in preview.splits.items()}
     totals = sum(counts.values(), Counter[str]())
     ordered = sorted(totals, key=lambda value: (-totals[value], value))

@@ -1,4 +1,4 @@
-"""`bakeoff table`."""
+"""The command `bakeoff table`."""
 
 from __future__ import annotations
 
@@ -60,21 +60,21 @@ def table(folder: Path, other: Path | None, everything: bool, as_json: bool) -> 
 
 
 def where_all_is(folder: Path) -> str:
-    """A line that says where the rest of a brief comparison stands."""
+    """A line that says where all results are, for the end of a brief comparison."""
     everything, page = command("table", folder, "--all"), command("report", folder)
     return f"All of it: `{everything}`, {shown_path(folder / PAGE_FILE)}; a page: `{page}`"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """Folders of records, loaded and compared."""
+    """The records of one or more folders, loaded, and the comparison of their strategies."""
 
     experiment: Experiment
     comparison: Comparison
 
 
 def read(folders: Sequence[Path | Store]) -> Reading:
-    """Loads and compares the folders. Raises StoreError if a folder has no experiment."""
+    """Loads folders of records and compares their strategies. Raises StoreError if a folder has no experiment."""
     gc.disable()  # thousands of records stay alive: searching them for cycles takes time in vain
     try:
         experiment = load_experiment(folders)
@@ -84,7 +84,8 @@ def read(folders: Sequence[Path | Store]) -> Reading:
 
 
 def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:
-    """One side of `--beside`. A record that can't be read is reported, and counts as missing."""
+    """The declared runs and the records of one side of `--beside`. A record that can't be read is reported, and counts as
+    missing."""
     folder = read_folder(store, RunFiles())
     for sentence in folder.damaged:
         print_note(f"damaged and left out: {sentence}")

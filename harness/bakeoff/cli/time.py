@@ -1,4 +1,4 @@
-"""`bakeoff time`."""
+"""The command `bakeoff time`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ from bakeoff.text.words import escaped, shown_path
     type=click.FloatRange(0.1, 100),
     default=2.0,
     show_default=True,
-    help="Measure until the 95 % interval of each strategy's ratio to the baseline reaches at most so far to either side.",
+    help="Measure until the 95 % interval of each strategy's time ratio to the baseline reaches at most this percentage of the "
+    "ratio to either side.",
 )
 @click.option(
     "--budget",
@@ -46,7 +47,7 @@ from bakeoff.text.words import escaped, shown_path
     type=click.FloatRange(0.1, 10_000),
     default=10.0,
     show_default=True,
-    help="Stop after so long, however certain the ratios are.",
+    help="Stop after so many minutes, however certain the ratios are.",
 )
 @trust_option
 def time(
@@ -62,9 +63,10 @@ def time(
     """Measure what a run of each strategy of the experiment file SPEC takes: seconds of training and evaluation, and their
     ratios to the baseline's. Tables and pages use these in place of the seconds of recorded runs.
 
-    Nothing is trained to its end. A process of each strategy is kept ready, and all get short turns of training steps and
+    No run is trained to its end. A process of each strategy is kept ready, and all get short turns of training steps and
     evaluation batches in random order, the same batches for all: so the ratios hold on a machine that others use, too. The
-    result is written beside the records (records/costs.json), and replaces an earlier one; what is interrupted writes nothing.
+    result is written beside the records (records/costs.json), and replaces an earlier one; if interrupted, the command writes
+    nothing.
 
     Exit code 0: every strategy was timed, 1: one could not be, 2: an error.
     """
@@ -88,7 +90,7 @@ def time(
 
 
 def lines_of(timing: Timing, goal: TimingGoal, titles: Titles) -> list[str]:
-    """A table of the strategies, and what to mind."""
+    """A table of the strategies' times, and notes on how to read it."""
     baseline = baseline_of(timing)
     rows = [["strategy", "a step", "times baseline", "a batch", "times baseline", "a run", "turns"]]
     rows += [cells for one in timing.timed for cells in cells_of(timing, one, baseline)]
@@ -149,7 +151,7 @@ def total_of(amount: Amount) -> str:
 
 
 def uncertain(timing: Timing, goal: TimingGoal) -> list[str]:
-    """The strategies whose ratios are less certain than was asked for."""
+    """The strategies with a time ratio that is less certain than the goal."""
     baseline = baseline_of(timing)
     found = []
     for one in timing.timed:

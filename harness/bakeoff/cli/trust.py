@@ -11,10 +11,11 @@ from bakeoff.spec.document import Document
 
 
 def agreed(document: Document, plan: Plan, *, trust: bool, remedy: str, may_ask: bool = True) -> str:
-    """The hash of the commands that the user agrees to, for `Settings.trusted`; empty where the file names none.
+    """The hash of the commands that the user agrees to, for `Settings.trusted`; empty where the file names no command.
 
-    trust: the user has said so with this call. Otherwise what was remembered counts; then, on a terminal, the user is asked.
-    remedy: what to do, for the message. Raises BakeoffError where nobody has agreed.
+    trust: whether the user agrees by this call. If not, an agreement that was remembered counts; then, on a terminal, the user
+    is asked unless `may_ask` is False. remedy: how to trust the file, for the message. Raises BakeoffError where nobody has
+    agreed.
     """
     found = commands_of(document, plan)
     if found is None:
@@ -32,7 +33,8 @@ def agreed(document: Document, plan: Plan, *, trust: bool, remedy: str, may_ask:
 
 
 def keep(commands: Commands) -> None:
-    """Remembers the user's consent; where that can't be written, says so: it then holds for this call."""
+    """Remembers the user's consent in a file; where that can't be written, prints so: the consent then holds for this call
+    alone."""
     try:
         remember(commands)
     except StoreError as error:
@@ -40,6 +42,6 @@ def keep(commands: Commands) -> None:
 
 
 def trust_notes(document: Document, plan: Plan, *, remedy: str) -> list[str]:
-    """For `check` and `plan`: a sentence about the file's commands, if it names any."""
+    """For `check` and `plan`: a sentence about the experiment file's commands, if it names any. remedy: how to trust them."""
     found = commands_of(document, plan)
     return [] if found is None else [found.note(remedy)]

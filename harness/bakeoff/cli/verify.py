@@ -1,4 +1,4 @@
-"""`bakeoff verify`."""
+"""The command `bakeoff verify`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bakeoff worker`."""
+"""The command `bakeoff worker`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compact JSON for a list of mappings with the same keys: values that all share once, the others as one list a key."""
+"""Compact JSON for a list of mappings with the same keys: values that all share stand once, others as one list a key."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 FEW: Final = 4
-"""Up to so many mappings stay a plain list."""
+"""A list of at most this many mappings is not made compact."""
 SAME, EACH = "same", "each"
 
 
 def in_columns(parts: Sequence[dict[str, Any]]) -> Any:
-    """The mappings in compact form: `{"same": {key: value}, "each": {key: [one value a mapping]}}`.
+    """The mappings in compact form: `{"same": {key: value}, "each": {key: [one value for each mapping]}}`.
 
     At most `FEW` mappings, and mappings with different keys, are returned unchanged. `in_rows` is the inverse.
     """
@@ -24,7 +24,7 @@ def in_columns(parts: Sequence[dict[str, Any]]) -> Any:
 
 
 def in_rows(plain: Any) -> Any:
-    """The inverse of `in_columns`; anything else is returned as it is."""
+    """The list of mappings that `in_columns` made compact; any other value is returned unchanged."""
     if not isinstance(plain, dict) or plain.keys() != {SAME, EACH}:
         return plain
     same, columns = plain[SAME], plain[EACH]

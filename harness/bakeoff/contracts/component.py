@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Literal
 from bakeoff.contracts.recipe import Options
 
 TITLED = ("task", "model")
-"""Kinds of component whose reference in an experiment file may have a `title`, so that no option of theirs is called so."""
+"""Kinds of component to which an experiment file may give a `title`, so that none of their options may have that name."""
 
 
 class Component(ABC):
-    """A task, model, method or trainer. Raise `version` when the same options come to give another result."""
+    """A task, model, method or trainer. Its author raises `version` when the same options no longer give the same result."""
 
     kind: ClassVar[Literal["task", "model", "method", "trainer"]]
     name: str
@@ -26,7 +26,8 @@ class Component(ABC):
     """Importable module that is not among the distribution's dependencies -> the extra that installs it: `{"peft": "peft"}`."""
 
     def title(self, options: Any) -> str:
-        """A short name for headings of what these options choose: `tickets`, `bert-base-uncased`. Not part of a run's id."""
+        """A short name, for headings, of the task or model that these options choose: `tickets`, `bert-base-uncased`. It is not
+        part of a run's id."""
         return self.name
 
     def missing_extras(self) -> list[str]:

@@ -21,7 +21,7 @@ from bakeoff.errors import PluginError
 from bakeoff.text.words import escaped, one_line
 
 CODE = "code_sha256"
-"""The option of a trainer that is filled in with the hash of the code that it runs."""
+"""Name of the trainer option that Bakeoff fills in with the SHA-256 of the code that the trainer runs."""
 LONGEST_TITLE = 80
 """The longest title, in characters."""
 LONGEST_NOTE = 500
@@ -31,8 +31,8 @@ LONGEST_NOTE = 500
 def identity(options: BaseModel) -> dict[str, Any]:
     """The options that enter a run's id, by name.
 
-    An option that was added in a later version declares a neutral value, `Field(..., json_schema_extra={"neutral": value})`;
-    while it has that value it is left out, so that the ids of earlier runs do not change.
+    An option that was added in a later version declares a neutral value, `Field(..., json_schema_extra={"neutral": value})`.
+    An option that has its neutral value is left out, so that the ids of earlier runs do not change.
     """
     result = {}
     for name, known in type(options).model_fields.items():
@@ -55,8 +55,8 @@ def _identity_within(value: Any) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """JSON in one spelling: sorted keys, no spaces, ASCII; paths, dates and enums as text. Raises ValueError for NaN and
-    infinity."""
+    """The value as JSON in one spelling: sorted keys, no spaces, ASCII; paths, dates and enums as text. Raises ValueError for
+    NaN and infinity."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=to_jsonable_python)
 
 
@@ -89,7 +89,7 @@ class Configured:
 
     @cached_property
     def title(self) -> str:
-        """What headings call it: the given title, else the component's own. Raises PluginError if that is no line of text."""
+        """The title for headings: the given one, else the component's own. Raises PluginError if the latter is not a text."""
         if self.given_title:
             return self.given_title
         component = self.registered.component
@@ -97,34 +97,35 @@ class Configured:
         return one_line(own)[:LONGEST_TITLE]
 
     def changed(self, options: Mapping[str, Any]) -> Configured:
-        """A copy with other values of these options. Raises pydantic's ValidationError."""
+        """A copy in which these options (name -> value) replace its own. Raises pydantic's ValidationError for an invalid
+        one."""
         if not options:
             return self
         given = self.options.model_dump(include=self.options.model_fields_set)
         return replace(self, options=type(self.options).model_validate({**given, **options}))
 
     def options_at(self, places: Paths) -> Options:
-        """The options with their paths resolved on this machine. Ids and labels come from `options`, which have no machine's
-        paths."""
+        """The options with their paths resolved to folders of this machine (`places`). Ids and labels use `options`, which are
+        the same on every machine."""
         component = self.registered.component
         return component.resolved(self.options, places) if isinstance(component, Model | Trainer) else self.options
 
     def with_code(self, places: Paths) -> Configured:
-        """A trainer with the hash of the code beside the experiment file that it runs, where it runs any. Raises BakeoffError
-        where the code is missing, or is not the code whose hash the options give already."""
+        """A copy of a trainer whose options hold the SHA-256 of the code beside the experiment file that it runs; the trainer
+        itself if it runs none. Raises BakeoffError where the code is missing, or the options already give another hash."""
         component: Trainer = self.registered.component
         digest = component.code_digest(self.options, places)
         given = getattr(self.options, CODE, None)
         if digest is not None and given not in (None, digest):
             raise PluginError(
-                f"`{CODE}` says {given[:16]}..., and the code here is {digest[:16]}...: correct it, or leave it out"
+                f"`{CODE}` is {given[:16]}..., but that of the code here is {digest[:16]}...: correct it, or leave `{CODE}` out"
             )
         return self if digest is None else self.changed({CODE: digest})
 
     def check_available(self, places: Paths) -> None:
         """Raises BakeoffError where the data or a metric of a task, or the weights of a model, are not available.
 
-        Takes seconds at most, and imports none of the heavy libraries. It may set HF_HUB_OFFLINE.
+        Takes seconds at most, and imports neither torch nor transformers. It may set the environment variable HF_HUB_OFFLINE.
         """
         component, options = self.registered.component, self.options_at(places)
         if component.kind != "task":
@@ -136,7 +137,7 @@ class Configured:
 
 
 def with_options(name: str, options: Mapping[str, Any]) -> str:
-    """A name with options: `lora (r=4)`; without any, the name."""
+    """A name followed by options: `lora (r=4)`; the name alone where there are no options."""
     shown = ", ".join(f"{key}={_as_label(value)}" for key, value in options.items())
     return f"{name} ({shown})" if shown else name
 
@@ -150,7 +151,7 @@ def _as_label(value: Any) -> str:
 
 
 def _as_word(item: Any) -> str | None:
-    """A text as it is, a metric with its class as `f1 (spam)`; None for any other value."""
+    """A text unchanged, a metric's mapping as its name and class, `f1 (spam)`; None for any other value."""
     if isinstance(item, dict) and isinstance(name := item.get("name"), str):
         return f"{name} ({', '.join(str(value) for key, value in item.items() if key != 'name')})"
     return item if isinstance(item, str) else None

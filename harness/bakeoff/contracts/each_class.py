@@ -1,7 +1,8 @@
 """Compact JSON for a metric that is computed for every class: `f1 (red)`, `f1 (blue)`, ... become one metric `f1` with a list
 of scores in the order of the labels.
 
-`gathered` and `spread` take a record as plain data; metrics that are not such a family stay as they are.
+`gathered` makes a record compact and `spread` undoes that; both take the record as plain JSON data. Metrics that are not
+computed for every class stay as they are.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 EACH: Final = "each"
-"""Stands in place of a label's number where a metric was computed for every class."""
+"""A metric's `label`, in place of a label's number, where the metric stands for one score of every class."""
 
 Plain = dict[str, Any]
 
@@ -21,7 +22,7 @@ def of_class(metric: str, label: str) -> str:
 
 
 def gathered(record: Plain) -> Plain:
-    """The record with each family of metrics, one for every class, as one metric; `spread` is the inverse."""
+    """The record with each family of metrics (one metric for every class) as a single metric; `spread` is the inverse."""
     data = record.get("data")
     if not data or not data["metrics"]:
         return record
@@ -44,7 +45,7 @@ def gathered(record: Plain) -> Plain:
 
 
 def spread(record: Plain) -> Plain:
-    """The record with a metric for every class; the inverse of `gathered`."""
+    """The record in which each metric that `gathered` combined is one metric for every class again."""
     data = record.get("data")
     if not isinstance(data, dict):
         return record
@@ -68,7 +69,7 @@ def spread(record: Plain) -> Plain:
 
 
 def _family(metrics: Sequence[Plain], labels: Sequence[str]) -> Plain | None:
-    """One metric that stands for the first len(labels) of `metrics`, if they are equal but for their label 0, 1, ...;
+    """A metric that stands for the first len(labels) of `metrics`, if they are one metric of each label, in the labels' order;
     otherwise None."""
     first, ending = metrics[0], of_class("", labels[0]) if labels else ""
     base = first["name"].removesuffix(ending)
@@ -83,7 +84,7 @@ def _with(record: Plain, metrics: Sequence[Any], *, majority_baseline: Any, scor
 
 
 def _listed(scores: Plain, names: Mapping[str, Sequence[str]]) -> Plain:
-    """The scores by name; those of a family become one list if every member has a score."""
+    """Metric -> score, or a list of scores for a family of metrics that all have one. names: family -> names of its metrics."""
     whole = {base: members for base, members in names.items() if base not in scores and all(name in scores for name in members)}
     taken = {name for members in whole.values() for name in members}
     lists = {base: [scores[name] for name in members] for base, members in whole.items()}

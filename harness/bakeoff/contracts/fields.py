@@ -15,14 +15,16 @@ from bakeoff.machine.json_reader import require_depth
 from bakeoff.text.words import escaped, quoted
 
 LARGEST: Final = 1e100
-"""The largest number: its square is finite, and so is the sum of as many squares as fit into memory."""
+"""The largest absolute value of a number, so that sums of squares stay finite."""
 LARGEST_COUNT: Final = 2**63 - 1
 LARGEST_SEED: Final = 2**31 - 1
 MOST_SEEDS: Final = 10_000
 FEWEST_AT_A_LOOK: Final = 3
-"""Seeds: two say too little of their spread for any verdict."""
+"""The fewest seeds at a look (a number of seeds at which the comparisons are judged): two seeds tell too little about the
+variance over seeds."""
 FEWEST_FOR_RANKS: Final = 5
-"""Seeds, where there are looks: the far tails that the many pairs of ranks need are too heavy with fewer."""
+"""With looks, the fewest seeds for ranks: ranks judge all pairs, which needs the far tails of a distribution, and with fewer
+seeds these are too heavy."""
 MOST_LOOKS: Final = 20
 MOST_TRIALS: Final = 1_000_000
 LONGEST_TEXT: Final = 100_000
@@ -41,17 +43,17 @@ Some = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
 """A count of at least 1."""
 Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Look = Annotated[int, Field(ge=FEWEST_AT_A_LOOK, le=MOST_SEEDS)]
-"""Seeds of each strategy when the comparisons are judged."""
+"""A look: the number of seeds of each strategy at which the comparisons are judged."""
 Name = Annotated[str, Field(min_length=1, max_length=LONGEST_NAME)]
 """The name of a split, a metric or a distribution, of any characters."""
 Text = Annotated[str, Field(max_length=LONGEST_TEXT)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Fingerprint = Annotated[str, Field(pattern=r"^[0-9A-Za-z_-]{1,64}$")]
-"""A hash that is only compared with others of its kind; `provenance.digest_of` gives half a sha256."""
+"""A hash that is only compared with other fingerprints; `provenance.digest_of` makes it of half a SHA-256."""
 
 
 def _utc(text: str) -> str:
-    """Raises ValueError for anything but a point in time in UTC."""
+    """Returns a text unchanged. Raises ValueError unless it is a point in time in UTC, in ISO 8601."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -89,7 +91,7 @@ PlainDict = Annotated[dict[str, Any], AfterValidator(_plain)]
 
 
 def first_flaw(error: ValidationError) -> str:
-    """The first error in a file, with its place: `requested.seed: Input should be a valid integer, not 'x'`."""
+    """The first of a file's validation errors, with its place: `requested.seed: Input should be a valid integer, not 'x'`."""
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"]))[:LONGEST_NAME]
     told = str(first["msg"]).removeprefix("Value error, ")

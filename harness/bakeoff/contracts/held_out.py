@@ -1,4 +1,5 @@
-"""The option `split` of every task: holds rows of train out, as `dev` and `test`, or as a further split to select on."""
+"""The option `split` of every task: holds rows of train out, as `dev` and `test`, or as a further split, `select`, on which
+checkpoints and configurations are selected."""
 
 from __future__ import annotations
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 SHARE = re.compile(r"(?!0{1,2}(\.0{1,4})? ?%)[0-9]{1,2}(\.[0-9]{1,4})? ?%")
 USUAL = {"dev": "10%", "test": "20%"}
-"""The shares that messages propose, of the splits that can be held out, in the order of a task's splits."""
+"""Split that can be held out -> the share that messages propose for it, in the order of a task's splits."""
 AT_ONCE = 10_000
 """How many rows' texts are held as Python objects at a time."""
 
@@ -74,24 +75,24 @@ class SplitOptions(Options):
 
     @property
     def shares(self) -> dict[str, float]:
-        """The splits that are made of rows with other texts than train has -> their shares, from 0 to 1."""
+        """`dev` and `test`, if held out -> their shares of train's rows, from 0 to 1. No text of theirs is in train."""
         return {name: float(share[:-1]) / 100 for name in USUAL if (share := getattr(self, name)) is not None}
 
     @property
     def selected_share(self) -> float:
-        """The share of the split to select on, from 0 to 1."""
+        """The share of train's rows that the split `select` gets, from 0 to 1; 0 where it is not held out."""
         return float((self.select or "0%").removeprefix("train ").removesuffix("%")) / 100
 
     @property
     def made(self) -> tuple[str, ...]:
-        """The splits that are held out."""
+        """The names of the splits that are held out."""
         return tuple(self.shares) or (HELD_OUT_SPLIT,)
 
     @model_validator(mode="before")
     @classmethod
     def _train_is_the_rest(cls, data: Any) -> Any:
         if isinstance(data, dict) and "train" in data:
-            raise ValueError("train is what the other shares leave: leave it out")
+            raise ValueError("train gets the rows that the other splits leave: leave `train` out here")
         return data
 
     @model_validator(mode="after")
@@ -99,9 +100,9 @@ class SplitOptions(Options):
         if self.select is None and not self.shares:
             raise ValueError(f"name the shares to hold out, such as {_written(USUAL)}")
         if self.select is not None and self.shares:
-            raise ValueError("dev is selected on where it is held out: leave `select` out")
+            raise ValueError("`select` can't stand beside dev or test: leave it out, and select on dev")
         if sum(self.shares.values()) >= 1:
-            raise ValueError("these shares leave nothing to train on")
+            raise ValueError("dev and test would take all rows of train: make the shares smaller")
         return self
 
 
@@ -109,7 +110,7 @@ UNCHANGED = (
     *("name", "summary", "version", "needs", "title", "check_available", "files", "source_versions", "majority_baseline"),
     *("takes_rows", "row_columns", "read_rows"),
 )
-"""Attributes copied from the wrapped task; since `Task` defines defaults for them, `__getattr__` is never asked."""
+"""Attributes copied from the wrapped task: `Task` has defaults for them, so `__getattr__` would never be called for them."""
 
 
 class SplittableTask(Task):
@@ -167,38 +168,39 @@ class SplittableTask(Task):
 
 
 def _in_order(given: Sequence[str], made: Sequence[str]) -> tuple[str, ...]:
-    """The task's splits with those that are made: train, dev, test, others; one to select on stands last."""
+    """The task's own splits (given) and those that are held out (made), in the order train, dev, test, others. Where `select`
+    is held out, it follows the task's own splits in their order."""
     places = {name: place for place, name in enumerate(("train", *USUAL))}
     both = (*given, *made)
     return both if HELD_OUT_SPLIT in made else tuple(sorted(both, key=lambda name: places.get(name, len(places))))
 
 
 def _split_of_each(split: SplitOptions, train: Dataset, text_columns: Sequence[str]) -> list[str]:
-    """For each row of train the split that it goes to."""
+    """The name of the split that each row of train goes to, in the rows' order."""
     if not split.shares:
         return [HELD_OUT_SPLIT if place_of(row_id) < split.selected_share else "train" for row_id in train["id"]]
     return [split_of(texts, split.shares) for texts in _texts(train, text_columns)]
 
 
 def _texts(train: Dataset, text_columns: Sequence[str]) -> Iterator[tuple[object, ...]]:
-    """The texts of each row."""
+    """Yields the texts of each row, one for each text column."""
     for batch in train.select_columns(list(text_columns)).with_format("arrow").iter(batch_size=AT_ONCE):
         yield from zip(*(batch[column].to_pylist() for column in text_columns), strict=True)
 
 
 def split_of(texts: Iterable[object], shares: Mapping[str, float]) -> str:
-    """The split of a row of train with these texts. shares: of dev and test, from 0 to 1.
+    """The name of the split that a row of train with these texts goes to. shares: `dev`, `test` -> share, from 0 to 1.
 
-    Places (see `place_of`) from 0 upward are test's and from 1 downward dev's, so that another share of one moves no row into
-    or out of the other.
+    The rows with the lowest numbers by `place_of` go to test and those with the highest to dev, so that another share of one
+    moves no row into or out of the other.
     """
     place = place_of(json.dumps([normalised(text) for text in texts]))
     return "test" if place < shares.get("test", 0.0) else "dev" if place >= 1 - shares.get("dev", 0.0) else "train"
 
 
 def place_of(key: str) -> float:
-    """Maps a row's id, or its texts, to a number from 0 to 1, the same on every machine: the first 64 bits of its SHA-256 over
-    2^64."""
+    """Maps a row's id, or its texts, to a number from 0 to 1, the same on every machine: the first 64 bits of its SHA-256,
+    divided by 2^64."""
     return float(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64)
 
 
@@ -206,19 +208,20 @@ def place_of(key: str) -> float:
 
 
 SELECTION_SPLIT = "dev"
-"""The split on which `select: best-on-dev` and searches compare candidates, unless one was held out of train for it."""
+"""The split on which `select: best-on-dev` and searches compare candidates, unless a split `select` was held out of train."""
 
 
 HELD_OUT_SPLIT = "select"
 
 
 def selection_split(splits: Iterable[str]) -> str:
-    """The name of the split, out of these, on which checkpoints and configurations are selected."""
+    """The name of the split on which checkpoints and configurations are selected: `select` if `splits` has it, else `dev`."""
     return HELD_OUT_SPLIT if HELD_OUT_SPLIT in splits else SELECTION_SPLIT
 
 
 def key_that_makes(split: str, task: Configured, info: TaskInfo) -> str | None:
-    """What to write in the task to get this split: `split: {dev: 10%, test: 20%}`; None where `split` can't make it."""
+    """What to write in the task so that it has this split: `split: {dev: 10%, test: 20%}`. None where the option `split` can't
+    make it."""
     can_be_made = split in USUAL and split not in (*info.splits, *info.hidden_splits)
     if not can_be_made or not isinstance(task.registered.component, SplittableTask):
         return None

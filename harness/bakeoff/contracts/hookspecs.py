@@ -1,4 +1,4 @@
-"""The hooks that a plugin implements. Each takes nothing and returns a list of components."""
+"""The hooks that a plugin implements. Each takes no argument and returns a list of components."""
 
 from __future__ import annotations
 

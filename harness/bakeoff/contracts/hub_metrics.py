@@ -40,7 +40,8 @@ class HubMetric(Metric):
 
 @lru_cache(maxsize=32)
 def _from_hub(name: str) -> evaluate.EvaluationModule:
-    """Loads the metric `evaluate-metric/NAME` from the hub. Raises DataError where there is none, or it cannot be loaded.
+    """Loads the metric `evaluate-metric/NAME` from the hub. Raises DataError if the hub has none of that name, or it
+    cannot be loaded.
 
     `evaluate.load` is not called, since it would first run a script of that name in the working directory, and fall back to a
     comparison or measurement of that name; the functions that it is made of are called instead.

@@ -1,6 +1,7 @@
 """What a kind of task is: all that differs between classification, regression and multi-label tasks.
 
-The kinds themselves are in `bakeoff.kinds`, one file each. No other code asks which kind a task is of: it asks the kind.
+The kinds themselves are in `bakeoff.kinds`, one file each. No other code branches on the kind: it calls
+the methods of `Kind`.
 """
 
 from __future__ import annotations
@@ -24,40 +25,41 @@ Said = str | float | Sequence[str]
 """A label or an answer: the name of a label; a number in a regression; a list of names of labels in a multi-label task."""
 
 MADE_UP = 60
-"""How many random examples a metric is tried on."""
+"""How many random examples a metric is tried on before any run."""
 SMALLEST = 1e-30
-"""The smallest probability whose logarithm is taken."""
+"""A smaller probability is raised to this before its logarithm is taken."""
 OFF_BY = 1e-3
 """How far from 1 the sum of an example's probabilities may be, since scripts round them."""
 
 
 @dataclass(frozen=True)
 class OtherLabels:
-    """How the labels that a run answers differ from its most frequent answer, given to every example."""
+    """How a run's answers compare with one constant answer to every example, the run's most frequent one. It shows whether the
+    run collapsed (`statistics.collapse`)."""
 
     examples: int
     others: int
-    """Examples with another answer than the most frequent one."""
+    """The number of examples whose answer is not the most frequent one."""
     nearer: int
-    """Of these, the ones whose answer is nearer to the right one than the most frequent answer is."""
+    """The number of examples whose answer is nearer to the right one than the most frequent answer is."""
     by_chance: float
-    """How many would be nearer on average, were the same other answers dealt out to examples at random; not a number where
-    these are more than a tenth of all, and more than ten: no noise makes so many."""
+    """How many would be nearer on average if those `others` answers were dealt out to examples at random. NaN where `others`
+    is above ten and above a tenth of the examples, since noise never makes so many."""
     telling: bool
-    """Whether the labels could tell: they vary, and one of the answers is wrong."""
+    """Whether the labels can show if the run learned: they vary, and at least one answer is wrong."""
 
 
 @dataclass(frozen=True)
 class OtherNumbers:
-    """How the numbers that a run answers spread around their mean."""
+    """How the answers of a run on a regression spread around their mean. It shows whether the run collapsed."""
 
     examples: int
     share: float
-    """Their variance over that of the labels; 0 where they do not vary, infinite where only they do."""
+    """The variance of the answers over that of the labels; 0 where the answers do not vary, infinite where only they do."""
     correlation: float
-    """With the labels; 0 where either does not vary."""
+    """Correlation of the answers with the labels; 0 where either does not vary."""
     telling: bool
-    """Whether the labels could tell: they vary, and one of the answers is wrong."""
+    """Whether the labels can show if the run learned: they vary, and at least one answer is wrong."""
 
 
 class Kind(ABC):
@@ -76,7 +78,7 @@ class Kind(ABC):
     max_labels: ClassVar[int | None]
     """How many labels a task of this kind may name; None for any number, 0 where answers are numbers and not labels."""
     labels_in_words: ClassVar[str]
-    """What `check_outputs` says after the counts: how many labels and outputs a task must have."""
+    """The end of the error message of `check_outputs`: how many labels and outputs a task must have."""
     several_labels: ClassVar[bool] = False
     """Whether one example may have several labels, or none."""
     label_type: ClassVar[type[int] | type[float]] = int
@@ -90,34 +92,34 @@ class Kind(ABC):
         return self.max_labels != 0
 
     def n_outputs(self, n_labels: int) -> int:
-        """How many outputs the model of a task with so many labels has."""
+        """The number of outputs of the model for a task with n_labels labels."""
         return n_labels
 
     def allows(self, n_labels: int) -> bool:
-        """Whether a task of this kind may have so many labels."""
+        """Whether a task of this kind may have n_labels labels."""
         return self.min_labels <= n_labels and (self.max_labels is None or n_labels <= self.max_labels)
 
     def check_outputs(self, n_labels: int, n_outputs: int) -> None:
-        """Raises PluginError unless a task of this kind may have so many labels and outputs."""
+        """Raises PluginError unless a task of this kind may have these numbers of labels and outputs."""
         if not self.allows(n_labels) or n_outputs != self.n_outputs(n_labels):
             raise PluginError(f"it has {n_labels} labels and {n_outputs} outputs: {self.labels_in_words}")
 
     # --- labels in data --------------------------------------------------------------------------------------------------
 
     def read_labels(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """Converts a split's column `label`, as the task loaded it, to what metrics get: one `label_type` for each example.
+        """Converts a split's column `label`, as the task loaded it, to the labels that metrics take, each a `label_type`.
 
-        Raises DataError for a value of another type. Whether a value is possible is checked later, by `possible`.
+        Raises DataError for a value of another type. Whether a value is in range is checked later, by `possible`.
         """
         return labels
 
     @abstractmethod
     def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
-        """(n,) whether each of (n,) labels, as metrics get them, can occur in a task whose model has n_outputs outputs."""
+        """Whether each of the labels, (n,), can occur in a task whose model has n_outputs outputs: (n,) booleans."""
 
     @abstractmethod
     def impossible_in_words(self, n_outputs: int) -> str:
-        """The end of a message about an impossible label, after "is": `not one of 0 to 3`."""
+        """What an error message says of a label that cannot occur, after "label ... is": `not one of 0 to 3` for 4 outputs."""
 
     def first_impossible(self, labels: Sequence[Any], n_outputs: int) -> int | None:
         """Index of the first label that is not of `label_type` or not possible; None where there is none."""
@@ -136,25 +138,27 @@ class Kind(ABC):
         return str(names[label])
 
     def named(self, label: Any, names: Sequence[str]) -> Said:
-        """A label as plain JSON, by which it is told to a contestant that is no torch module: its name."""
+        """A label as plain JSON, as a trainer that owns its model gets it: its name."""
         return str(names[label])
 
     def read_answer(self, said: Any, names: Sequence[str]) -> Any:
-        """The inverse of `named`: an answer as metrics get it. Raises ValueError, a sentence, for what is no answer."""
+        """The inverse of `named`: converts an answer to the form that metrics take. Raises ValueError, whose message is the end
+        of a sentence, for what is no answer."""
         return number_of(said, names)
 
     def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
-        """n_outputs numbers that stand for logits of an answer of which nothing else is known: 1.0 for it, 0.0 for others."""
+        """Stand-in logits, n_outputs numbers, for an answer without scores: 1.0 for its label, 0.0 for the other labels."""
         return [float(number == answer) for number in range(n_outputs)]
 
     def logits_of_scores(self, scores: Sequence[float], answer: Any) -> list[float]:
-        """Logits with these probabilities of all labels, (n_outputs,), each in [0, 1], and with this answer. Raises ValueError,
-        a sentence, where the probabilities are impossible together, or have another answer."""
+        """Logits, n_outputs numbers, that give these probabilities and this answer. scores: the probability of each label, in
+        [0, 1]. Raises ValueError, whose message is the end of a sentence, where the probabilities can't go together, or imply
+        another answer."""
         raise ValueError(f"has scores, and {self.answers_in_words} have none: leave `scores` out")
 
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
-        """The label number of each example, (n,), for scores by label; None where an example may have several labels or
-        none."""
+        """The label number of each example, (n,), by which scores can be broken down; None where an example may have several
+        labels or none."""
         return None
 
     # --- training --------------------------------------------------------------------------------------------------------
@@ -185,22 +189,22 @@ class Kind(ABC):
         return None
 
     def compact(self, answers: Answers, n_outputs: int) -> NDArray[Any]:
-        """The same answers in the smallest dtype that can hold any of this kind, because those of all runs are in memory at
-        once."""
+        """The answers, (n,), in the smallest dtype that can hold any answer of this kind, because those of all runs are in
+        memory at once."""
         return answers
 
     def has_label(self, answers: Answers, number: int) -> NDArray[np.bool_]:
-        """(n,) whether each answer has the label of this number."""
+        """Whether each answer, (n,), has the label with this number: (n,) booleans."""
         return np.asarray(answers == number)
 
     def only_label(self, number: int) -> int:
-        """The answer that has the label of this number and no other."""
+        """The answer that has the label with this number and no other."""
         return number
 
     def micro_f1_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
         """Numerator and denominator of the micro-averaged F1 for each example, both (n,).
 
-        Where each example has exactly one label and one answer, it equals the accuracy.
+        Where each example has exactly one label and one answer, this F1 equals the accuracy.
         """
         return (predictions == references).astype(np.float64), np.ones(len(references))
 
@@ -210,11 +214,11 @@ class Kind(ABC):
         return found[counts.argmax()]
 
     def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
-        """(n,) how far each answer is from its label; 0 where it is right."""
+        """The distance of each answer, (n,), from its label; 0 where the answer is right."""
         return np.asarray(answers != labels)
 
     def beside_constant(self, answers: NDArray[Any], labels: NDArray[Any]) -> OtherLabels | OtherNumbers:
-        """How a run's answers (n,) differ from one constant answer; `statistics.collapse` says whether that is noise."""
+        """How a run's answers, (n,), differ from one constant answer; `statistics.collapse` judges whether by noise only."""
         values, counts = np.unique(answers, return_counts=True)
         constant = values[counts.argmax()]
         missed, errors = self.errors(np.full_like(answers, constant), labels), self.errors(answers, labels)
@@ -247,7 +251,8 @@ class Kind(ABC):
 
 
 def number_of(said: Any, names: Sequence[str]) -> int:
-    """The number of a label by its name. Raises ValueError, a sentence, for anything else."""
+    """The number of the label with this name. Raises ValueError, whose message is the end of a sentence, for any other
+    value."""
     if not isinstance(said, str):
         raise ValueError(f"is {described(said)}, and must be the name of a label, a text")
     if said not in names:
@@ -261,5 +266,5 @@ def log_of(probability: float) -> float:
 
 
 def above(limit: float) -> float:
-    """The next larger number of those that predictions.parquet can hold (float32)."""
+    """The smallest float32 above the limit; predictions.parquet stores float32."""
     return float(np.nextafter(np.float32(limit), np.float32(np.inf)))

@@ -27,17 +27,18 @@ class Adaptation:
     model: Any
     groups: tuple[ParameterGroup, ...]
     lineage: tuple[str, ...] = ()
-    """Names of further checkpoints from which trained parameters were initialised, beside the model's own."""
+    """Names of the checkpoints, beside the model's own, from which parameters that train were initialised."""
 
 
 class Method(Component):
-    """A way to choose which parameters train. The head always has to."""
+    """A way to choose which parameters train. The head must always train."""
 
     kind = "method"
 
     @abstractmethod
     def adapt(self, built: Built, options: Any, recipe: Recipe) -> Adaptation:
-        """Freezes, wraps or extends `built.model`; random numbers come from the run's `init` stream.
+        """Freezes, wraps or extends `built.model`. Returns the model and the groups of parameters that train.
 
+        The global random generators are seeded from the run's seed before, so new weights may be drawn from them.
         Raises ModelError where the method can't be applied to the model.
         """

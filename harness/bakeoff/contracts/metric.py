@@ -91,8 +91,8 @@ class MetricFacts(Part):
     higher_is_better: bool
     version: Name
     unit: Unit | None = None
-    """The unit that the metric declared; None for that of the built-in metric of this name and version, and in records migrated
-    from schema 4. `metric_lookup.unit_of` resolves it."""
+    """The unit that the metric declares. None where that is the unit of the built-in metric of this name and version, and in
+    records migrated from schema 4; `metric_lookup.unit_of` then finds it."""
     label: Count | None = None
     """The number of the label that the metric is about; None where it is about all labels."""
 
@@ -100,23 +100,23 @@ class MetricFacts(Part):
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Answers = Ints | Floats
-"""One answer an example, (n,). For classification the label's number; for regression a number; for multi-label the set of
+"""One answer for each example, (n,). For classification the label's number; for regression a number; for multi-label the set of
 labels as a number whose bit i says whether label i is in it."""
 
 
 class Metric(ABC):
     """A score of predictions against the right answers, over a split.
 
-    A metric that is a ratio of sums over examples should give `ratio_terms`: the statistics then need not resample it.
+    A metric that is a ratio of sums over examples should have `ratio_terms`, so that its intervals need no bootstrap.
     """
 
     name: str
     version: str = "1"
-    """Raise it when the same predictions come to get another score."""
+    """To be raised when the same predictions no longer get the same score."""
     higher_is_better: bool = True
     unit: Unit = OWN_UNIT
-    """Unit and range of its scores, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. Without one
-    the metric has no range, and an experiment that compares by it must state its margin."""
+    """Unit and range of its scores, and how they are shown: SHARE, CORRELATION, PERCENT, or a `Unit` of its own. With
+    the default the metric has no range, and an experiment whose primary metric it is must state a margin."""
     kinds: frozenset[str] | None = None
     """Names of the kinds of task whose answers it can score; None for every kind."""
     least_labels: int = 1
@@ -130,8 +130,8 @@ class Metric(ABC):
         """The metric as an object of the evaluate library. Raises DataError where it is not available."""
 
     def fitted(self, kind: Kind, labels: Sequence[str], positive: str | None) -> tuple[Metric, ...]:
-        """The metric as it is computed for a task of this kind with these labels; a metric of each class becomes one for each
-        label.
+        """The metric as it is computed for a task of this kind with these labels, as a tuple of one; a metric with `of: each`
+        becomes one metric for each label.
 
         labels: empty where they are known only after reading the data. positive: the label that the task declares as its
         positive class. Raises DataError where the metric does not suit the task.
@@ -141,12 +141,13 @@ class Metric(ABC):
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats] | None:
         """Numerator and denominator of each example, both (n,): the score is the sum of the first over the sum of the second.
 
-        None, the default, for a metric that is no such ratio.
+        None, the default, for a metric that is not a ratio of sums.
         """
         return None
 
     def score(self, predictions: Answers, references: Answers) -> float:
-        """The score of answers (n,), in the metric's own unit (accuracy: 0 to 1). Raises DataError where there is none."""
+        """The score of answers (n,), in the metric's own unit (accuracy: 0 to 1). Raises DataError if no score of its
+        name is computed."""
         result = self.load().compute(predictions=predictions, references=references)
         if not result or self.name not in result:
             raise DataError(f"metric '{self.name}' returned no score under its own name, only {sorted(result or {})}")
@@ -160,10 +161,9 @@ def called(facts: MetricFacts) -> str:
 
 
 def one_example(metric: Metric | None, references: Answers) -> float | None:
-    """What one example adds to a score of these references (n,), n at least 1, in the metric's own unit: 1 / n.
+    """What one right answer adds to a score over these references, (n,) with n of 1 or more, in the metric's own unit: 1 / n.
 
-    None unless the score is a share of the examples, as accuracy is: each example counts as much as any other, and adds all of
-    that or nothing.
+    None unless the score is a share of the examples, as accuracy is: all examples count alike, and each is right or wrong.
     """
     if metric is None or metric.unit != SHARE:
         return None
@@ -175,14 +175,14 @@ def one_example(metric: Metric | None, references: Answers) -> float | None:
 
 
 def is_below(margin: float, example: float | None) -> bool:
-    """Whether a margin is less than what one example is worth, both in the metric's own unit: then only equal scores lie within
-    it."""
+    """Whether a margin is less than what one example is worth (`example`, from `one_example`), both in the metric's own unit:
+    then only equal scores lie within the margin. False where `example` is None."""
     return example is not None and margin < example * (1 - 1e-9)
 
 
 def known_as(name: str, metrics: Iterable[MetricFacts]) -> str:
-    """The full name for `name`: `f1` is `f1 (spam)` if that is the only F1 of one class among `metrics`; otherwise
-    unchanged."""
+    """The full name of a metric that a user calls `name`: `f1` stands for `f1 (spam)` if that is the only F1 of one class among
+    `metrics`; any other name is returned unchanged."""
     same = [facts.name for facts in metrics if name in (facts.name, called(facts))]
     return same[0] if name not in same and len(same) == 1 else name
 
@@ -228,11 +228,11 @@ class BuiltIn(Metric):
 
 
 class Ratio(BuiltIn):
-    """A metric that is a sum over examples divided by another; its score is 0 where the denominator is 0."""
+    """A metric that is one sum over examples divided by another; its score is 0 where the denominator is 0."""
 
     @abstractmethod
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        """Numerator and denominator of each example, each (n,); the score is the sum of one over the sum of the other."""
+        """Numerator and denominator of each example, each (n,); the score is the ratio of their sums over all examples."""
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         numerator, denominator = self.ratio_terms(predictions, references)

@@ -15,13 +15,13 @@ UNITS: dict[str, Unit] = {"share": SHARE, "percent": PERCENT, "correlation": COR
 
 
 def metric_named(choice: str | MetricChoice) -> Metric:
-    """The metric that an experiment file asks for: built in if the name is, else of the hub. Raises DataError for a key of
-    the choice that does not apply."""
+    """The metric that an experiment file asks for: the built-in one of that name, else the one of the hub. Raises
+    DataError for a key of the choice that does not apply to the metric."""
     choice = MetricChoice(name=choice) if isinstance(choice, str) else choice
     kind, name = BUILT_IN.get(choice.name), choice.name
     if kind is None:
         if choice.positive is not None or choice.of is not None:
-            raise DataError(f"metric {quoted(name)} comes from the hub: it takes `better` and `unit`, no class")
+            raise DataError(f"metric {quoted(name)} comes from the hub and has no class: leave `positive` and `of` out")
         return HubMetric(name, better=choice.better, unit=UNITS[choice.unit] if choice.unit else OWN_UNIT)
     if choice.better is not None or choice.unit is not None:
         raise DataError(f"metric '{name}' is built in: `better` and `unit` are for metrics of the hub")
@@ -33,7 +33,7 @@ def metric_named(choice: str | MetricChoice) -> Metric:
 
 
 def recorded_metric(facts: MetricFacts, kind: Kind) -> Metric | None:
-    """The built-in metric that a record names, fitted to a task of this kind; None for other metrics."""
+    """The built-in metric that a record names, fitted to a task of this kind; None for a metric that is not built in."""
     known = BUILT_IN.get(called(facts))
     if known is None:
         return None
@@ -51,7 +51,7 @@ def unit_of(facts: MetricFacts) -> Unit:
 
 
 def facts_of(metric: Metric) -> MetricFacts:
-    """What a record stores about a metric. The unit is omitted where `unit_of` would find the same without it."""
+    """What a record stores about a metric. Its unit is left out (None) where `unit_of` finds that unit by name and version."""
     bare = MetricFacts(
         name=metric.name, higher_is_better=metric.higher_is_better, version=metric.version, label=label_of(metric)
     )

@@ -54,12 +54,13 @@ class OfOneLabel(Ratio):
             raise DataError(f"metric '{type(self).name}': {did_you_mean('label', wanted, labels)}")
         number = labels.index(wanted) if isinstance(wanted, str) else wanted
         if number >= len(labels):
-            raise DataError(f"metric '{self.name}' is of label number {number}, and the task has {len(labels)}")
+            raise DataError(f"metric '{self.name}' is of label {number}, and the task's {len(labels)} labels count from 0")
         return (self.numbered(number, of_class(type(self).name, labels[number]), kind, positive=labels[number]),)
 
     @classmethod
     def numbered(cls, number: int, name: str, kind: Kind, *, positive: str | int | None = None) -> OfOneLabel:
-        """The metric of the label with this number, under its full name, as a record has it."""
+        """The metric of the label with this number, in a task of this kind. name: its full name, as in a record: `f1 (spam)`.
+        positive: the label's name, if it is known."""
         metric = cls(number if positive is None else positive)
         metric.number, metric.kind, metric.name = number, kind, name
         return metric
@@ -70,14 +71,15 @@ class OfOneLabel(Ratio):
         Raises DataError where the label's number is not known.
         """
         if self.number is None:
-            raise DataError(f"metric '{self.name}' is about one label, and has not been fitted to a task")
+            raise DataError(f"metric '{self.name}' is about one label, and has not been fitted to a task: call `fitted`")
         has_label = np.equal if self.kind is None else self.kind.has_label
         predicted, actual = has_label(predictions, self.number), has_label(references, self.number)
         return predicted.astype(np.float64), actual.astype(np.float64), (predicted & actual).astype(np.float64)
 
 
 def _of_class(metric: str, labels: Sequence[str]) -> str:
-    """How an experiment file asks for the metric of one class: of the first label, where labels are known."""
+    """How to write a metric of one class in an experiment file: `{name: f1, positive: spam}`, with the first of the labels, or
+    `CLASS` where none is known."""
     return yaml_value({"name": metric, "positive": labels[0] if labels else "CLASS"})
 
 
@@ -129,7 +131,7 @@ class OfEachLabel(BuiltIn):
         return tuple(metric for label in labels for metric in self.metric(label).fitted(kind, labels, None)) or (self,)
 
     def compute(self, predictions: Answers, references: Answers) -> float:
-        raise DataError(f"metric '{self.name}' stands for one metric a class, and has not been fitted to a task")
+        raise DataError(f"metric '{self.name}' stands for one metric a class, and has not been fitted to a task: call `fitted`")
 
 
 class MicroF1(Ratio):
@@ -259,7 +261,7 @@ def _ranks(values: Answers) -> Floats:
 
 
 MOST_EACH = 10
-"""At most so many classes get a score each, so that a record stays small."""
+"""The most classes that a metric with `of: each` may score, so that a record stays small."""
 
 BUILT_IN: dict[str, type[BuiltIn]] = {
     metric.name: metric

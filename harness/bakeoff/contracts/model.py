@@ -44,7 +44,7 @@ class Encoding:
 
 
 class Prepared(ABC):
-    """Encodes texts for a model, computes its logits, and saves and loads it. Made before the weights are read."""
+    """Encodes texts for a model, computes its logits, and saves and loads it. It is created before the weights are read."""
 
     @abstractmethod
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
@@ -85,7 +85,7 @@ class Prepared(ABC):
         Raises PluginError if this model cannot be saved.
         """
         raise PluginError(
-            "this model cannot be saved, since its `Prepared` has no `save`: write one, or leave out `keep: final`"
+            "this model cannot be saved: its subclass of `Prepared` has no method `save`; write one, or leave out `keep: final`"
         )
 
     def answers_of_saved(self, folder: Path, columns: Mapping[str, Sequence[str]], device: Any) -> Any:
@@ -95,8 +95,8 @@ class Prepared(ABC):
         The harness compares them with the recorded predictions. Raises PluginError if this model cannot be loaded.
         """
         raise PluginError(
-            "this model, once saved, cannot be loaded, since its `Prepared` has no `answers_of_saved`: write one, or leave out "
-            "`keep: final`"
+            "this model, once saved, cannot be loaded: its subclass of `Prepared` has no method `answers_of_saved(folder, "
+            "columns, device)`; write one, or leave out `keep: final`"
         )
 
     def answers_differ(self, model: Any, example: Row) -> bool:
@@ -105,14 +105,14 @@ class Prepared(ABC):
         return False
 
     def load_saved(self, folder: Path, device: Any) -> Any:
-        """The model that `save` wrote, on the device and ready to be asked by `predict`; for `bakeoff predict`.
+        """Loads the model that `save` wrote to the folder, onto the device, as `predict` takes it; for `bakeoff predict`.
 
         Raises PluginError if this model cannot be loaded.
         """
-        raise PluginError("a saved model of this kind cannot be asked by Bakeoff (no `load_saved`): load it as its card says")
+        raise PluginError("Bakeoff can't load this saved model (no method `load_saved`): load it as its model card says")
 
     def how_to_load(self, folder: Path) -> str:
-        """Python code for the model card that loads what `save` wrote and predicts one example."""
+        """Python code for the model card that loads what `save` wrote and predicts one example; empty for none."""
         return ""
 
 

@@ -1,7 +1,7 @@
 """The contract of a trainer that owns its model: a contestant that need not be a torch module.
 
-It gets rows as texts and gives answers. The harness withholds labels, holds the clock, scores and compares, as for every other
-strategy.
+The trainer gets rows as texts and returns answers. The harness withholds the labels of the rows to predict, measures times,
+scores and compares, as for every other strategy.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Example:
     texts: Mapping[str, str]
     """Text column of the task -> text."""
     label: Said | None = None
-    """None where it is withheld."""
+    """The label as plain JSON (`Said`); None where it is withheld."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Answer:
     """What a contestant answers to one row."""
 
     id: int
-    """Of the `Example`."""
+    """The `id` of the `Example` that is answered."""
     answer: Said
     scores: Mapping[str, float] | None = None
-    """Label -> probability, for all labels or none: of a classification they sum to 1, and the answer has the largest; in a
-    multi-label task the answer's labels are those above 0.5. A regression has none."""
+    """Label -> probability, for all labels; None without scores, as in every regression. In a classification they sum to 1, and
+    the answer has the largest; in a multi-label task the answer's labels are those above 0.5."""
     place: str = field(default="", compare=False)
-    """Where it stands in a file, `line 3 of answers.jsonl`, for messages; empty for one that was never in a file."""
+    """Where the answer stands in a file, `line 3 of answers.jsonl`, for messages; empty if it was never in a file."""
 
 
 @dataclass(frozen=True)
@@ -64,43 +64,45 @@ class OwnModelJob(Protocol):
     train: Sequence[Example]
     """The rows to train on, with labels: all, or the seed's subset where the recipe has `train_examples`."""
     splits: Mapping[str, Sequence[Example]]
-    """The rows that will be asked for, by split, without labels."""
+    """Split -> the rows that the trainer will be asked to predict, without labels."""
     seed: int
-    """From seed and replicate, below 2^32."""
+    """A random seed below 2^32, derived from the run's seed and replicate."""
     device: str
     threads: int
     folder: Path
     """An empty folder for the trainer's files; the same one, with what it holds, when a run is tried again."""
 
     def dev(self) -> Sequence[Example] | None:
-        """The rows of dev with labels, to choose or to stop by; None where the task has no labelled dev. That it was called is
-        recorded, since scores on dev are then optimistic."""
+        """The rows of dev with labels, for early stopping or model selection; None where the task has no labelled dev. A call
+        is recorded, since scores on dev are then optimistic."""
 
     def task_ids(self, examples: Sequence[Example]) -> Sequence[str]:
         """The task's own ids of these examples; only for trainers with `knows_ids`, such as one that reads predictions which
         were made elsewhere."""
 
     def features(self, examples: Sequence[Example]) -> Floats:
-        """(examples, width) what the model's head would get of each, dropout off; only for trainers with `uses_model`."""
+        """What the head of the strategy's model would get for each example, (examples, width), dropout off. Only for trainers
+        with `uses_model`."""
 
     def embeddings(self, examples: Sequence[Example], column: str) -> Floats:
-        """(examples, width) the mean of the encoder's last hidden states over the tokens of this text alone, dropout off, as
-        sentence encoders are meant to be used; only for trainers with `uses_model`."""
+        """The mean of the encoder's last hidden states over the tokens of the text in this column alone, (examples, width),
+        dropout off, as sentence encoders are meant to be used. Only for trainers with `uses_model`."""
 
 
 class OwnModelTrainer(Trainer):
     """A trainer that owns the model: whatever `fit_own` returns is its model, and `predict_own` answers with it."""
 
     supports: ClassVar[Supports] = Supports(kinds=None, recipe_keys=frozenset({"train_examples"}), methods=frozenset({"full"}))
-    """One with `uses_model` may add `max_length` and `padding`, which `job.features` and `job.embeddings` follow."""
+    """By default every kind of task, and no recipe key but `train_examples`. A trainer with `uses_model` may add `max_length`
+    and `padding`, which `job.features` and `job.embeddings` follow."""
     owns: ClassVar[Owned] = frozenset({"model", "steps", "order", "randomness", "loss"})
     owns_model: ClassVar[bool] = True
     uses_model: ClassVar[bool] = False
     """Whether it uses the strategy's model, frozen, by `job.features` or `job.embeddings`. Where it does not, its runs have no
     model."""
     timed: ClassVar[WhatIsTimed] = "phases"
-    """What its seconds mean: those of `fit_own` are for training and those of `predict_own` for evaluation; or only those of
-    the whole run mean anything; or none do."""
+    """Which of its times can be compared with other trainers': `phases`, those of `fit_own` as training, of `predict_own` as
+    evaluation, and of the whole run; `process`, that of the whole run only; or `nothing`."""
     knows_ids: ClassVar[bool] = False
     """Whether it may call `job.task_ids`."""
 
@@ -113,7 +115,7 @@ class OwnModelTrainer(Trainer):
         """An answer for each of the examples, in any order. Called once for each split."""
 
     def reported_steps(self, model: Any) -> Sequence[ReportedStep]:
-        """The steps by which `fit_own` made this model, from step 0 on, if it tells them."""
+        """The optimizer steps that `fit_own` took to train this model, from step 0 on; empty if they are unknown."""
         return ()
 
     def fit(self, job: TrainingJob, options: Any) -> None:

@@ -55,10 +55,12 @@ def _check_hooks(manager: pluggy.PluginManager, plugin: Any) -> None:
     if forgotten := sorted(named - marked):
         raise PluginError(f"{', '.join(forgotten)} lacks the decorator @hookimpl (from bakeoff.plugin)")
     if not hooks:
-        raise PluginError(f"it implements none of our hooks ({', '.join(known)})")
+        raise PluginError(f"it implements none of Bakeoff's hooks ({', '.join(known)})")
     for hook in hooks:
         if any(implementation.hookwrapper or implementation.wrapper for implementation in hook.get_hookimpls()):
-            raise PluginError(f"{hook.name} must return components; a hook wrapper has nothing to wrap here")
+            raise PluginError(
+                f"{hook.name} must return components; a hook wrapper has nothing to wrap here: write @hookimpl alone"
+            )
 
 
 def _listed(hook: str, result: Any, wanted: type[Component]) -> list[Any]:
@@ -91,7 +93,7 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
     if not (isinstance(options, type) and issubclass(options, Options)):
         raise PluginError(f"{hook}: {what}.Options must be a class made from bakeoff.plugin.Options")
     if kind in TITLED and "title" in options.model_fields:
-        raise PluginError(f"{hook}: {what}.Options has a key 'title', which names a {kind} in headings: call it otherwise")
+        raise PluginError(f"{hook}: {what}.Options has a key 'title', which names a {kind} in headings: rename the key")
     for key, value in Options.model_config.items():
         if key in ("extra", "strict", "frozen") and options.model_config.get(key) != value:
             raise PluginError(
@@ -104,7 +106,7 @@ def _check_component(component: Any, hook: str, kind: str) -> None:
 
 
 def _check_trainer(trainer: Trainer, what: str) -> None:
-    """Raises PluginError where `supports` or `owns` is no set of words, or names what does not exist."""
+    """Raises PluginError where `owns` or a part of `supports` is no set of words, or has an unknown word."""
     if not isinstance(trainer.supports, Supports):
         raise PluginError(f"{what}.supports must be a bakeoff.plugin.Supports")
     words = {f"supports.{name}": getattr(trainer.supports, name) for name in ("kinds", "recipe_keys", "precisions", "methods")}

@@ -24,7 +24,7 @@ Share = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=1), ONE_ZERO]
 
 
 class Options(BaseModel):
-    """The base of all that a user writes: refuses unknown keys and values of another type; frozen."""
+    """The base class of all that a user writes: refuses unknown keys and values of another type; frozen."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=False)
 
@@ -168,7 +168,7 @@ class Recipe(Options):
     @model_validator(mode="before")
     @classmethod
     def _one_length(cls, data: Any) -> Any:
-        """`max_steps` stands in for `epochs`, so that one training has one spelling and one id."""
+        """Sets `epochs` to None where `max_steps` is given, so that one training has one spelling and one id."""
         if isinstance(data, dict) and data.get("max_steps") is not None:
             if data.get("epochs") is not None:
                 raise ValueError("epochs and max_steps exclude each other; max_steps counts optimizer steps")
@@ -199,8 +199,8 @@ class Recipe(Options):
 
 
 def steps_of(examples: int, *, epochs: float, batch_size: int, min_steps: int | None = None) -> int:
-    """The optimizer steps of so many epochs over so many rows. A part of an epoch has its share of the epoch's steps, rounded
-    up, as in transformers' Trainer."""
+    """The number of optimizer steps for this many epochs over this many examples, at least `min_steps`. A fraction of an epoch
+    has that fraction of its steps, rounded up, as in transformers' Trainer."""
     steps = epochs * math.ceil(examples / batch_size)
     return max(1, math.ceil(steps - 1e-6), min_steps or 0)  # 0.07 x 100 is 7.000000000000001
 

@@ -91,7 +91,7 @@ class Registry:
         *,
         distributions: Iterable[str] = (),
     ) -> None:
-        """`distributions`: names of the distributions that have plugins."""
+        """components: (kind, name) -> component. distributions: names of the distributions that have plugins."""
         self._components = dict(components)
         self.distributions = tuple(distributions)
         self.broken = tuple(broken)

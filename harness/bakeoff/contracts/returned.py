@@ -1,4 +1,5 @@
-"""Checks what a method of a component returned, so that a wrong type is told where it arises and not where it is used."""
+"""Checks what a method of a component returned, so that a wrong type is reported where it arises and not
+where it is used."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from bakeoff.text.words import quoted
 
 
 def required(value: Any, wanted: type[Any], *, of: str, verb: str = "returned", must: str = "") -> Any:
-    """The value, if it has the type. Raises PluginError that begins with `of`, a method (`method 'x': adapt`).
+    """Returns the value if it has the type `wanted`. Raises PluginError otherwise.
 
-    must: what that must be, in words; by default a `wanted` of bakeoff.plugin. verb: `is`, where `of` is no method.
+    of: where the value comes from, with which the error begins: `method 'x': adapt`. verb: `is` where `of` is no method.
+    must: what the value must be, in words; by default an object of the class of bakeoff.plugin with the name of `wanted`.
     """
     if isinstance(value, wanted):
         return value
@@ -20,7 +22,8 @@ def required(value: Any, wanted: type[Any], *, of: str, verb: str = "returned", 
 
 
 def required_texts(value: Any, *, of: str, verb: str = "returned") -> list[str]:
-    """The texts in a collection. Raises PluginError for a text, which is a collection of letters, and for anything else."""
+    """The texts in a collection, as a list. Raises PluginError for anything else, a single text included. of, verb: as in
+    `required`."""
     if isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
         texts = list(value)
         if all(isinstance(text, str) for text in texts):

@@ -48,11 +48,11 @@ class TaskInfo:
     labels: tuple[str, ...]
     """Names of the labels. The dataset's column `label` holds their numbers, 0 to n - 1; in a multi-label task a list of them.
 
-    Empty for a regression, and where only the data can tell: then the column `label` of train is a `datasets.ClassLabel`, or a
-    list of it, which has the names.
+    Empty for a regression, and where the labels are known only from the data: then the column `label` of train has the type
+    `datasets.ClassLabel`, or a list of it, which holds the names.
     """
     n_outputs: int
-    """Outputs of the model: one for each label, 1 for a regression, 0 where only the data can tell."""
+    """Outputs of the model: one for each label, 1 for a regression, 0 where the labels are known only from the data."""
     metrics: tuple[Metric, ...]
     primary_metric: str
     """Name of the metric by which strategies are compared."""
@@ -65,7 +65,7 @@ class TaskInfo:
     hidden_splits: tuple[str, ...] = ()
     """Splits whose labels are not public: never loaded, and refused in `report_on`."""
     held_out: Mapping[str, float] = field(default_factory=dict)
-    """Splits that the option `split` makes of rows of train -> the share of rows that was asked for, from 0 to 1."""
+    """Split that the option `split` makes of rows of train -> the share of rows that was asked for, from 0 to 1."""
     positive: str | None = None
     """The positive class of F1, precision and recall, unless the experiment file names another; None where there is none."""
 
@@ -89,8 +89,8 @@ class TaskInfo:
         first = next((parts for name, parts in fitted if name == self.primary_metric), ())
         if len(first) > 1:
             raise DataError(
-                f"metric {quoted(self.primary_metric)} is several, one for each class, so that it can't be the primary one: "
-                "name another first"
+                f"metric {quoted(self.primary_metric)} gives one score for each class, so that it can't be the primary one: "
+                "list another metric first"
             )
         if first:
             object.__setattr__(self, "primary_metric", first[0].name)
@@ -103,7 +103,7 @@ class TaskInfo:
                 f"its primary metric {quoted(self.primary_metric)} is not one of its metrics ({', '.join(names)})"
             )
         if "train" not in self.labelled_splits or not set(self.labelled_splits) <= set(self.splits):
-            raise PluginError("its labelled splits must be among its splits, and train must be one of them")
+            raise PluginError("its labelled splits must be among its splits, and must include train")
         for metric in self.metrics:
             if metric.kinds is not None and self.kind.name not in metric.kinds:
                 scored = " and ".join(sorted(metric.kinds))
@@ -129,10 +129,13 @@ class TaskInfo:
 
 @dataclass(frozen=True)
 class Paths:
-    """Folders on this machine: `data` with the user's data (`--data`, else BAKEOFF_DATA; None where neither is given), `cache`
-    for files that can be made again, `beside` with the experiment file, `given` with files of rows that a program gave (None
-    where none did), `named` data folders by the names that experiment files know them by (`--data NAME=PATH`, else the user's
-    configuration)."""
+    """Folders on this machine, for tasks, models and trainers.
+
+    data: the user's data (`--data`, else BAKEOFF_DATA; None where neither is given). cache: files that can be made again.
+    beside: the folder of the experiment file. given: files of the rows that were passed to `bakeoff.run` from Python (None
+    where there are none). named: data folder's name in experiment files -> folder (`--data NAME=PATH`, else the user's
+    configuration).
+    """
 
     data: Path | None
     cache: Path
@@ -141,7 +144,7 @@ class Paths:
     named: Mapping[str, Path] = field(default_factory=dict)
 
     def data_named(self, name: str) -> Path | None:
-        """The data folder with this name, else the one without a name."""
+        """The data folder with this name; `data` if no folder has it."""
         return self.named.get(name, self.data)
 
 
@@ -150,8 +153,8 @@ class Task(Component):
 
     kind = "task"
     takes_rows: ClassVar[bool] = False
-    """Whether its options `train`, `dev` and `test` name files in `Paths`: then `bakeoff.run` stores the rows that a program
-    gives as Parquet files, which these options name."""
+    """Whether its options `train`, `dev` and `test` name files with rows. Then rows may be passed from Python as well:
+    `bakeoff.run` stores them as Parquet files, and sets these options to those files."""
 
     @abstractmethod
     def info(self, options: Any) -> TaskInfo:
@@ -179,14 +182,15 @@ class Task(Component):
         return None
 
     def row_columns(self, options: Any) -> Sequence[str]:
-        """The columns of its files that it reads; no others are stored of rows that a program gives (`takes_rows`)."""
+        """The columns that the task reads from its files. Of rows that are passed from Python (`takes_rows`), only these are
+        stored."""
         return ()
 
     def read_rows(self, options: Any, path: Path, places: Paths) -> NewRows | None:
-        """The texts of a file of new rows, without labels, for `bakeoff predict`; read as the task reads its own files.
+        """Reads the texts of new rows, without labels, for `bakeoff predict`, from a file like the task's own files.
 
-        None, the default: a CSV, TSV, JSON lines or Parquet file whose columns have the names of `info`'s text columns. Raises
-        DataError with file and line.
+        None, the default: the harness reads the file itself, as CSV, TSV, JSON lines or Parquet whose columns have the names of
+        `info`'s text columns. Raises DataError with file and line for a damaged file.
         """
         return None
 

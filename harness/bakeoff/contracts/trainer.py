@@ -27,7 +27,7 @@ class Supports:
     """What a trainer supports. An experiment that needs more is refused before any run starts."""
 
     kinds: frozenset[str] | None = frozenset({"classification"})
-    """Names of the kinds of task that it can train; None for every kind, if it takes its loss from `job.loss`."""
+    """Names of the kinds of task that it can train; None for every kind, which needs the loss from `job.loss`."""
     recipe_keys: frozenset[str] = field(default_factory=lambda: frozenset(Recipe.model_fields))
     """Recipe keys that it honours; a strategy must leave all others at their defaults."""
     precisions: frozenset[str] = frozenset({"fp32"})
@@ -121,32 +121,32 @@ class Trainer(Component):
     supports: ClassVar[Supports] = Supports()
     owns: ClassVar[Owned] = frozenset()
     """What it controls itself instead of the harness (`steps`, `order`, `randomness`, `loss`), normally nothing; shown
-    beside its results. One with random numbers of its own, for dropout, must own `randomness`: its runs share no random stream
-    with those of another trainer, so the two are not compared seed by seed."""
+    beside its results. A trainer that draws its own random numbers, for dropout, must own `randomness`: its runs share no
+    random stream with those of another trainer, so the two are not compared seed by seed."""
     owns_model: ClassVar[bool] = False
     """Whether it is an `OwnModelTrainer`."""
     uses_model: ClassVar[bool] = True
-    """Whether it uses the strategy's model; only an `OwnModelTrainer` need not."""
+    """Whether it uses the strategy's model; may be False only for an `OwnModelTrainer`."""
     timed: ClassVar[WhatIsTimed] = "phases"
-    """What its seconds mean."""
+    """Which of its times can be compared with those of other trainers."""
     runs_commands: ClassVar[bool] = False
-    """Whether its options name commands that it starts, or code that it runs: such an experiment file runs only where a user
-    trusts it."""
+    """Whether its options name commands that it starts, or code that it runs. An experiment file with such a trainer runs only
+    after the user has said that it may (trust)."""
 
     def commands(self, options: Any) -> Sequence[Sequence[str]]:
-        """The commands that it starts, as the options have them: each a list of words, its placeholders unfilled."""
+        """The commands that it starts, as the options have them: each a list of words, with placeholders not filled in."""
         return ()
 
     def code_files(self, options: Any) -> Sequence[str]:
-        """The files and folders of the code that its commands run, as the options name them: shown to a user who is to trust
-        them."""
+        """The files and folders of the code that its commands run, as the options name them: shown to the user, who is asked to
+        trust them."""
         return ()
 
     def code_digest(self, options: Any, places: Paths) -> str | None:
         """SHA-256 of the files beside the experiment file that its commands run; None for a trainer, or options, without any.
 
-        Where it is not None, `Options` has a field `code_sha256: str | None = None`, which is filled in with it when an
-        experiment file is read: so it is part of a run's id. Raises BakeoffError where a file is missing.
+        A trainer that returns a hash needs a field `code_sha256: str | None = None` in its `Options`. When an experiment file
+        is read, the hash is filled in there, and so becomes part of a run's id. Raises BakeoffError where a file is missing.
         """
         return None
 
@@ -156,13 +156,13 @@ class Trainer(Component):
         return options
 
     def recipe_keys(self, options: Any) -> frozenset[str]:
-        """The recipe keys that it follows with these options, some of those of `supports`. Of a trainer that owns its steps no
-        others are part of a run's id."""
+        """The recipe keys that it follows with these options: all that `supports` names, or some of them. For a trainer that
+        owns its steps, only these keys are part of a run's id."""
         return self.supports.recipe_keys
 
     def claims(self, options: Any) -> Sequence[str] | None:
-        """Recipe keys that it is only said to follow, since nobody can observe it; whether it follows others is unknown. None
-        for a trainer that follows what `recipe_keys` says."""
+        """Recipe keys that a script is only claimed to follow, since the harness can't observe that; whether it follows others
+        is unknown. None, the default, for a trainer that is known to follow `recipe_keys`."""
         return None
 
     def owned(self, recipe: Recipe, options: Any) -> Owned:
@@ -175,8 +175,8 @@ class Trainer(Component):
         return {}
 
     def depends_on_seed(self, recipe: Recipe, options: Any) -> bool:
-        """Whether another seed may give other answers from the same rows. One that does not runs once for each data set, and
-        its variance over seeds is known to be 0."""
+        """Whether another seed may give other answers from the same rows. A strategy that does not depend on the seed runs once
+        for each data set, and its variance over seeds is known to be 0."""
         return True
 
     def notes(self, recipe: Recipe, options: Any) -> Sequence[str]:
@@ -195,7 +195,7 @@ class Trainer(Component):
 
     def fast_inference(self, model: Any) -> AbstractContextManager[None]:
         """A context during which the harness predicts. A trainer with a faster forward pass that gives the same logits may
-        install it meanwhile; the default changes nothing.
+        install it for that time; the default changes nothing.
 
         The harness compares one batch with the model's own forward pass. Weights may have changed since the last call.
         """
@@ -204,5 +204,5 @@ class Trainer(Component):
 
 Owned = frozenset[Literal["model", "steps", "order", "randomness", "evaluation", "loss"]]
 WhatIsTimed = Literal["phases", "process", "nothing"]
-"""Of a run's seconds, what may stand beside those of other trainers: those of training and of evaluation, and their sum; that
-sum alone; or nothing."""
+"""Which times of a run can be compared with those of other trainers: `phases`, those of training, of evaluation and of the
+whole run; `process`, that of the whole run only; or `nothing`."""

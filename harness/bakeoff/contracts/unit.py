@@ -14,14 +14,14 @@ from bakeoff.text.numbers import DASH, MINUS
 POINTS: Final = "points"
 POINTS_DIGITS: Final = 2
 DEFAULT_MARGIN: Final = 1.0
-"""The default margin of metrics in points: so many points, or what one example of the split is worth, if that is more."""
+"""The default margin of metrics in points: this many points, or what one example of the split is worth, if that is more."""
 SPREAD_DIGITS: Final = 2
-"""A metric not shown in points has so many decimals that its standard deviation over seeds keeps this many significant
+"""A metric not shown in points gets enough decimals for its standard deviation over seeds to keep this many significant
 digits."""
 MOST_DECIMALS: Final = 6
 """A figure that would need more decimals is written as 1.23e-7."""
 MOST_SIGNIFICANT: Final = 6
-"""The most significant digits of the largest score; smaller differences between rows are not shown."""
+"""At most this many significant digits of the largest score are shown; smaller differences between rows are not."""
 
 Bound = Annotated[float, Field(allow_inf_nan=False)]
 
@@ -46,17 +46,17 @@ class Unit(BaseModel):
 
     @property
     def in_points(self) -> bool:
-        """Whether 1.0, as shown, is a hundredth of a fixed range, so that the default margin applies."""
+        """Whether scores are shown in points, so that the default margin applies."""
         return self.name == POINTS
 
     @property
     def words(self) -> str:
-        """The unit as legends have it: `points (× 100)`, `points`, `stars`, or empty."""
+        """The unit as the legends of tables and charts write it: `points (× 100)`, `points`, `stars`, or empty."""
         return f"{self.name} (× {self.scale})" if self.scale != 1 else self.name
 
     @property
     def span(self) -> float | None:
-        """The width of the range, so the largest possible difference between two scores; None where an end is missing."""
+        """The width of the range, the largest possible difference between two scores; None where an end is missing."""
         return None if self.low is None or self.high is None else self.high - self.low
 
     def written(self, score: float | None) -> str:
@@ -95,7 +95,7 @@ class Figures(BaseModel):
         return MINUS + shown[1:] if shown.startswith("-") else shown
 
     def signed(self, value: float | None) -> str:
-        """The same with a sign, also where positive; a value that rounds to zero has none."""
+        """A score as text, with its sign also where it is positive; a value that rounds to zero has no sign."""
         if value is None:
             return DASH
         shown = self.number(value)
@@ -123,7 +123,7 @@ class Figures(BaseModel):
         return self.exactly(value).with_unit(value)
 
     def amount_as_declared(self, value: float, metric: str) -> str:
-        """The same with the metric: `0.05 of mae`."""
+        """A value from an experiment file with its unit, its own decimals and the metric: `0.05 of mae`."""
         return self.exactly(value).amount(value, metric)
 
     def exactly(self, value: float) -> Figures:

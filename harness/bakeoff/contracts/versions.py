@@ -8,7 +8,7 @@ from typing import Any, Final
 from bakeoff.errors import PluginError
 
 CONTRACT_VERSION: Final = 2
-"""Goes up when a plugin that follows today's contract would not work any more. A plugin's module may say for which version it
+"""Increased when plugins that follow the present contract would stop working. A plugin's module may say for which version it
 was written: `BAKEOFF_CONTRACT = 2`."""
 
 RENAMED: Final[Mapping[str, str]] = {

@@ -1,4 +1,4 @@
-"""What can be seen of the columns of a table: lengths, numbers, dates, how many values."""
+"""Describes the columns of a table: lengths of texts, numbers, dates, how many distinct values."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ GROUP_NAMES: Final = re.compile(
     r"company|subject|person|student|product|item|article|paper|url|host|domain|project|repo|ticket|case)s?"
 )
 MANY_NUMBERS: Final = 20
-"""Whole numbers with more distinct values than this are a quantity, not labels."""
+"""A column of whole numbers with more distinct values than this is a quantity, not labels."""
 MOST_LABELS: Final = 2000
 """A column with more distinct values is no column of labels."""
 DATES: Final = ("%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d %b %Y", "%b %d, %Y")
 DECIMAL_COMMA: Final = re.compile(r"[+-]?\d+,\d+")
 SAMPLE: Final = 2_000
-"""Rows by which lengths and dates are judged."""
+"""About so many rows are used to judge lengths and dates."""
 SPLIT_NAMES: Final = re.compile("split|set|fold|partition|subset")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """What can be seen of a column."""
+    """A description of a column, from which its role is found out."""
 
     name: str
     rows: int
     missing: int
     distinct: int
     words: float
-    """The mean number of words."""
+    """The mean number of words in a cell."""
     characters: float
     numbers: bool
     """Whether all its values are numbers."""
@@ -69,7 +69,7 @@ class Column:
 
     @property
     def may_be_label(self) -> bool:
-        """Whether its values are few, or numbers."""
+        """Whether it may be the label: its values repeat, or are numbers or lists."""
         if self.dates or self.filled < 2 or self.distinct < 2:
             return False
         if self.lists:
@@ -82,7 +82,7 @@ class Column:
 
     @property
     def quantity(self) -> bool:
-        """Whether its values were measured or counted, rather than chosen."""
+        """Whether its values are measured or counted numbers, to predict by regression, rather than labels."""
         return self.numbers and self.distinct > (MANY_NUMBERS if self.whole else 2)
 
     def is_named(self, words: re.Pattern[str]) -> bool:
@@ -92,7 +92,7 @@ class Column:
 
 
 def describe(table: Table) -> dict[str, Column]:
-    """Every column of the table, by name."""
+    """The description of every column of the table, by name."""
     return {name: _column(name, values) for name, values in table.columns.items()}
 
 
@@ -118,13 +118,13 @@ def _column(name: str, values: Sequence[Value]) -> Column:
 
 
 def words_of(text: str) -> float:
-    """The number of words; of scripts without blanks between them two characters count as one."""
+    """The number of words in a text; in scripts without blanks between words, two characters count as a word."""
     dense = 0 if text.isascii() else sum(ord(one) >= 0x2E80 for one in text)
     return dense / 2 if dense > len(text) / 3 else len(text.split())
 
 
 def as_date(text: str) -> datetime | None:
-    """The day that a text names, in ISO's form or one that spreadsheets write; None for any other text."""
+    """The date that a text is, in ISO's form or one that spreadsheets write; None for any other text."""
     text = text.strip()
     if not 6 <= len(text) <= 40 or not text[:1].isalnum() or not any(map(str.isdigit, text)):
         return None

@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import Final
 
 LIKE: Final = 0.8
-"""Two texts are near copies where they share so much of their shingles: the Jaccard index, intersection over union."""
+"""Two texts are near copies if their sets of shingles have at least this Jaccard index: intersection over union."""
 WIDTH: Final = 3
-"""Words of a shingle."""
+"""The number of words in a shingle, a sequence of successive words."""
 FIRST_WORDS: Final = 200
-"""A text is judged by its first words."""
+"""Only so many first words of a text are compared."""
 MOST_ROWS: Final = 100_000
-"""Rows that are looked at."""
+"""Only so many first rows are compared."""
 MOST_SECONDS: Final = 20.0
-"""After so long the search ends with what it has found."""
+"""After so many seconds the search ends with what it has found."""
 LOOK_EVERY: Final = 1_000
-"""Texts between two looks at the clock."""
+"""After so many texts the time is looked at again."""
 
 
 WORD: Final = re.compile(r"\w+")
@@ -35,11 +35,11 @@ class Copies:
     group_of: list[int]
     """Row -> its group; rows in one group are near copies, directly or through others."""
     finished: bool
-    """False where not all rows could be looked at."""
+    """False where not all rows could be compared."""
 
     @property
     def groups(self) -> dict[int, list[int]]:
-        """The groups of two rows or more."""
+        """Group -> its rows, for the groups of two rows or more."""
         found = defaultdict(list)
         for row, group in enumerate(self.group_of):
             found[group].append(row)
@@ -53,10 +53,12 @@ def normalised(text: str) -> str:
 
 
 def find_copies(texts: Sequence[str], *, seconds: float = MOST_SECONDS) -> Copies:
-    """Groups the texts: those that are equal once `normalised`, and those whose shingles are LIKE each other.
+    """Groups texts that are equal once `normalised`, or whose shingles have a Jaccard index of LIKE or more. seconds: time
+    limit.
 
-    The second by prefix filtering (Chaudhuri, Ganti and Kaushik, 2006; Bayardo, Ma and Srikant, 2007): with shingles in one
-    order, the rarest first, two sets that share enough of them share one among their first n - ceil(LIKE n) + 1.
+    Pairs of the second kind are found by prefix filtering (Chaudhuri, Ganti and Kaushik, 2006; Bayardo, Ma and Srikant, 2007):
+    if all sets are sorted in one order, the rarest shingles first, two sets that are so much alike have a shingle in common
+    among the first n - ceil(LIKE n) + 1 of the n shingles of each.
     """
     until = time.monotonic() + seconds
     union = _Union(len(texts))
@@ -77,7 +79,8 @@ def find_copies(texts: Sequence[str], *, seconds: float = MOST_SECONDS) -> Copie
 
 
 def _join(sets: list[tuple[int, frozenset[int]]], frequency: Counter[int], union: _Union, until: float) -> bool:
-    """Unites what is alike. Returns whether it came to its end before `until`."""
+    """Joins the rows of `sets` (row, its shingles) whose shingles are alike. frequency: shingle -> number of sets with it.
+    Returns whether all sets were compared before the time `until`."""
     sets.sort(key=lambda one: len(one[1]))
     index: dict[int, list[int]] = defaultdict(list)
     for number, (row, shingles) in enumerate(sets):
@@ -104,13 +107,13 @@ def _join(sets: list[tuple[int, frozenset[int]]], frequency: Counter[int], union
 
 
 def _shingles(text: str) -> frozenset[int]:
-    """Hashes of all runs of WIDTH words; empty for a shorter text."""
+    """Hashes of all sequences of WIDTH successive words; empty for a shorter text."""
     words = text.split()
     return frozenset(map(hash, zip(*(words[start:] for start in range(WIDTH)), strict=False)))
 
 
 class _Union:
-    """Disjoint sets of rows."""
+    """Disjoint sets of rows, each known by its `root` (union-find)."""
 
     def __init__(self, rows: int) -> None:
         self.parent = list(range(rows))
@@ -126,7 +129,8 @@ class _Union:
 
 
 def across(copies: Copies, splits: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """(row, row of train) for each row of another split that has a near copy in train. splits: that of each row."""
+    """Yields (row, row of train) for each row of another split that has a near copy in train. splits: the split of each
+    row."""
     for rows in copies.groups.values():
         in_train = [row for row in rows if splits[row] == "train"]
         if in_train:

@@ -32,22 +32,23 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import quoted, shown_path
 
 FEW_ROWS: Final = 20
-"""Fewer rows can't be trained and judged."""
+"""With fewer rows, there is no draft: too few to train on."""
 LENGTHS_OF: Final = 5_000
-"""Rows by which the length of texts is judged."""
+"""About so many rows are used to judge the lengths of texts."""
 RARE: Final = 10
-"""A label with fewer rows is hardly learned."""
+"""A label with fewer rows is pointed out: it is hardly learned."""
 LISTED: Final = 5
 MISSING_WORDS: Final = frozenset({"na", "n/a", "nan", "null", "none", "<na>", "#n/a"})
 """What programs write for a missing value, in lower case."""
 
 Ask = Callable[[str, Choice], tuple[str, ...]]
-"""Decides between columns: (`text` or `label`, what it may be) -> the chosen ones. Raises BakeoffError."""
+"""A function that decides which columns are the text, or the label: (`text` or `label`, the options) -> the chosen columns.
+Raises BakeoffError if the user can't be asked."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the user said about the columns; the rest is found out."""
+    """What the user said about the columns; what is empty or None is found out."""
 
     text: tuple[str, ...] = ()
     label: tuple[str, ...] = ()
@@ -66,13 +67,13 @@ class Meaning:
     unlabelled: tuple[str, ...]
     """Splits without labels."""
     missing: tuple[str, ...]
-    """Words in the label's column that stand for a missing value."""
+    """Words in the label's column that stand for a missing value, such as `n/a`."""
     empty: bool
     """Whether a missing text of a pair is read as an empty one."""
     splits: Sequence[str]
-    """Of each row: given, or as `split` makes them."""
+    """The split of each row: that of its file, or the one that the task's option `split` will put it into."""
     sizes: Sizes
-    """Rows with a text and a label."""
+    """The number of rows with a text and a label in each split."""
 
     @property
     def data(self) -> Data:
@@ -88,18 +89,19 @@ class Meaning:
 
     @property
     def macro(self) -> bool:
-        """Whether the labels are so unequal that macro F1 decides."""
+        """Whether the labels are so unequal in frequency that macro F1 is the primary metric."""
         return self.labels.single and self.labels.largest > IMBALANCED
 
 
 def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
-    """What the columns mean. decide: chooses where that is not certain. Raises DataError where nothing can be trained on."""
+    """Finds out what the columns of the rows mean. asked: what the user said. decide: chooses columns where that is not
+    certain. Raises DataError where the rows can't be trained on."""
     table, columns = rows.table, describe(rows.table)
     require_columns(table, asked.text, "--text")
     require_columns(table, asked.label, "--label")
     text = asked.text or _decided("text", find_texts(table, columns, without=asked.label), decide)
     if both := sorted(set(text) & set(asked.label)):
-        raise DataError(f"{quoted(both[0])} is read by the model, so it can't be the label too")
+        raise DataError(f"column {quoted(both[0])} is read by the model, so it can't be the label too")
     label = asked.label or _decided("label", find_labels(table, columns, text), decide)
     unlabelled = tuple(rows.unlabelled(label))
     missing = _missing_words(rows, label)
@@ -113,15 +115,16 @@ def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
     train = sum(usable) if rows.splits is None else sum(map(and_, usable, (split == "train" for split in rows.splits)))
     if train < FEW_ROWS:
         raise DataError(
-            f"{shown_path(table.path)}: {count(train, 'row')} with a text and a label: at least {FEW_ROWS} are needed, and "
-            "some hundreds to learn from"
+            f"{shown_path(table.path)}: {count(train, 'row')} with a text and a label to train on: at least {FEW_ROWS} are "
+            "needed, and some hundreds to learn from"
         )
     splits, shares = _splits(rows, text, train)
     counts = Counter(split for split, one in zip(splits, usable, strict=True) if one and split not in unlabelled)
     sizes = Sizes(train=counts["train"], dev=counts["dev"], test=counts["test"], shares=shares)
     if not sizes.judged:
         raise DataError(
-            f"{shown_path(table.path.parent)}: no split but train has labels: name the file of train alone, to split it"
+            f"{shown_path(table.path.parent)}: only train has labels, and dev or test needs some to judge by: name the file of "
+            "train alone, so that it is split"
         )
     return Meaning(
         rows=rows,
@@ -138,7 +141,8 @@ def find_meaning(rows: Rows, asked: Asked, decide: Ask) -> Meaning:
 
 
 def _splits(rows: Rows, text: Sequence[str], usable: int) -> tuple[list[str], Mapping[str, str]]:
-    """The split of each row, and the shares that are held out; none where splits are given."""
+    """The split of each row, and the shares that are held out, none where splits are given. usable: number of rows with a text
+    and a label."""
     if rows.splits is not None:
         return rows.splits, {}
     shares = own_split(usable)
@@ -148,7 +152,8 @@ def _splits(rows: Rows, text: Sequence[str], usable: int) -> tuple[list[str], Ma
 
 
 def _reads_gaps_as_empty(table: Table, text: Sequence[str], label: Sequence[str], unlabelled: Sequence[str]) -> bool:
-    """Whether each row has a label and at least one of several texts, and some lack another."""
+    """Whether to read a missing text as an empty one: each row has a label and at least one of several texts, and some rows
+    lack another."""
     if len(text) == 1 or unlabelled or any(value is None for name in label for value in table.columns[name]):
         return False
     rows = [[cell is None for cell in row] for row in zip(*(table.columns[name] for name in text), strict=True)]
@@ -167,7 +172,7 @@ def _missing_words(rows: Rows, label: Sequence[str]) -> tuple[str, ...]:
 
 
 def _with_labels_alone(rows: Rows, label: Sequence[str], unlabelled: Sequence[str], missing: Sequence[str]) -> Table:
-    """The table, with None for what only looks like a label."""
+    """The table, with None in place of labels in `unlabelled` splits, and of words that stand for a `missing` value."""
     columns = dict(rows.table.columns)
     splits = rows.splits or ["train"] * rows.table.rows
     for name in label:
@@ -179,13 +184,13 @@ def _with_labels_alone(rows: Rows, label: Sequence[str], unlabelled: Sequence[st
 
 
 def _usable(table: Table, text: Sequence[str], label: Sequence[str], missing: Sequence[str]) -> list[bool]:
-    """Of each row, whether it has all texts and labels."""
+    """For each row, whether it has all its texts and labels."""
     rows = zip(*(table.columns[name] for name in (*text, *label)), strict=True)
     return [all(cell is not None and str(cell).strip() not in missing for cell in row) for row in rows]
 
 
 def labels_in_words(labels: Labels) -> str:
-    """`4 labels, the most frequent 31 % of rows`; `a number`."""
+    """What is answered, in words: `4 labels, the most frequent in 31 % of rows`, or `a number`."""
     if not labels.kind.has_labels:
         return "a number"
     return f"{count(len(labels.counts), 'label')}, the most frequent in {per_cent(labels.largest)} of rows"
@@ -193,14 +198,15 @@ def labels_in_words(labels: Labels) -> str:
 
 def why_macro(labels: Labels) -> str:
     most = labels.counts.most_common(1)[0][0]
-    return f"always {quoted(most)} would be {per_cent(labels.largest, 1)} right"
+    return f"always answering {quoted(most)} would be {per_cent(labels.largest, 1)} right"
 
 
 # --- what can be concluded, and what spoils it ---------------------------------------------------------------------------
 
 
 def outlook_of(subject: Subject, looks: Sequence[int], strategies: int) -> Outlook:
-    """What the experiment can conclude on these rows."""
+    """What the experiment can conclude on the rows of `subject`. looks: number of seeds at each look. strategies: their
+    number."""
     rows = subject.sizes.judged
     if not subject.share:
         return correlation_outlook(rows)
@@ -208,21 +214,21 @@ def outlook_of(subject: Subject, looks: Sequence[int], strategies: int) -> Outlo
 
 
 def cautions(meaning: Meaning) -> Iterator[str]:
-    """What would spoil an answer, a sentence each."""
+    """Yields a sentence on each thing in the rows that would spoil the experiment's answer."""
     labels = meaning.labels
     if not meaning.rows.table.whole:
-        yield f"only the first {meaning.rows.table.rows:,} rows were looked at"
+        yield f"only the first {meaning.rows.table.rows:,} rows were read for this draft"
     if meaning.macro:
-        yield f"{why_macro(labels)}: macro F1 decides, in which each label counts alike"
+        yield f"{why_macro(labels)}: the primary metric is macro F1, in which each label counts alike"
     rare = Counter({label: number for label, number in labels.counts.items() if number < RARE})
     if rare:
         some = listed([quoted(label) for label, _ in rare.most_common()], most=LISTED)
-        yield f"{count(len(rare), 'label')} with fewer than {RARE} rows ({some}): hardly learned, and hardly judged"
+        yield f"{count(len(rare), 'label')} with fewer than {RARE} rows ({some}): too few to learn, or to judge by"
     yield from spoilers(meaning.data)
 
 
 def summary(meaning: Meaning) -> str:
-    """What was found, in a line."""
+    """What was found out about the rows, in one line."""
     rows, labels = meaning.rows, meaning.labels
     read = " and ".join(map(quoted, meaning.text))
     answered = listed(list(map(quoted, meaning.label)), most=LISTED)
@@ -234,7 +240,7 @@ def summary(meaning: Meaning) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """What strategies are compared on, and what a proposal needs to know of its rows."""
+    """The task that strategies are compared on, and what a proposal needs to know of its rows."""
 
     name: str
     """What an answer is about: `topic`."""
@@ -242,10 +248,11 @@ class Subject:
     """The task as the experiment file has it; the first entry is its name."""
     sizes: Sizes
     texts: Sequence[str]
-    """What the model reads, of some rows."""
+    """The texts of some rows, from which lengths are estimated."""
     shares: Sequence[float] = ()
-    """Of each label, 0 to 1; empty where they are not known or there are none."""
+    """The share of rows with each label, 0 to 1; empty where it is not known, or there are no labels."""
     macro: bool = False
-    """Whether all labels count alike in the metric."""
+    """Whether the primary metric is a mean over labels (macro F1)."""
     share: bool = True
-    """Whether the metric is a share of examples, for which alone there are planning values; else a correlation."""
+    """Whether the primary metric is a share of examples, which alone has planning values for its variance; else it is a
+    correlation."""

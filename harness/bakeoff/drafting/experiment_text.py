@@ -22,16 +22,16 @@ Entry = tuple[str, Any, str]
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """All that the file says."""
+    """All that the experiment file says."""
 
     name: str
     made_from: str
-    """The command that drafted it."""
+    """The command line that drafted the file."""
     question: str
     task: Sequence[Entry]
-    """The first is its name."""
+    """The entries of the task; the first is its name."""
     model: Any
-    """A name, or a mapping with options."""
+    """The name of the model, or a mapping with its options."""
     trainer: str
     ways: Sequence[Way]
     length: Length
@@ -43,13 +43,13 @@ class Draft:
 
 
 class Plain(str):
-    """YAML that is written as it stands."""
+    """A text that is YAML already, and is written as it stands."""
 
     __slots__ = ()
 
 
 def experiment_text(draft: Draft) -> str:
-    """The experiment file."""
+    """The text of the experiment file."""
     return "\n".join(_lines(draft)) + "\n"
 
 
@@ -82,7 +82,9 @@ def _lines(draft: Draft) -> Iterator[str]:
         yield _line(f"  {way.name}: {{trainer: {draft.trainer}{method}, recipe: {{learning_rate: {rate}}}}}", way.about)
     yield _line(f"baseline: {draft.ways[0].name}", "the others are compared with it")
     numbers = listed(map(str, looks))
-    yield _line(f"seeds: {{looks: {yaml_value(list(looks))}}}", f"judged after {numbers} seeds; what is decided gets no more")
+    yield _line(
+        f"seeds: {{looks: {yaml_value(list(looks))}}}", f"judged after {numbers} seeds; comparisons once decided get no more"
+    )
     yield _line(f"report_on: {draft.report_on}", f"{draft.outlook.rows:,} rows")
     yield _line(f"margin: {spelt(draft.outlook.margin)}", "points; smaller differences do not matter to you")
     yield _line("keep: none", "`final` keeps each trained model, to use it")
@@ -103,11 +105,11 @@ def _line(text: str, comment: str = "") -> str:
 
 
 def written_shares(sizes: Sizes) -> str:
-    """`{dev: 10%, test: 20%}`"""
+    """The shares that are held out, as YAML: `{dev: 10%, test: 20%}`."""
     return f"{{{', '.join(f'{split}: {share}' for split, share in sizes.shares.items())}}}"
 
 
 def experiment_name(stem: str) -> str:
-    """A name for an experiment after that of its data: letters, digits, hyphens."""
+    """A name for an experiment, made from the name of its data: letters, digits, `.`, `_` and `-`."""
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._")[:60].strip("-._")
     return name or "experiment"

@@ -1,4 +1,4 @@
-"""What the labels of a table are: of one kind or another, how many, how often each."""
+"""Describes the labels of a table: for which kind of task, how many there are, and how often each occurs."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Labels:
 
     kind: Kind
     counts: Counter[str]
-    """Label -> rows; of a regression empty."""
+    """Label -> number of rows with it; empty for a regression."""
     rows: int
-    """Rows with a label."""
+    """Number of rows with a label."""
     separator: str = ""
-    """Between several labels in one cell; empty for lists, and for one label a row."""
+    """The character between several labels in one cell; empty for lists, and for one label a row."""
 
     @property
     def single(self) -> bool:
@@ -42,7 +42,7 @@ class Labels:
 
 
 def label_word(value: Any) -> str:
-    """A label as the task `table` names it: whole numbers without a fraction, Booleans in lower case."""
+    """The name that the task `table` gives to a label: whole numbers without a fraction, Booleans in lower case."""
     word = str(value).strip()
     if re.fullmatch(r"[+-]?\d+\.0+", word):
         return word.split(".")[0]
@@ -50,7 +50,8 @@ def label_word(value: Any) -> str:
 
 
 def describe_labels(table: Table, columns: dict[str, Column], names: Sequence[str], *, kind: Kind | None = None) -> Labels:
-    """The labels in these columns. kind: as the user named it. Raises DataError where there is nothing to learn."""
+    """Describes the labels in the columns `names`. kind: the kind of task that the user named; None to find it out. Raises
+    DataError where there is nothing to learn."""
     where = shown_path(table.path)
     if len(names) > 1:
         counts = Counter({name: sum(label_word(value) in {"1", "true"} for value in table.columns[name]) for name in names})
@@ -60,7 +61,9 @@ def describe_labels(table: Table, columns: dict[str, Column], names: Sequence[st
     if column.quantity if kind is None else not kind.has_labels:
         if not column.numbers:
             wrong = next((value for value in values if not is_number(str(value))), "")
-            raise DataError(f"{where}: column {quoted(name)} has {quoted(wrong)}, which is no number, so it is no regression")
+            raise DataError(
+                f"{where}: column {quoted(name)} has {quoted(wrong)}, which is no number: the task is no regression"
+            )
         return Labels(kind=REGRESSION, counts=Counter(), rows=len(values))
     separator = "" if column.lists else _separator(values)
     if (column.lists or separator) if kind is None else kind.several_labels:
@@ -81,8 +84,8 @@ def describe_labels(table: Table, columns: dict[str, Column], names: Sequence[st
 
 
 def _separator(values: Sequence[Value]) -> str:
-    """The character that separates several labels in a cell, empty where each cell is one label. It must split all cells into
-    labels that occur in other cells too."""
+    """The character that separates several labels in a cell; empty where each cell is one label. All parts of the cells that
+    it splits must occur in other cells too."""
     cells = Counter(str(value).strip() for value in values)
     for mark in SEPARATORS:
         joined = {cell: times for cell, times in cells.items() if mark in cell}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from bakeoff.statistics.looks import looks_at
@@ -13,30 +13,31 @@ from bakeoff.statistics.sample_size import PLANNED_DISCORDANCE, PLANNED_SD, POWE
 from bakeoff.statistics.twoway import Budget
 
 LOOKS: Final[tuple[tuple[int, ...], ...]] = ((3, 5, 8), (3, 5))
-"""In the order of preference; the later where the earlier takes too long."""
+"""The numbers of seeds at the looks, in the order of preference: the second where the first takes too long."""
 EPOCHS: Final = 3
 BATCH: Final = 16
 FEW_STEPS: Final = 100
-"""Fewer in EPOCHS epochs are made up for by more epochs."""
+"""If EPOCHS epochs have fewer steps than this, more epochs are proposed."""
 MOST_EPOCHS: Final = 10
 LEAST_STEPS: Final = 60
-"""Fewer are never proposed, however long they take."""
+"""Runs are never shortened to fewer steps than this, however long they take."""
 IMBALANCED: Final = 0.8
-"""Above this share of the most frequent label accuracy says little, and macro F1 decides."""
+"""If the most frequent label has a larger share than this, accuracy says little, and macro F1 is the primary metric."""
 MINUTES, MOST_MINUTES, ROWS_OF_MINUTES = 8.0, 60.0, 2_000
-"""What an experiment may take: so many minutes for so many rows, in proportion for more, up to the most."""
+"""The time that an experiment may take: MINUTES for up to ROWS_OF_MINUTES rows, in proportion for more rows, at most
+MOST_MINUTES."""
 SAFETY: Final = 0.8
 """The share of those minutes that is planned: a machine is not always as fast as when it was timed."""
 START: Final = 20.0
 """Seconds that `bakeoff run` takes beside its runs: the check before, the control run."""
 FEW_FOR_TEST: Final = 500
-"""Of fewer rows a larger share is held out to report on."""
+"""With fewer rows than this, a larger share of them is held out as test."""
 TEST_ROWS, DEV_ROWS = 2_000, 1_000
-"""More rows than these are not held out: each run predicts all of them."""
+"""About the most rows that are held out as test and as dev, unless 1 % is more: each run predicts all of them."""
 MARGINS: Final = (0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 12.0, 15.0, 20.0, 25.0, 30.0)
-"""In points."""
+"""The margins that may be proposed, in points: the smallest that is enough is taken."""
 CORRELATION_MARGINS: Final = {300: 5.0, 0: 10.0}
-"""Test rows -> the margin of a correlation, in points: hundredths."""
+"""Number of reported rows, or more -> the margin of a correlation, in points: hundredths."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class Way:
 
     name: str
     method: Any
-    """As the experiment file has it: a name, or a mapping; empty for the default."""
+    """The method as the experiment file has it: a name, or a mapping; empty for the default."""
     learning_rate: float
     about: str
     """What it trains."""
@@ -66,7 +67,7 @@ class Sizes:
     dev: int = 0
     test: int = 0
     shares: Mapping[str, str] = field(default_factory=dict)
-    """What an own split holds out: `{"dev": "10%", "test": "20%"}`; empty for given splits."""
+    """The shares of rows that the task's option `split` holds out: `{"dev": "10%", "test": "20%"}`; empty for given splits."""
 
     @property
     def reported(self) -> str:
@@ -74,20 +75,21 @@ class Sizes:
 
     @property
     def judged(self) -> int:
-        """Rows of the reported split."""
+        """The number of rows in the reported split."""
         return self.test or self.dev
 
 
 def own_split(rows: int) -> dict[str, str]:
-    """The shares to hold out of so many rows: enough to show something, not so much that predicting takes longer than
-    training."""
+    """The shares of dev and test to hold out of so many rows: enough to show something, not so much that predicting takes
+    longer than training."""
     test = 30 if rows < FEW_FOR_TEST else max(1, min(20, round(100 * TEST_ROWS / rows)))
     dev = max(1, min(10, round(100 * DEV_ROWS / rows)))
     return {"dev": f"{dev}%", "test": f"{test}%"}
 
 
 def ways(*, lora: bool) -> tuple[Way, ...]:
-    """Three strategies, from the most to the fewest parameters that train. lora: whether it can be used here."""
+    """The three strategies to propose, from the most to the fewest parameters that train. lora: whether the method `lora` is
+    usable here."""
     return FULL, LORA if lora else BITFIT, HEAD
 
 
@@ -106,14 +108,14 @@ class Training:
 
 
 def wanted(rows: int) -> Training:
-    """What so many rows train for where time does not matter."""
+    """The training that is proposed for so many rows if time does not matter."""
     each = math.ceil(rows / BATCH)
     return Training(rows=rows, epochs=max(EPOCHS, min(MOST_EPOCHS, math.ceil(FEW_STEPS / each))))
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunSeconds:
-    """What a run of a strategy takes."""
+    """The time that a run of a strategy takes."""
 
     step: float
     """Seconds of an optimizer step."""
@@ -126,16 +128,16 @@ class RunSeconds:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How long runs train, and how many there are at most."""
+    """How long each run trains, at how many seeds strategies are compared, and the time of it all."""
 
     training: Training
     looks: tuple[int, ...]
     seconds: float | None = None
-    """Of all runs up to the last look; None where no run was timed."""
+    """Expected seconds of all runs up to the last look; None where no run was timed."""
     first_look: float | None = None
-    """Of all runs up to the first look."""
+    """Expected seconds of all runs up to the first look."""
     shortened: bool = False
-    """Whether it trains for less than is wanted, so that it ends in time."""
+    """Whether runs train for less than `wanted`, so that the experiment ends in time."""
 
 
 def minutes_for(rows: int) -> float:
@@ -143,8 +145,8 @@ def minutes_for(rows: int) -> float:
 
 
 def schedule(rows: int, timed: Sequence[RunSeconds] | None, minutes: float) -> Schedule:
-    """The longest training, by the most looks, that ends within so many minutes. timed: each strategy's; None where it is not
-    known, then what is wanted, at most FEW_STEPS steps of large data."""
+    """The longest training, with the most looks, that ends within so many minutes. timed: the time of a run of each strategy;
+    None where it is not known: then what is `wanted`, or 5 FEW_STEPS steps where that has more than 10 FEW_STEPS."""
     best = wanted(rows)
     if timed is None:
         few = best if best.steps <= 10 * FEW_STEPS else Training(rows=rows, epochs=None, max_steps=5 * FEW_STEPS)
@@ -174,7 +176,7 @@ def schedule(rows: int, timed: Sequence[RunSeconds] | None, minutes: float) -> S
 
 
 def _round_down(number: float) -> int:
-    """To one or two significant digits: 137 -> 130, 1,234 -> 1,200."""
+    """A number rounded down to two significant digits: 137 -> 130, 1,234 -> 1,200; below 10 to a whole number."""
     if number < 10:
         return int(max(0, number))
     unit = 10 ** (int(math.log10(number)) - 1)
@@ -186,23 +188,24 @@ def _round_down(number: float) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Outlook:
-    """What the experiment can conclude."""
+    """What the experiment can conclude, estimated before any run."""
 
     margin: float
-    """In points."""
+    """The margin to propose, in points."""
     rows: int
-    """Of the reported split."""
+    """Number of rows in the reported split."""
     detectable: float | None = None
-    """Points below which these rows can't show a difference with the usual chance; None where that is not known."""
+    """The smallest difference, in points, that these rows can show with 80 % probability; None where that is not known."""
     chances: Chances | None = None
 
 
 def outlook(effective: float, rows: int, looks: Sequence[int], strategies: int) -> Outlook:
-    """The smallest margin within which two equal strategies are found equivalent with the usual chance by the last look.
+    """The outlook with the smallest of MARGINS within which two equal strategies are found equivalent, with 80 % probability,
+    by the last look; the largest if none is enough.
 
-    effective: rows that say as much about accuracy as the reported split says about the metric. As planning values have it,
-    with the usual spread over seeds; and all rows on which just one of two models is right are taken to be due to the
-    strategies, which is the worst case.
+    effective: the number of rows that say as much about accuracy as the reported split says about the metric. rows: of the
+    reported split. The spread over seeds is assumed to be the usual one; and, as the worst case, all rows on which just one of
+    two models is right are taken to be due to the strategies.
     """
     comparisons = strategies - 1
     last = looks_at(looks, comparisons)[-1]
@@ -219,13 +222,13 @@ def outlook(effective: float, rows: int, looks: Sequence[int], strategies: int) 
 
 
 def correlation_outlook(rows: int) -> Outlook:
-    """Of a regression, whose metric has no planning values."""
+    """The outlook of a regression, whose metric, a correlation, has no planning values."""
     return Outlook(margin=next(margin for least, margin in CORRELATION_MARGINS.items() if rows >= least), rows=rows)
 
 
 def effective_rows(rows: int, shares: Sequence[float], *, macro: bool) -> float:
-    """How many rows of balanced labels say as much: a mean over classes is as uncertain as its rarest classes. shares: of each
-    label, 0 to 1."""
+    """How many rows of balanced labels would say as much as these rows. macro: the metric is a mean over classes, which is as
+    uncertain as its rarest classes. shares: the share of each label, 0 to 1."""
     if not macro:
         return rows
     return len(shares) ** 2 / sum(1 / max(1e-9, share * rows) for share in shares)
@@ -247,8 +250,8 @@ class Length:
 
 
 def length_for(texts: Sequence[str], *, most: int) -> Length:
-    """The length that nearly all texts fit into, at most `most`. Tokens are estimated from characters, rather too many than too
-    few."""
+    """The length, in tokens, that nearly all texts fit into, at most `most`. Tokens are estimated from characters, rather too
+    many than too few."""
     tokens = sorted(map(tokens_of, texts))
     wanted = tokens[min(len(tokens) - 1, math.floor(0.97 * len(tokens)))] if tokens else LENGTHS[0]
     length = next((one for one in LENGTHS if one >= min(wanted, most)), LENGTHS[-1])
@@ -256,12 +259,7 @@ def length_for(texts: Sequence[str], *, most: int) -> Length:
 
 
 def tokens_of(text: str) -> int:
-    """Roughly the tokens of a text: one for each character of scripts without blanks, of others one for three and a half; and
-    two at its ends."""
+    """The rough number of tokens of a text: one for each character of scripts without blanks, one for three and a half
+    characters of others, and two for its ends."""
     dense = sum(ord(one) >= 0x2E80 for one in text) if not text.isascii() else 0
     return 2 + dense + math.ceil((len(text) - dense) / 3.5)
-
-
-def with_margin(found: Outlook, least: float) -> Outlook:
-    """With a margin of at least what one row is worth."""
-    return found if found.margin >= least else replace(found, margin=math.ceil(least * 10) / 10)

@@ -35,10 +35,10 @@ PAIRS: Final = (
 
 @dataclass(frozen=True)
 class Choice:
-    """What a column, or several, may be; more than one option is a question to the user."""
+    """The columns that may be the text, or the label. If it is not certain which, the user is asked."""
 
     options: tuple[tuple[str, ...], ...]
-    """The likeliest first."""
+    """Each is one column, or several that belong together; the likeliest first."""
     certain: bool
 
     @property
@@ -47,15 +47,15 @@ class Choice:
 
 
 def find_texts(table: Table, columns: dict[str, Column], *, without: Sequence[str] = ()) -> Choice:
-    """Which columns the model reads: one, or a pair. without: columns that have another meaning. Raises DataError where none
-    reads as text."""
+    """Which columns may be what the model reads: one, or a pair. without: columns that have another meaning. Raises DataError
+    where no column reads as text."""
     found = [one for one in columns.values() if one.reads_as_text and one.name not in without]
     if not found:
         short = [one for one in columns.values() if one.is_named(TEXT_NAMES) and not one.numbers and one.name not in without]
         found = [one for one in short if one.filled and one.distinct > 2]
     if not found:
         names = listed([quoted(name) for name in columns], most=10)
-        raise DataError(f"{shown_path(table.path)}: no column reads as text ({names}); name it with --text COLUMN")
+        raise DataError(f"{shown_path(table.path)}: no column reads as text ({names}); name the text with --text COLUMN")
     pair = _pair(found)
     if pair is not None:
         return Choice((pair, *((one,) for one in pair)), True)
@@ -71,7 +71,8 @@ def find_texts(table: Table, columns: dict[str, Column], *, without: Sequence[st
 
 
 def _pair(found: Sequence[Column]) -> tuple[str, str] | None:
-    """Two columns whose names say that they are read together: `sentence1` and `sentence2`, `title` and `body`."""
+    """Two columns whose names say that they are read together, such as `sentence1` and `sentence2`, or `title` and `body`;
+    else None."""
     by_name = {one.name.lower(): one.name for one in found}
     for first, second in PAIRS:
         if first in by_name and second in by_name:
@@ -88,7 +89,8 @@ def _pair(found: Sequence[Column]) -> tuple[str, str] | None:
 
 
 def find_labels(table: Table, columns: dict[str, Column], texts: Sequence[str]) -> Choice:
-    """Which column is the label, or which columns of 0 and 1 are one label each. Raises DataError where none can be."""
+    """Which column may be the label, or which columns of 0 and 1 are one label each. texts: the columns that are read. Raises
+    DataError where no column can be the label."""
     others = [one for one in columns.values() if one.name not in texts]
     found = [one for one in others if one.may_be_label and not one.is_named(SPLIT_NAMES) and not _is_id(one)]
     if not found:
@@ -107,7 +109,7 @@ def _unlike_label(column: Column) -> tuple[bool, bool, int]:
 
 
 def _is_id(column: Column) -> bool:
-    """Whether a column numbers the rows, or names what they belong to."""
+    """Whether a column's name says that it holds ids: of the rows, or of what they belong to."""
     named = re.search(r"(^|[ _-])(id|idx|index|uuid|key|guid)$|[a-z]I[dD]$", column.name) is not None
     return named and not column.is_named(LABEL_NAMES)
 
@@ -132,11 +134,12 @@ def _why_no_label(columns: Sequence[Column]) -> str:
         else:
             why = f"has {one.distinct:,} different values"
         told.append(f"{quoted(one.name)} {why}")
-    return (listed(told) or "there is no other column") + "; if one is, name it with --label COLUMN"
+    return (listed(told) or "there is no other column") + "; if one is the label, name it with --label COLUMN"
 
 
 def require_columns(table: Table, given: Sequence[str], option: str) -> None:
-    """Raises DataError for a name that is no column of the table."""
+    """Raises DataError if a name that the user gave is no column of the table. option: the option that gave it, for the
+    message."""
     for name in given:
         if name not in table.columns:
             raise DataError(f"{option}: {shown_path(table.path)}: {did_you_mean('column', name, table.columns)}")

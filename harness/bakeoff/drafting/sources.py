@@ -20,15 +20,15 @@ CALLED: Final = {
     **dict.fromkeys(("dev", "val", "valid", "validation", "eval", "development"), "dev"),
     **dict.fromkeys(("test", "testing", "heldout"), "test"),
 }
-"""What people call a split -> its name here."""
+"""Usual name of a split -> its name here."""
 LISTED: Final = 10
 NO_LABEL: Final = frozenset({"-1", "?", ""})
-"""What stands in place of a label that is not public."""
+"""Values that stand in place of a label that is not public."""
 
 
 def find_files(path: Path) -> dict[str, list[Path]]:
-    """Split -> its files; `train` alone where the rows are still to be split. Raises DataError for a folder without rows, or
-    whose files don't tell their splits by their names."""
+    """Split -> its files, for a file or a folder of files; `train` alone where the rows are still to be split. Raises
+    DataError for a folder without files of rows, or with several whose names don't tell which is train."""
     if not path.is_dir():
         if not path.exists():
             near = [one.name for one in path.parent.iterdir() if _may_have_rows(one)] if path.parent.is_dir() else []
@@ -57,7 +57,8 @@ def find_files(path: Path) -> dict[str, list[Path]]:
 
 
 def split_of(name: str) -> str | None:
-    """The split that a file's name tells: `train-00000-of-00002.parquet`, `tickets_val.csv`; None if it tells none."""
+    """The split that a file's name tells, as `train-00000-of-00002.parquet` and `tickets_val.csv` do; None if it tells none,
+    or several."""
     told = {CALLED[part] for part in re.findall(r"[a-z]+", name.lower().split(".")[0]) if part in CALLED}
     return told.pop() if len(told) == 1 else None
 
@@ -69,7 +70,7 @@ def _may_have_rows(path: Path) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Rows:
-    """All rows of a data set."""
+    """All rows of a data set, and the files that they are from."""
 
     files: dict[str, list[Path]]
     tables: dict[Path, Table]
@@ -79,7 +80,7 @@ class Rows:
     """The split of each row; None where they are still to be split."""
 
     def of(self, split: str) -> Table:
-        """The rows of one split."""
+        """The rows of one split; all rows where they are still to be split."""
         if self.splits is None:
             return self.table
         kept = [number for number, one in enumerate(self.splits) if one == split]
@@ -87,7 +88,7 @@ class Rows:
         return replace(self.table, columns=columns)
 
     def unlabelled(self, labels: tuple[str, ...]) -> list[str]:
-        """The splits other than train whose rows have no label."""
+        """The splits other than train whose rows have no label. labels: the columns of labels."""
         return [
             split
             for split in self.files
@@ -100,7 +101,8 @@ def is_blank(value: Value) -> bool:
 
 
 def read_rows(files: dict[str, list[Path]], read: Callable[[Path], Table]) -> Rows:
-    """Reads all files. Raises DataError where one can't be read, or has no column of train's."""
+    """Reads all files into one table with the columns of train's first file. files: split -> its files. read: reads one file.
+    Raises DataError where a file can't be read, or has none of these columns."""
     tables = {path: read(path) for paths in files.values() for path in paths}
     first = tables[files["train"][0]]
     columns: dict[str, list[Value]] = {name: [] for name in first.columns}
@@ -110,7 +112,9 @@ def read_rows(files: dict[str, list[Path]], read: Callable[[Path], Table]) -> Ro
             table = tables[path]
             if not set(columns) & set(table.columns):
                 theirs, ours = (listed(map(quoted, one.columns), most=LISTED) for one in (table, first))
-                raise DataError(f"{shown_path(path)}: it has the columns {theirs}, and {shown_path(first.path)} has {ours}")
+                raise DataError(
+                    f"{shown_path(path)}: it has none of the columns of {shown_path(first.path)}: {theirs} in place of {ours}"
+                )
             for name, values in columns.items():
                 values += table.columns.get(name, [None] * table.rows)
             splits += [split] * table.rows

@@ -18,26 +18,27 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import one_line, quoted
 
 SURE: Final = 0.98
-"""A word or a value tells its label where so much of its rows have that one."""
+"""A word or a value tells a label if at least this share of the rows that have it have that label."""
 COVERED: Final = 0.8
-"""And gives the labels away where so many of all rows have such a word or value."""
+"""Words or a column give labels away if at least this share of rows has such a word (of the rows of its label) or a value (of
+all)."""
 FEWEST: Final = 5
-"""Rows by which a word or value is judged."""
+"""A word must be in so many rows to be judged; the values of a column, on average."""
 SAMPLE: Final = 20_000
-"""Rows that are looked at for words."""
+"""About so many rows are searched for words."""
 MANY_COPIES: Final = 0.01
-"""Near copies are pointed out from this share of a split on."""
+"""Near copies are pointed out if they are at least this share of a split."""
 FEWEST_GROUPS: Final = 10
 SHARED: Final = 0.05
-"""Groups are pointed out where more than this share of them is in train too."""
+"""Groups are pointed out if more than this share of those in the reported split is in train too."""
 BY_HAND: Final = "make train.csv, dev.csv and test.csv {}, and name their folder"
 SHOWN: Final = 60
-"""Characters of an example."""
+"""The most characters of an example text that are shown."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """What is known of the rows, of all splits one after another."""
+    """What is known of the rows of a data set, those of all splits one after another."""
 
     table: Table
     """All rows in one."""
@@ -46,9 +47,9 @@ class Data:
     label: tuple[str, ...]
     labels: Labels
     splits: Sequence[str]
-    """Of each row."""
+    """The split of each row."""
     given: bool
-    """Whether the splits are files; else a hash of the text makes them."""
+    """Whether the splits are given as files; else a hash of the text makes them."""
 
     @property
     def reported(self) -> str:
@@ -62,14 +63,14 @@ class Data:
 
     @property
     def answers(self) -> list[str | None]:
-        """The label of each row as a word; None where it is missing, or no single label."""
+        """The label of each row as a word, None where it is missing; an empty list unless each row has one label."""
         if not self.labels.single:
             return []
         return [None if value is None else label_word(value) for value in self.table.columns[self.label[0]]]
 
 
 def spoilers(data: Data) -> Iterator[str]:
-    """A sentence for each thing that would spoil the answer, and what to do."""
+    """Yields a sentence for each thing that would spoil the experiment's answer, with what to do."""
     read = data.read
     yield from near_copies(data, read)
     yield from telling_words(data, read)
@@ -83,7 +84,8 @@ def spoilers(data: Data) -> Iterator[str]:
 
 
 def near_copies(data: Data, read: Sequence[str]) -> Iterator[str]:
-    """Rows of dev and test that are nearly the same as one of train."""
+    """Yields sentences on rows of dev and test that are nearly the same as one of train, then on contradictions. read: the
+    text of each row."""
     copies = find_copies(read)
     rest = "" if copies.finished else " (not all rows were compared)"
     found = list(across(copies, data.splits))
@@ -105,7 +107,7 @@ def _exact(text: str) -> str:
 
 
 def contradictions(data: Data, read: Sequence[str]) -> Iterator[str]:
-    """Equal texts with different labels."""
+    """Yields a sentence if equal texts have different labels."""
     answers = defaultdict(set)
     for text, answer in zip(read, data.answers, strict=False):
         if answer is not None and text:
@@ -122,7 +124,8 @@ def contradictions(data: Data, read: Sequence[str]) -> Iterator[str]:
 
 
 def telling_words(data: Data, read: Sequence[str]) -> Iterator[str]:
-    """Words in the text that tell the label in nearly all rows, as a tag or a name that the rows were made by."""
+    """Yields a sentence if words in the text tell the label of nearly all rows, such as a tag that was left in the text when
+    the rows were made."""
     answers = data.answers
     if not answers:
         return
@@ -145,13 +148,14 @@ def telling_words(data: Data, read: Sequence[str]) -> Iterator[str]:
             [f"{quoted(word)} in nearly all of {quoted(answer)} alone" for answer, (_, word) in telling.items()], most=3
         )
         yield (
-            f"the text gives its label away: {which}; where what made the rows put it there, take it out of the text, else any "
-            "strategy will do"
+            f"the text gives its label away: {which}; if it got there when the rows were made, take it out of the text; else "
+            "the task is so easy that any strategy will do"
         )
 
 
 def telling_columns(data: Data) -> Iterator[str]:
-    """Columns whose values tell the label: if the model reads them, they spoil the answer; else they must not be added."""
+    """Yields a sentence for each column whose values tell the label: if the model reads it, it spoils the answer; else it must
+    not be added."""
     answers = data.answers
     if not answers:
         return
@@ -177,7 +181,8 @@ def telling_columns(data: Data) -> Iterator[str]:
 
 
 def groups(data: Data) -> Iterator[str]:
-    """A column of which several rows have one value: the same customer, patient or document."""
+    """Yields a sentence for a column by which rows belong together (one customer, patient or document), if many of its values
+    are in train and in the reported split."""
     for name, column in data.columns.items():
         if name in {*data.texts, *data.label} or column.lists or column.dates or (column.numbers and not column.whole):
             continue
@@ -193,12 +198,15 @@ def groups(data: Data) -> Iterator[str]:
         for split, there in values.items():
             share = len(there & values["train"]) / len(there)
             if split == data.reported and share > SHARED:
-                new = "" if data.given else f"; for new ones, {BY_HAND.format('by it')}"
-                yield f"{what}: {per_cent(share)} of those in {split} are in train too, so that scores hold for known ones{new}"
+                new = "" if data.given else f"; for new values, {BY_HAND.format('by it')}"
+                yield (
+                    f"{what}: {per_cent(share)} of the values in {split} are in train too, so that scores hold for known "
+                    f"values alone{new}"
+                )
 
 
 def unused_splits(data: Data) -> Iterator[str]:
-    """A column that tells a split, which is not used."""
+    """Yields a sentence for a column that tells a split, since it is not used."""
     for name, column in data.columns.items():
         told = (
             {str(value) for value in data.table.columns[name] if value is not None} if column.distinct <= len(CALLED) else set()
@@ -209,7 +217,8 @@ def unused_splits(data: Data) -> Iterator[str]:
 
 
 def dates(data: Data) -> Iterator[str]:
-    """A column of dates: rows of tomorrow are not like those of a random split."""
+    """Yields a sentence if a column has dates and the split is random: then scores do not tell how a model does on later
+    rows."""
     for name, column in data.columns.items():
         if not column.dates or name in data.texts or data.given:
             continue
@@ -218,7 +227,7 @@ def dates(data: Data) -> Iterator[str]:
         if (last - first).days >= 2 and column.distinct > 2:
             yield (
                 f"rows are dated by {quoted(name)} ({first:%Y-%m-%d} to {last:%Y-%m-%d}): with a random split a model learns "
-                f"from rows later than those it is judged by; for rows to come, {BY_HAND.format('by date')}"
+                f"from rows later than those it is judged by; to know how it does on later rows, {BY_HAND.format('by date')}"
             )
             return
 

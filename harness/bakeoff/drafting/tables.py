@@ -29,7 +29,7 @@ BY_ENDING: Final[dict[str, Format]] = {
     ".json": "jsonl",
     ".parquet": "parquet",
 }
-"""The ending of a file's name -> its format, as the tasks of tables have it."""
+"""The ending of a file's name -> its format, as the option `format` of the task `table` names it."""
 UNREADABLE: Final = {
     b"PK\x03\x04": "it is a ZIP archive or a workbook: save its rows as CSV",
     b"\xd0\xcf\x11\xe0": "it is a workbook of old Excel: save its rows as CSV",
@@ -42,19 +42,19 @@ UNREADABLE: Final = {
 """How files begin -> why such a file has no rows to read."""
 GZIP, PARQUET = b"\x1f\x8b", b"PAR1"
 MOST_ROWS: Final = 200_000
-"""Rows that are read; a longer file is judged by its first ones."""
+"""The most rows that are read of a file; a longer one is judged by its first rows."""
 MOST_BYTES: Final = 2**28
-"""And bytes that are read, of what is compressed after unpacking."""
+"""Bytes that are read of a file, counted after unpacking if it is compressed."""
 TRIED_ROWS: Final = 200
-"""Rows by which delimiter and header are found."""
+"""The first rows, from which delimiter, quoting and header are found out."""
 TRIED_BYTES: Final = 2**18
 DELIMITERS: Final = (",", "\t", ";", "|")
 QUOTED: Final = 0.1
-"""A file quotes cells where more than this share of its first rows has one in quotation marks."""
+"""A file quotes cells if more than this share of its first rows has a cell in quotation marks."""
 LONGEST_CELL: Final = 2**24
-"""As the task `table` has it, in characters."""
+"""The longest cell that is read, in characters; the limit of the task `table`."""
 LONGEST_NAME: Final = 60
-"""A cell of more characters is no column's name."""
+"""A cell with more characters is not taken for a column's name."""
 
 Value = Any
 """A text, number, Boolean, list of texts, or None for what is missing."""
@@ -62,7 +62,7 @@ Value = Any
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """How a file is written."""
+    """How a file of rows is written: its format, encoding, and what a format leaves open."""
 
     format: Format
     delimiter: str = ","
@@ -79,7 +79,7 @@ class Table:
     path: Path
     written: Written
     columns: dict[str, list[Value]]
-    """Name -> cells; None for what is missing."""
+    """Name -> cells, one for each row; None for a missing value."""
     whole: bool = True
     """False where the file has more rows than were read."""
 
@@ -89,7 +89,8 @@ class Table:
 
 
 def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None = None, header: bool | None = None) -> Table:
-    """Reads the file; what is given is not guessed. Raises DataError for a file without readable rows."""
+    """Reads the first rows of a file. delimiter, encoding, header: None to find it out from the content. Raises DataError for
+    a file without readable rows."""
     try:
         content = _content(path)
     except OSError as error:
@@ -120,7 +121,7 @@ def read_table(path: Path, *, delimiter: str | None = None, encoding: str | None
 
 
 def format_of(path: Path) -> Format | None:
-    """The format that a file's name shows."""
+    """The format that the ending of a file's name shows, apart from .gz; None for another ending."""
     return BY_ENDING.get(Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower())
 
 
@@ -138,12 +139,12 @@ def _content(path: Path) -> bytes:
 def _checked(table: Table) -> Table:
     where = shown_path(table.path)
     if not table.rows:
-        raise DataError(f"{where}: it has a header and no row" if table.columns else f"{where}: it has no row")
+        raise DataError(f"{where}: it has a header and no rows" if table.columns else f"{where}: it has no rows")
     if len(table.columns) == 1:
         only = quoted(next(iter(table.columns)))
         raise DataError(
             f"{where}: it has one column, {only}: a text and its label are needed, in two columns (name the --delimiter if "
-            "they are in one line)"
+            "a line holds several cells)"
         )
     return table
 
@@ -152,7 +153,8 @@ def _checked(table: Table) -> Table:
 
 
 def _encoding(content: bytes) -> str:
-    """The encoding by its mark, by its NUL bytes, else UTF-8; of what is none of these, the likeliest."""
+    """Finds out the encoding: UTF-16 by its byte order mark or its NUL bytes; UTF-8 if the content is valid; else the
+    likeliest."""
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
         return "utf-16"
     head = content[:4096]
@@ -237,7 +239,7 @@ def _cells(path: Path, text: str, form: Format, encoding: str, delimiter: str | 
 
 
 def _rows(text: str, written: Written) -> Iterator[tuple[int, list[str]]]:
-    """(number of its last line, cells) of every row that is not empty. Raises csv.Error."""
+    """Yields (number of the row's last line, its cells) for every row that is not empty. Raises csv.Error."""
     csv.field_size_limit(LONGEST_CELL)
     quoting: Literal[0, 3] = csv.QUOTE_NONE if written.quoting == "none" else csv.QUOTE_MINIMAL
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=written.delimiter, quoting=quoting, strict=True)
@@ -247,7 +249,8 @@ def _rows(text: str, written: Written) -> Iterator[tuple[int, list[str]]]:
 
 
 def _style(text: str, form: Format, delimiter: str | None) -> Written:
-    """Delimiter and quoting by which the most of the first rows have equally many cells.
+    """Finds out delimiter and quoting: those by which the most of the first rows have equally many cells, two or more.
+    delimiter: as the user named it; None to find it out.
 
     csv.Sniffer takes the most regular character for the delimiter, which in columns of prose is often a letter or a blank.
     """
@@ -272,13 +275,14 @@ def _style(text: str, form: Format, delimiter: str | None) -> Written:
 
 
 def _quotes(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether cells that were read as they stand are in quotation marks."""
+    """Whether many of the rows, read as if nothing were quoted, have a cell in quotation marks."""
     quotes = sum(any(len(cell) > 1 and cell[0] == cell[-1] == '"' for cell in cells) for cells in rows)
     return quotes > QUOTED * len(rows)
 
 
 def _has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row has names: each short, no number, no value that its column has again."""
+    """Whether the first row seems to be the columns' names: each is short, no number, and not found again further down its
+    column."""
     first, rest = rows[0], rows[1:]
     names = [name.strip() for name in first]
     if not rest:
@@ -358,7 +362,7 @@ def _parquet(path: Path) -> Table:
 
 
 def plain(value: Any) -> Value:
-    """A value as texts, numbers and lists of texts; None for what is missing or nested."""
+    """A value of JSON or Parquet as a text, number, Boolean or list of texts; None for what is missing or nested."""
     if value is None or (isinstance(value, float) and value != value):
         return None
     if isinstance(value, str):

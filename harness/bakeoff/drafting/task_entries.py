@@ -13,11 +13,12 @@ from bakeoff.drafting.tables import Table, format_of
 from bakeoff.text.numbers import count
 
 MOST_LISTED_LABELS: Final = 200
-"""More labels are not written into an experiment file."""
+"""If there are more labels than this, they are not written into an experiment file."""
 
 
 def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
-    """The task as an experiment file has it. names: of the files, as the file names them."""
+    """The task as (key, value, comment) for each of its lines in the experiment file. names: path of a data file -> its name
+    in the experiment file."""
     rows, labels = meaning.rows, meaning.labels
     style = rows.tables[rows.files["train"][0]]
     entries: list[Entry] = [("name", "table", "rows of your own")]
@@ -27,7 +28,7 @@ def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
         entries.append((split, files[0] if len(files) == 1 else files, beside))
     if meaning.sizes.shares:
         told = Plain(written_shares(meaning.sizes))
-        entries.append(("split", told, "by a hash of the text: equal texts stay together, new rows move none"))
+        entries.append(("split", told, "by a hash of the text: equal texts stay together, new rows move no other row"))
     if meaning.unlabelled:
         entries.append(("unlabelled", list(meaning.unlabelled), "predicted, but not scored"))
     text = meaning.text[0] if len(meaning.text) == 1 else list(meaning.text)
@@ -42,13 +43,13 @@ def task_entries(meaning: Meaning, names: Mapping[Path, str]) -> list[Entry]:
     if labels.kind.several_labels and labels.separator not in ("", "|"):
         entries.append(("separator", labels.separator, "between the labels in one cell"))
     if unseen := _unseen(meaning):
-        entries.append(("labels", sorted(unseen), "also those that train has no row of"))
+        entries.append(("labels", sorted(unseen), "all labels, since train has no row of some"))
     if meaning.missing:
-        entries.append(("missing", list(meaning.missing), "what stands for a missing value"))
+        entries.append(("missing", list(meaning.missing), "words that stand for a missing value"))
     if gaps := _gaps(meaning):
         entries.append(gaps)
     if meaning.macro:
-        entries.append(("metrics", ["macro_f1", "accuracy"], f"the first decides: {why_macro(labels)}"))
+        entries.append(("metrics", ["macro_f1", "accuracy"], f"the first is the primary one: {why_macro(labels)}"))
     entries += _style_entries(style, list(rows.table.columns))
     return entries
 
@@ -60,10 +61,11 @@ def _file(name: str, table: Table, usual: Table) -> Any:
 
 
 def _style_entries(table: Table, columns: Sequence[str]) -> Iterator[Entry]:
-    """How the files are written, where that is not usual for their ending."""
+    """Yields entries on how a file of rows is written, where that is not usual for its ending. columns: names to write down if
+    the file has no header; empty for none."""
     written = table.written
     if format_of(table.path) != written.format:
-        yield "format", written.format, "which the file's name does not show"
+        yield "format", written.format, "the file's name does not show it"
     if written.format in ("csv", "tsv"):
         usual = "\t" if written.format == "tsv" else ","
         if written.delimiter != usual:
@@ -72,13 +74,14 @@ def _style_entries(table: Table, columns: Sequence[str]) -> Iterator[Entry]:
             meant = "quotation marks are characters like any other"
             yield "quoting", written.quoting, meant if written.quoting == "none" else "cells may stand in quotation marks"
         if not written.header and columns:
-            yield "columns", list(columns), "the first line is a row"
+            yield "columns", list(columns), "there is no header: the first line is a row"
     if written.encoding != "utf-8":
-        yield "encoding", written.encoding, "of the file's characters: are accents right?"
+        yield "encoding", written.encoding, "of the file's characters; check that accents are right"
 
 
 def _unseen(meaning: Meaning) -> set[str]:
-    """All labels, where dev or test has one that train lacks; empty where none does, or there are too many to write down."""
+    """All labels, if dev or test has one that train lacks; empty if they have none, or if there are too many labels to write
+    down."""
     rows, labels = meaning.rows, meaning.labels
     if rows.splits is None or not labels.single or len(labels.counts) > MOST_LISTED_LABELS:
         return set()
@@ -100,7 +103,8 @@ def _gaps(meaning: Meaning) -> Entry | None:
 
 
 def subject_of(meaning: Meaning, names: Mapping[Path, str]) -> Subject:
-    """What strategies are compared on. names: of the files, as an experiment file beside them names them."""
+    """The subject of a draft, from rows whose meaning was found. names: path of a data file -> its name in the experiment
+    file."""
     read = meaning.data.read
     return Subject(
         name=meaning.label[0] if len(meaning.label) == 1 else "labels",

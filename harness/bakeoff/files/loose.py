@@ -1,4 +1,4 @@
-"""Files and folders that are in no folder that the user named, or have no path."""
+"""Files and folders outside any folder that the user named, such as temporary ones, and files that have no path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 
 def make_folders(path: Path) -> None:
-    """Creates the folder and its missing parents: all of them, or none. Raises OSError."""
+    """Creates the folder and its missing parents: all of them, or none if one can't be created. Raises OSError."""
     missing = [one for one in (path, *path.parents) if not os.path.lexists(one)]
     made: list[Path] = []
     try:
@@ -26,14 +26,17 @@ def make_folders(path: Path) -> None:
 
 
 def write_all(descriptor: int, content: bytes) -> None:
-    """Writes all bytes to an open descriptor, such as that of a pipe. Raises OSError."""
+    """Writes all bytes to an open file descriptor, such as a pipe's. Raises OSError."""
     rest = memoryview(content)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def open_that_of(process: int, descriptor: int) -> int:
-    """A descriptor that appends to the file that another process has open as `descriptor`. Linux only. Raises OSError."""
+    """A new file descriptor, which appends to the file that process number `process` has open under number `descriptor`.
+
+    Linux only. Raises OSError.
+    """
     return os.open(f"/proc/{process}/fd/{descriptor}", os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
 
 
@@ -53,7 +56,7 @@ def temporary_folder(prefix: str = "bakeoff-", *, below: Path | None = None) -> 
 
 
 def make_private(folder: Path) -> None:
-    """Creates a folder that other users can't open, unless the path exists. Raises OSError."""
+    """Creates a folder that other users can't open; does nothing if the path exists. Raises OSError."""
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)
 

@@ -16,11 +16,12 @@ KINDS: Final = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-"""Other kinds of files, by `stat.S_IFMT`, as messages name them."""
+"""What messages call files that are neither regular files nor folders or links, by their `stat.S_IFMT`."""
 
 ALWAYS_READ: Final = 2**30
 LARGEST_RATIO: Final = 100
-"""A file of over 1 GiB may be at most so many times as large as what the disk stores of it."""
+"""A file of over `ALWAYS_READ` bytes is read only if its size is at most so many times what the disk stores of it, since the
+rest of it would be zeros."""
 BLOCK: Final = 512
 """The unit of `st_blocks`, in bytes."""
 
@@ -35,13 +36,15 @@ def open_regular(path: Path, *, at_most: int | None = None) -> BufferedReader:
 
 
 def read_regular(path: Path, *, at_most: int | None = None) -> bytes:
-    """The content of the regular file at the path. Raises OSError as `open_regular` does, and if the file grows meanwhile."""
+    """The content of the regular file at the path. Raises OSError as `open_regular` does, and if it grows over `at_most` bytes
+    meanwhile."""
     with open_regular(path, at_most=at_most) as stream:
         return read_all(stream, path, at_most)
 
 
 def open_plain(path: Path, name: Path | str, folder: int | None, at_most: int | None) -> BufferedReader:
-    """Opens `name`; in `folder` (a descriptor) if given, without following a link there."""
+    """Opens a regular file for reading: the path `name`, or, if `folder` (a file descriptor) is given, the name in that
+    folder, without following a link. path: as errors name the file; errors: as in `open_regular`."""
     follow = folder is None
     require_plain(os.stat(name, dir_fd=folder, follow_symlinks=follow), path, at_most)  # opening a device may change it
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
@@ -68,7 +71,7 @@ def require_plain(found: os.stat_result, path: Path, at_most: int | None) -> Non
 
 
 def _require_contents(found: os.stat_result, descriptor: int, path: Path) -> None:
-    """Raises OSError for a file of over 1 GiB of which the disk stores less than a hundredth: the rest would be read as
+    """Raises OSError for an open file of over 1 GiB of which the disk stores less than a hundredth: the rest would be read as
     zeros."""
     held = found.st_blocks * BLOCK
     if found.st_size <= max(ALWAYS_READ, LARGEST_RATIO * held):

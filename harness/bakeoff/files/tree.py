@@ -28,14 +28,15 @@ NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CL
 LOG: Final = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 TEMPORARY_PREFIX: Final = ".tmp-"
-"""The prefix of files and folders that are being written."""
+"""The prefix of the names of files and folders that are being written."""
 
 LONGEST_STEM: Final = 120
-"""How many bytes of a file's name are kept in the name of its unfinished copy; file systems allow 255 for the whole."""
+"""How many bytes of a file's name are kept in its `temporary_name`; file systems allow 255 for the whole name."""
 
 
 def _host() -> str:
-    """Identifies this machine, boot and process namespace, within which a process number tells whether its process is alive."""
+    """A short hash of this machine, its boot and the process namespace: within one of these, whether a process is alive can be
+    told by its number."""
     words = [socket.gethostname()]
     with suppress(OSError):
         words.append(Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii"))
@@ -47,7 +48,8 @@ HOST = _host()
 
 
 def temporary_name(name: str) -> str:
-    """`.tmp-NAME-HOST-PROCESS-RANDOM`: shows which process made it, so that what a dead process left can be removed."""
+    """The name of an unfinished copy, `.tmp-NAME-HOST-PROCESS-RANDOM`: it shows which process made it, so that what a dead
+    process left can be removed."""
     stem = name.encode(errors="surrogateescape")[:LONGEST_STEM].decode(errors="ignore")
     return f"{TEMPORARY_PREFIX}{stem}-{HOST}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
@@ -69,7 +71,7 @@ class Tree:
         return path
 
     def make_empty(self, path: Path) -> Path:
-        """Creates the folder if it is missing. Raises BakeoffError if it is not empty or can't be created."""
+        """Creates the folder and its parents if missing. Raises BakeoffError if it is not empty or can't be created."""
         try:
             if next(self.make(path).iterdir(), None) is not None:
                 raise BakeoffError(f"{shown_path(path)}: the folder is not empty; name an empty folder, or a new one")
@@ -78,7 +80,8 @@ class Tree:
         return path
 
     def make_fresh(self, path: Path) -> Path:
-        """Creates a new, empty folder and its missing parents, for a library to write into. Raises FileExistsError."""
+        """Creates a new, empty folder and its missing parents, for a library to write into. Raises FileExistsError if anything
+        is there."""
         self.make(path.parent)
         with self._holding(path) as (folder, name):
             os.mkdir(name, dir_fd=folder)
@@ -93,17 +96,17 @@ class Tree:
                 raise self._refusal(at)
 
     def write(self, path: Path, content: bytes, *, synced: bool = True, mode: int = 0o666) -> None:
-        """Writes the file atomically, replacing an existing one; its folder must exist. synced: survives a power cut. mode: as
-        in `writing`."""
+        """Writes the file atomically, replacing an existing one; its folder must exist. synced, mode: as in `writing`."""
         with self.writing(path, synced=synced, mode=mode) as stream:
             stream.write(content)
 
     @contextmanager
     def writing(self, path: Path, *, synced: bool = True, mode: int = 0o666) -> Iterator[BinaryIO]:
         """A context with a stream for the file's content, which replaces the file atomically when the block ends without an
-        exception. mode: its permissions, of which the umask takes some.
+        exception.
 
-        If the file has several names (hard links), its content stays under the others.
+        synced: waits until the file is on the disk, so that it survives a power cut. mode: the file's permissions, less those
+        that the umask takes. If the file has several names (hard links), the others keep the old content.
         """
         with self._holding(path) as (folder, name):
             beside = temporary_name(name)
@@ -122,7 +125,7 @@ class Tree:
                 os.fsync(folder)
 
     def create(self, path: Path, content: bytes) -> None:
-        """Creates a new file. Raises FileExistsError if anything is there, even a link to nothing."""
+        """Creates a new file with this content. Raises FileExistsError if anything is there, even a link to nothing."""
         with self._holding(path) as (folder, name):
             descriptor = os.open(name, NEW_FILE, 0o666, dir_fd=folder)
             try:
@@ -134,13 +137,15 @@ class Tree:
                 raise
 
     def append_to(self, path: Path) -> int:
-        """A descriptor that appends to the file, created if missing."""
+        """A file descriptor that appends to the file, which is created if missing; the caller closes it."""
         with self._holding(path) as (folder, name):
             return os.open(name, LOG, 0o666, dir_fd=folder)
 
     def shorten(self, path: Path, first: int, last: int, between: bytes) -> None:
-        """Keeps only the first and last bytes of a regular file, in place, so that another process can go on appending to
-        it."""
+        """Cuts the middle out of a regular file: its first `first` and last `last` bytes stay, with `between` between them.
+
+        The file is changed in place, so that another process can go on appending to it.
+        """
         flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         with self._holding(path) as (folder, name), os.fdopen(os.open(name, flags, dir_fd=folder), "r+b") as stream:
             require_plain(os.fstat(stream.fileno()), path, None)
@@ -156,15 +161,16 @@ class Tree:
             os.rename(name, becomes, src_dir_fd=source, dst_dir_fd=target)
 
     def remove(self, path: Path) -> None:
-        """Removes a file, or a link itself; does nothing if it is missing."""
+        """Removes a file, or a link and not its target; does nothing if it is missing."""
         with suppress(FileNotFoundError), self._holding(path) as (folder, name):
             os.unlink(name, dir_fd=folder)
 
     def remove_folder(self, path: Path) -> None:
         """Removes a folder that Bakeoff made, with all its contents; does nothing if it is missing.
 
-        Such folders are recognised by their names, or by that of a parent: see `OURS`. If a link or a file has taken its place,
-        that is removed, never the link's target. What the system refuses to delete stays. Raises StoreError for other folders.
+        Such folders are recognised by their names, or by the name of a parent: see `OURS`. If a link or a file has taken the
+        folder's place, that is removed, never the link's target. What the system refuses to delete stays. Raises StoreError
+        for other folders.
         """
         parts = self._parts(path)
         if not any(OURS.fullmatch(part) for part in (self.root.name, *parts)):
@@ -181,7 +187,7 @@ class Tree:
             os.rmdir(name, dir_fd=folder)
 
     def touch(self, path: Path) -> None:
-        """Sets the file's modification time to now. Raises FileNotFoundError."""
+        """Sets the file's modification time to now. Raises FileNotFoundError if it is missing."""
         with self._holding(path) as (folder, name):
             os.utime(name, dir_fd=folder, follow_symlinks=False)
 
@@ -199,7 +205,8 @@ class Tree:
             return read_all(stream, path, at_most)
 
     def sync(self, path: Path, *, inside: bool = True) -> None:
-        """Waits until a folder's entries are on the disk; `inside`: with the content of all regular files and folders in it."""
+        """Waits until a folder's entries are on the disk; `inside`: also the content of all regular files and folders in
+        it."""
         with self._holding(path) as (above, name):
             for _, below, files, folder in os.fwalk(name, dir_fd=above, follow_symlinks=False, onerror=_raise):
                 if not inside:
@@ -229,7 +236,8 @@ class Tree:
         )
 
     def _open_folder(self, path: Path, *, make: bool = False) -> int:
-        """Opens the folder by way of its parents' descriptors; `make`: creates what is missing."""
+        """A descriptor of the folder, opened by way of its parents' descriptors, so that no link is followed; `make`: creates
+        what is missing."""
         parts, at = self._parts(path), self.root
         if make and self.root.is_symlink() and not self.root.exists():
             raise StoreError(f"{shown_path(self.root)} is a symbolic link to something that does not exist")
@@ -254,7 +262,8 @@ class Tree:
 
     @contextmanager
     def _holding(self, path: Path) -> Iterator[tuple[int, str]]:
-        """A context with the descriptor of the path's folder, and the path's name in it."""
+        """A context with a descriptor of the folder that the path is in, and the path's name there. OSErrors in it get the
+        path; one that says that the path is a link becomes StoreError."""
         if not self._parts(path):
             raise StoreError(f"{shown_path(path)} is the folder itself, not a file in it")
         folder = self._open_folder(path.parent)

@@ -1,4 +1,4 @@
-"""The kinds of task: each is one file, and is listed here."""
+"""The kinds of task, each in a file of its own: classification, regression, multi-label."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ class Classification(Kind):
 
     name = "classification"
     min_labels, max_labels = 2, None
-    labels_in_words = "both must be one number, 2 or more"
+    labels_in_words = "it must have as many outputs as labels, 2 or more"
     problem_type = "single_label_classification"
     default_metrics = ("accuracy", "macro_f1")
     overall_metrics = ("macro_f1", "micro_f1")
@@ -33,7 +33,8 @@ class Classification(Kind):
         return f"not one of 0 to {n_outputs - 1}"
 
     def logits_of_scores(self, scores: Sequence[float], answer: Any) -> list[float]:
-        """Their logarithms; of equally probable labels the answer has a logit that is larger by rounding alone."""
+        """The logarithms of the scores; where another label is as probable as the answer, the answer's logit is made larger by
+        one step of float32."""
         if abs((total := math.fsum(scores)) - 1) > OFF_BY:
             raise ValueError(f"has scores that sum to {significant(total, 6)}; those of all labels must sum to 1")
         if scores[answer] < max(scores):
@@ -56,7 +57,7 @@ class Classification(Kind):
         return np.asarray(logits.argmax(axis=1))
 
     def probabilities(self, logits: Any) -> Floats | None:
-        """The softmax of the logits."""
+        """The softmax of the logits, (n, n_outputs)."""
         odds = np.ascontiguousarray(logits.T, dtype=np.float64)  # numpy is slow along axes of two
         odds -= odds.max(axis=0)
         np.exp(odds, out=odds)
@@ -67,7 +68,7 @@ class Classification(Kind):
         return answers.astype(np.int16 if n_outputs <= np.iinfo(np.int16).max + 1 else np.int32)
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """Random labels, and predictions that are always the first label."""
+        """Random labels, with random predictions, and with predictions that are always the first label."""
         references = draw.integers(n_outputs, size=MADE_UP)
         yield draw.integers(n_outputs, size=MADE_UP), references
         yield np.zeros_like(references), references

@@ -19,7 +19,7 @@ from bakeoff.errors import DataError
 from bakeoff.text.words import quoted
 
 MAX_LABELS = 62
-"""So many labels fit into a signed 64-bit integer, with one bit to spare."""
+"""The most labels of a task: their set fits into a signed 64-bit integer, with one bit to spare."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Multilabel(Kind):
 
     name = "multilabel"
     min_labels, max_labels = 1, MAX_LABELS
-    labels_in_words = f"both must be one number, 1 to {MAX_LABELS}"
+    labels_in_words = f"it must have as many outputs as labels, 1 to {MAX_LABELS}"
     several_labels = True
     problem_type = "multi_label_classification"
     recipe_conflicts: ClassVar[Mapping[str, str]] = {"label_smoothing": "smooths between the labels of a classification"}
@@ -37,7 +37,7 @@ class Multilabel(Kind):
     answers_in_words = "sets of labels"
 
     def read_labels(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """Converts lists of label numbers to sets. Raises DataError for anything else."""
+        """Converts each example's list of label numbers to a set, an integer. Raises DataError for anything else."""
         return [_set_of(members, n_outputs, row) for row, members in enumerate(labels)]
 
     def possible(self, labels: NDArray[Any], n_outputs: int) -> NDArray[np.bool_]:
@@ -47,7 +47,7 @@ class Multilabel(Kind):
         return f"not one of 0 to {2**n_outputs - 1}"
 
     def label_counts(self, labels: Sequence[Any], names: Sequence[str]) -> dict[str, int]:
-        """An example counts for each label in its set."""
+        """Label name -> number of examples whose set has the label: an example counts once for each of its labels."""
         counted = memberships(np.asarray(labels), len(names)).sum(axis=0)
         return {name: int(count) for name, count in zip(names, counted, strict=True)}
 
@@ -56,12 +56,12 @@ class Multilabel(Kind):
         return ", ".join(name for name, member in zip(names, members, strict=True) if member) or "none"
 
     def named(self, label: Any, names: Sequence[str]) -> Said:
-        """The names of its labels, in the task's order."""
+        """The names of the labels in a set, in the task's order."""
         members = memberships(np.asarray([label]), len(names))[0]
         return [name for name, member in zip(names, members, strict=True) if member]
 
     def read_answer(self, said: Any, names: Sequence[str]) -> Any:
-        """A set of labels, from the names of its members; none twice."""
+        """The set of labels with these names. Raises ValueError, a sentence, for unknown names, and for a name given twice."""
         if isinstance(said, str) or not isinstance(said, Collection) or isinstance(said, Mapping):
             raise ValueError(f"is {described(said)}, and must be a list of names of labels, which may be empty")
         members = [number_of(name, names) for name in said]
@@ -70,15 +70,16 @@ class Multilabel(Kind):
         return sum(1 << number for number in members)
 
     def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
-        """1.0 for its labels, -1.0 for the others."""
+        """For each label, 1.0 if it is in the answer and -1.0 if not."""
         return [1.0 if member else -1.0 for member in memberships(np.asarray([answer]), n_outputs)[0]]
 
     def logits_of_scores(self, scores: Sequence[float], answer: Any) -> list[float]:
-        """The log-odds; the answer has every label above 0.5 and none below."""
+        """The log-odds of the scores. Raises ValueError, a sentence, unless the answer has every label whose score is above
+        0.5, and none whose score is below."""
         logits = [log_of(score) - log_of(1 - score) for score in scores]
         for number, member in enumerate(memberships(np.asarray([answer]), len(scores))[0]):
             if (scores[number] < 0.5) if member else (scores[number] > 0.5):
-                raise ValueError("must have the labels whose score is above 0.5, and no others: or leave `scores` out")
+                raise ValueError("must have exactly the labels whose score is above 0.5: answer those, or leave `scores` out")
             if member and np.float32(logits[number]) <= 0:
                 logits[number] = above(0.0)
             elif not member:
@@ -86,7 +87,7 @@ class Multilabel(Kind):
         return logits
 
     def targets(self, labels: Sequence[Any], n_outputs: int) -> Sequence[Any]:
-        """For each example a list of n_outputs numbers, 1.0 for its labels and 0.0 for the others."""
+        """For each example a list of n_outputs numbers, 1.0 for labels in its set and 0.0 for the others."""
         return [[float(member) for member in row] for row in memberships(np.asarray(labels), n_outputs)]
 
     def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
@@ -105,17 +106,17 @@ class Multilabel(Kind):
         return 1 << number
 
     def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
-        """How many labels are in one of the two sets alone."""
+        """For each example, how many labels are either in its answer or in its label set, but not in both."""
         return np.asarray(np.bitwise_count(_as_ints(answers) ^ _as_ints(labels)), dtype=np.int64)
 
     def micro_f1_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        """2 TP, and 2 TP + FP + FN, of each example."""
+        """Of each example, 2 TP and 2 TP + FP + FN, counted over labels: numerator and denominator of F1."""
         predicted, actual = _as_ints(predictions), _as_ints(references)
         both = np.bitwise_count(predicted & actual).astype(np.float64)
         return 2.0 * both, np.bitwise_count(predicted).astype(np.float64) + np.bitwise_count(actual)
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """Random sets, and predictions that are always the empty set."""
+        """Random sets as labels, with random sets as predictions, and with predictions that are always the empty set."""
         references = draw.integers(1 << n_outputs, size=MADE_UP)
         yield draw.integers(1 << n_outputs, size=MADE_UP), references
         yield np.zeros_like(references), references

@@ -21,7 +21,7 @@ LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 @dataclass(frozen=True)
 class Regression(Kind):
-    """An answer is the model's only output. The loss is the mean squared error."""
+    """An answer is a number, the model's only output. The loss is the mean squared error."""
 
     name = "regression"
     min_labels, max_labels = 0, 0
@@ -50,11 +50,11 @@ class Regression(Kind):
         return str(label)
 
     def named(self, label: Any, names: Sequence[str]) -> Said:
-        """The number."""
+        """The label itself, a float."""
         return float(label)
 
     def read_answer(self, said: Any, names: Sequence[str]) -> Any:
-        """A number that predictions.parquet can hold (float32)."""
+        """The answer as a float, if predictions.parquet can hold it (float32). Raises ValueError, a sentence, for others."""
         if not isinstance(said, Real) or isinstance(said, bool):
             raise ValueError(f"is {described(said)}, and must be a number")
         if not abs(float(said)) <= LARGEST_FLOAT32:
@@ -62,7 +62,7 @@ class Regression(Kind):
         return float(said)
 
     def logits_of(self, answer: Any, n_outputs: int) -> list[float]:
-        """The number itself."""
+        """The answer itself, as the only logit."""
         return [float(answer)]
 
     def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
@@ -74,14 +74,15 @@ class Regression(Kind):
         return np.asarray(logits[:, 0].astype(np.float64))
 
     def majority(self, labels: NDArray[Any]) -> Any:
-        """The mean of the labels."""
+        """The constant answer of the majority baseline: the mean of the labels."""
         return labels.mean()
 
     def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(np.abs(answers - labels))
 
     def beside_constant(self, answers: NDArray[Any], labels: NDArray[Any]) -> OtherNumbers:
-        """Numbers that differ by rounding only do not vary."""
+        """How a run's answers (n,) spread around their mean, and go with the labels (n,); answers that differ by rounding only
+        count as constant."""
         rounding = 1e-12 * float(np.abs(answers).max(initial=0.0))
         varies = float(np.ptp(answers)) > rounding
         spread, of_labels = float(answers.var()) if varies else 0.0, float(labels.var())
@@ -90,7 +91,8 @@ class Regression(Kind):
         return OtherNumbers(len(answers), share, correlation, of_labels > 0 and bool(self.errors(answers, labels).any()))
 
     def made_up_answers(self, draw: np.random.Generator, n_outputs: int) -> Iterator[tuple[Answers, Answers]]:
-        """Random numbers with noise; never constant, since a correlation with a constant may be undefined."""
+        """Random numbers as labels, and the same with noise as predictions; never a constant, since a correlation with one may
+        be undefined."""
         numbers = draw.normal(size=MADE_UP)
         yield numbers + draw.normal(size=MADE_UP), numbers
 

@@ -1,4 +1,5 @@
-"""What a program that calls Bakeoff, a script or a notebook, keeps: its main module, environment and signal handlers."""
+"""Protects a program that calls Bakeoff, a script or a notebook: its main module, environment and signal handlers stay as they
+are."""
 
 from __future__ import annotations
 
@@ -19,8 +20,9 @@ _SWAPPING = threading.Lock()
 def without_main() -> Iterator[None]:
     """A context in which multiprocessing starts a child that does not import the main module of this program.
 
-    It would run a script from its top, up to the call that starts children: hence the guard `if __name__ == "__main__"` that
-    multiprocessing asks for. What a worker calls is in Bakeoff's modules, so it needs nothing of the script.
+    The import would run a script from its top, up to the call that starts children; hence the guard `if __name__ ==
+    "__main__"` that multiprocessing asks for. What a worker calls is in Bakeoff's modules, so it needs nothing from the
+    script.
     """
     with _SWAPPING:
         main = sys.modules["__main__"]

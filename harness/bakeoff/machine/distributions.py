@@ -1,5 +1,5 @@
-"""Installed distributions. If several builds of one name are on the path, the imported one counts, which need not be the one
-whose metadata come first."""
+"""Installed distributions. If several builds of one distribution are on the path, the one that Python imports counts; that
+need not be the one whose metadata are found first."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import escaped, shown_path
 
 REMEDY = "uninstall it until none is left, then install it once"
-"""What messages advise where several builds are installed."""
+"""The advice of messages about a distribution that is installed in several builds."""
 
 
 def installed_version(name: str) -> str:
@@ -32,7 +32,8 @@ def imported_build(name: str) -> Distribution:
 
 
 def several_builds(names: Iterable[str]) -> list[str]:
-    """A clause for each of these distributions that is installed in more than one version."""
+    """A clause for each of these distributions that is installed in several versions: which versions, where, and which one is
+    imported."""
     clauses = []
     for name in names:
         if len(found := builds(name)) > 1:
@@ -44,9 +45,10 @@ def several_builds(names: Iterable[str]) -> list[str]:
 
 
 def builds(name: str) -> list[Distribution]:
-    """The installed builds, in the order of the path, one for each version; those with unreadable metadata are left out.
+    """The installed builds of a distribution, in the order of the path, one for each version; builds with unreadable metadata
+    are left out.
 
-    Metadata are read only if there are several, because this is called for every distribution that a run uses.
+    Metadata are read only if there are several builds, because this is called for every distribution that a run uses.
     """
     found = list(importlib.metadata.distributions(name=name))
     if len(found) < 2:
@@ -66,14 +68,15 @@ def _version(build: Distribution) -> str:
 
 
 def _imported(found: list[Distribution]) -> Distribution:
-    """Of several builds, the one whose module Python finds; of several in one folder, the one whose files are there."""
+    """The build that Python imports, of several of one distribution: the one in whose folder Python finds the module; of
+    several in that folder, the one whose files are there."""
     places = [place for module in _modules(found) if (place := _place_of(module)) is not None]
     owners = [build for build in found if any(_owns(build, place) for place in places)]
     return max(owners or found, key=_fit)
 
 
 def _modules(found: Iterable[Distribution]) -> list[str]:
-    """Names of top-level modules, from the metadata of all builds."""
+    """Names of the top-level modules of these builds, from their metadata."""
     names: list[str] = []
     for build in found:
         names += (build.read_text("top_level.txt") or "").split()
@@ -86,7 +89,7 @@ def _modules(found: Iterable[Distribution]) -> list[str]:
 
 
 def _place_of(module: str) -> Path | None:
-    """The file from which the module is, or would be, imported."""
+    """The file from which the module was, or would be, imported; None if there is none."""
     origin = getattr(sys.modules.get(module), "__file__", None)
     if origin is None and module not in sys.modules:
         try:
@@ -98,7 +101,7 @@ def _place_of(module: str) -> Path | None:
 
 
 def _folder(build: Distribution) -> Path:
-    """The folder of the build's metadata; for an editable install, its sources."""
+    """The folder into which the build is installed; for an editable install, the folder of its sources."""
     return _sources(build) or Path(str(build.locate_file(""))).resolve()
 
 
@@ -119,7 +122,7 @@ def _owns(build: Distribution, place: Path) -> bool:
 
 
 def _fit(build: Distribution) -> float:
-    """The share of its Python files whose size is what the build's record says."""
+    """The share of the build's Python files whose size is what its metadata say; 0 if they say none."""
     sizes = {Path(str(build.locate_file(file))): file.size for file in build.files or () if file.suffix == ".py"}
     known = {path: size for path, size in sizes.items() if size is not None}
     there = sum(path.is_file() and path.stat().st_size == size for path, size in known.items())

@@ -1,5 +1,5 @@
-"""Errors of the machine during a run, which are not the run's fault: no space, a quota, a disk that can't be read or
-written."""
+"""Errors of the machine during a run, which are not the run's fault: a full disk, an exhausted quota, a disk that can't be
+read or written."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ FULL_BELOW: Final = 2**14
 """A disk with fewer free bytes counts as full."""
 
 MUCH: Final = 2**33
-"""A disk with so many bytes free is not the one that was full, if nobody says which it was."""
+"""A disk with at least this many free bytes is not suspected of having been full, if the error does not name the disk."""
 
 NO_FOLDER: Final = "No usable temporary directory found"
-"""The message of `tempfile`'s FileNotFoundError if it can write to no folder."""
+"""The message of the FileNotFoundError that `tempfile` raises if it can write to no folder."""
 
 WORDINGS: Final = [
     (re.compile(NO_FOLDER), errno.ENOSPC),
@@ -47,25 +47,26 @@ WORDINGS: Final = [
     (re.compile(r"inline_container\.cc.*unexpected pos|PytorchStreamWriter failed writing"), errno.ENOSPC),
     (re.compile(r"^\d+ requested and \d+ written$"), errno.ENOSPC),
 ]
-"""(pattern of a library's message for a system error, errno; None if the message has the number)."""
+"""(pattern of a library's message about a system error, the errno that it means); None if the message holds the number
+itself."""
 
 AT_PATH: Final = re.compile(r'at path "(?P<path>/[^"]+)"')
-"""How Rust libraries name the file."""
+"""How messages of Rust libraries name the file."""
 
 QUOTING: Final = (BakeoffError, ValueError, TypeError, LookupError)
-"""Errors whose message may quote data, and so must not be matched against these patterns."""
+"""Errors whose message may quote data, and so must not be matched against `WORDINGS`."""
 
 
 def code_of(error: BaseException) -> int | None:
-    """The errno of the machine's fault behind an exception; None if there is none."""
+    """The errno of the machine's fault that caused an exception; None if no such fault did."""
     found = _origin(error)
     return found[1] if found else None
 
 
 def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError | None:
-    """The exception as a MachineError if a fault of the machine is behind it; else None.
+    """The exception as a MachineError if a fault of the machine caused it; else None.
 
-    places: folders that may have been written to; if the exception names no file, the one on the fullest disk is named.
+    places: folders that may have been written to; if the exception names no file, the folder on the fullest disk is named.
     """
     if isinstance(error, MachineError):
         return error
@@ -92,13 +93,15 @@ def machine_error(error: BaseException, places: Iterable[Path]) -> MachineError 
 
 
 def raise_machine_error(error: BaseException, places: Iterable[Path]) -> None:
-    """Raises MachineError if a fault of the machine is behind an exception. places: see `machine_error`."""
+    """Raises MachineError if a fault of the machine caused the exception; else does nothing. places: as for
+    `machine_error`."""
     if (fault := machine_error(error, places)) is not None:
         raise fault from error
 
 
 def shared_places() -> list[Path]:
-    """Folders to which libraries write by themselves: for temporary files, and for memory shared between processes."""
+    """Existing folders to which libraries write by themselves: for temporary files, and for memory shared between
+    processes."""
     found = [Path(os.environ.get("TMPDIR") or "/tmp"), Path("/dev/shm")]  # noqa: S108 - they are only looked at
     with suppress(OSError):  # none of them may be usable
         found.append(Path(tempfile.gettempdir()))
@@ -106,7 +109,8 @@ def shared_places() -> list[Path]:
 
 
 def full_disk(places: Iterable[Path]) -> MachineError | None:
-    """An error for the first of these folders whose disk is full, which may be why a process died without a message."""
+    """An error for the first of these folders whose disk is full, which may be why a process died without a message; None if
+    no disk is full."""
     for place in places:
         free = free_bytes(place)
         if free is not None and not _is_read_only(place) and (free < FULL_BELOW or _has_no_inode(place)):
@@ -115,14 +119,15 @@ def full_disk(places: Iterable[Path]) -> MachineError | None:
 
 
 def sentence(code: int, path: Path, needed: int | None = None) -> str:
-    """What is wrong with the disk of a path, for a command that resumes when called again. needed: how many bytes were to be
-    written."""
+    """The message that says what is wrong with the disk of `path` and what to do, for a command that continues when it is
+    repeated. code: the errno; needed: how many bytes were to be written."""
     remedy = "free some space" if code in NO_SPACE else "correct that"
     return f"{shown_path(path)}: {in_words(code, path, needed)}; {remedy} and repeat the command, which continues from here"
 
 
 def in_words(code: int, path: Path, needed: int | None = None) -> str:
-    """The system's message for an errno, with the bytes that were to be written and those that are free."""
+    """The system's message for an errno; for a full disk also how many bytes were to be written (`needed`) and how many are
+    free."""
     words = escaped(os.strerror(code))
     if code == errno.EFBIG and (limit := _limit_of_files()):
         return f"{words} ({limit})"
@@ -143,7 +148,7 @@ def _limit_of_files() -> str:
 
 @contextmanager
 def writing(path: Path, *, size: int) -> Iterator[None]:
-    """A context for writing about `size` bytes: raises MachineError if the machine can't store them."""
+    """A context for writing about `size` bytes to `path`. Raises MachineError if the machine can't store them."""
     try:
         yield
     except Exception as error:
@@ -153,7 +158,7 @@ def writing(path: Path, *, size: int) -> Iterator[None]:
 
 
 def _disk(path: Path) -> os.statvfs_result | None:
-    """The file system of a path that need not exist yet; None if it may not be inspected."""
+    """The file system of a path, which need not exist yet; None if it may not be inspected."""
     for place in (path, *path.parents):
         with suppress(OSError):
             return os.statvfs(place)
@@ -161,7 +166,7 @@ def _disk(path: Path) -> os.statvfs_result | None:
 
 
 def free_bytes(path: Path) -> int | None:
-    """Free bytes on the disk of a path that need not exist yet."""
+    """Free bytes on the disk of a path, which need not exist yet; None if the disk may not be inspected."""
     return None if (disk := _disk(path)) is None else disk.f_bavail * disk.f_frsize
 
 
@@ -174,7 +179,8 @@ def _is_read_only(path: Path) -> bool:
 
 
 def _origin(error: BaseException) -> tuple[BaseException, int] | None:
-    """The first fault of the machine among an exception and its causes, with its errno."""
+    """The first fault of the machine among an exception and its causes: that exception and its errno; None if there is
+    none."""
     return next(((one, code) for one in causes(error) if (code := _own_code(one)) is not None), None)
 
 

@@ -23,15 +23,15 @@ from bakeoff.machine.json_reader import read_json
 from bakeoff.text.words import shown_path
 
 SETTLED_SECONDS = 2.0
-"""The hash of a file that changed more recently is not cached: file systems round times, so it may change again without a
-later time stamp."""
+"""The hash of a file that changed less than this many seconds ago is not cached: file systems round times, so it may change
+again without a later time stamp."""
 
 MOST_REMEMBERED = 4096
-"""The largest size of a cached hash's file, in bytes."""
+"""The largest size of a cache file, which holds one hash, in bytes."""
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 GIT_POINTER = b"version https://git-lfs.github.com/spec/"
-"""How a file begins whose contents Git LFS has not fetched."""
+"""The first bytes of a file whose contents Git LFS has not fetched."""
 NOT_FETCHED = "is a pointer of Git LFS, not the file itself: fetch it by `git lfs pull` in its repository"
 
 
@@ -42,17 +42,18 @@ def sha256_of(path: Path) -> str:
 
 
 def is_git_pointer(path: Path) -> bool:
-    """Whether the file is only a pointer of Git LFS to its contents. Raises OSError."""
+    """Whether the file is only a pointer of Git LFS, without the contents that it stands for. Raises OSError."""
     with open_regular(path) as stream:
         return stream.read(len(GIT_POINTER)) == GIT_POINTER
 
 
 def copy_of(path: Path, folder: Path) -> tuple[BinaryIO, str]:
-    """A private copy of a file's contents, positioned at its start, and their SHA-256; what is read from it is what was hashed.
+    """A private copy of a file's contents, positioned at its start, and their SHA-256, so that what is read is what was
+    hashed.
 
     A file that is overwritten while it is read would otherwise give rows that its hash does not describe. The copy is an
-    unnamed file in `folder`, deleted when closed; it is held in memory if the folder is not writable. Raises OSError if the
-    file can't be read.
+    unnamed file in `folder`, deleted when it is closed; it is held in memory if it can't be written there. Raises OSError if
+    the file can't be read.
     """
     with open_regular(path) as source:
         try:
@@ -79,17 +80,18 @@ time; the change time is the kernel's."""
 
 
 def state_of(path: Path) -> State:
-    """The state by which an unchanged file is recognised without reading it; symbolic links are followed. Raises OSError."""
+    """A file's state, by which an unchanged file is recognised without reading it; symbolic links are followed. Raises
+    OSError."""
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
 
 
 @dataclass(frozen=True)
 class FileHashes:
-    """SHA-256 of files, cached by their state.
+    """SHA-256 of files, cached together with the file's state.
 
-    Each hash has a small file of its own, replaced atomically, so that several processes can use the cache. Without a writable
-    cache nothing is stored.
+    Each hash has a small file of its own in the cache, replaced atomically, so that several processes can use the cache.
+    Without a writable cache nothing is stored.
     """
 
     cache: Path
@@ -113,8 +115,8 @@ class FileHashes:
         return digest
 
     def digest(self, files: Iterable[Path], *, at_most: int | None = None) -> str | None:
-        """One fingerprint of several files' contents, in this order; None if one is not cached and larger than `at_most`
-        bytes. Raises OSError."""
+        """One fingerprint of the contents of several files, in this order; None if the hash of one is not cached and the file
+        is larger than `at_most` bytes. Raises OSError."""
         contents = [self.sha256(path, at_most=at_most) for path in files]
         return None if None in contents else digest_of(contents)
 
@@ -129,14 +131,16 @@ def _remembered(place: Path, state: State) -> str | None:
 
 
 Files = Mapping[str, Sequence[Path]]
-"""Split of a task, or part of a model (`weights`, `tokenizer`, `configuration`) -> its files."""
+"""A split of a task, or a part of a model (`weights`, `tokenizer`, `configuration`) -> the files from which it is loaded."""
 
 
 class WatchedFiles:
-    """The files of a task or model, examined before and after they are read, so that what is hashed is what was read."""
+    """The files of a task or model, examined before and after they are read, so that the files that are hashed are those that
+    were read."""
 
     def __init__(self, find: Callable[[], Files | None], hashes: FileHashes) -> None:
-        """find: `Task.files` or `Model.files`. Files that it does not find yet may be downloaded while reading."""
+        """find: returns the files, by `Task.files` or `Model.files`. Files that it does not return yet may be downloaded when
+        they are read."""
         self.find, self.hashes = find, hashes
         self.before: dict[Path, State] = {}
         for path in chain.from_iterable((self.found() or {}).values()):
@@ -150,8 +154,8 @@ class WatchedFiles:
             return None
 
     def fingerprints(self) -> dict[str, str] | None:
-        """Split or part -> fingerprint, after reading; None if the component does not name its files. Raises DataError if
-        one changed meanwhile."""
+        """Split or part -> fingerprint of its files; to be called after reading. None if the component does not name its
+        files. Raises DataError if a file changed since before reading."""
         files = self.found()
         if files is None:
             return None
@@ -172,12 +176,13 @@ class WatchedFiles:
 
 
 def digest_of(value: object) -> str:
-    """The fingerprint of a JSON value: half of the SHA-256 of its canonical text."""
+    """The fingerprint of a JSON value: the first half of the SHA-256 of its JSON text with sorted keys, as hexadecimal
+    digits."""
     return half(hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest())
 
 
 def half(sha256: str) -> str:
-    """The first 128 bits of a hash: enough to tell files apart, and records stay small."""
+    """The first 128 bits of a SHA-256, as 32 hexadecimal digits: enough to tell files apart, and records stay small."""
     return sha256[:32]
 
 

@@ -1,6 +1,6 @@
-"""Imported by the fork server only: makes a run's heavy imports, or ends the server with the reason in its log.
+"""Imported by the fork server only: makes a run's heavy imports; if they fail, ends the server with the reason in its log.
 
-By default the server ignores some import errors, and each worker would then meet them again, or hang in a half-imported
+Without this the server would ignore some import errors, and each worker would then meet them again, or hang in a half-imported
 library.
 """
 

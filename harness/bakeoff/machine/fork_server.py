@@ -1,5 +1,5 @@
-"""The fork server: it imports once what all runs need, and forks every worker. Linux only; elsewhere each worker is a new
-interpreter."""
+"""The fork server: a process that imports once what all runs need, and from which every worker is forked. Linux only;
+elsewhere each worker is a new interpreter."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ from bakeoff.text.words import escaped
 
 POLL_SECONDS = 0.05
 IDLE_POLLS = 1200
-"""A server that used no processor time in so many polls in a row hangs in an import; so does one that has computed for so
+"""A server that used no processor time in this many polls in a row hangs in an import. So does one that has computed for this
 many seconds:"""
 LONGEST_IMPORT = 120.0
 LONGEST_IMPORT_WITH_LIMIT = 20.0
-"""With limited memory, in seconds: libraries keep trying to get more."""
+"""The same in seconds where memory is limited: libraries keep trying to get more."""
 
 LIMITS: Final = {resource.RLIMIT_AS: "ulimit -v", resource.RLIMIT_DATA: "ulimit -d"}
 NEEDED_GIB = 3
-"""Address space for the imports and a small model, in GiB."""
+"""Address space that the imports and a small model need, in GiB."""
 
 
 TRACK: Final = """
@@ -47,10 +47,10 @@ os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 from multiprocessing.resource_tracker import main
 main({})
 """
-"""The code of the resource tracker, with its end of the pipe."""
+"""The program of the resource tracker; the braces stand for the file descriptor of its end of the pipe."""
 
 IMPORTED: Final[set[int]] = set()
-"""Process ids of servers of this process whose imports are done."""
+"""Process ids of the fork servers of this process whose imports are done."""
 
 
 @cache
@@ -60,8 +60,8 @@ def _log() -> Any:
 
 
 def context() -> Any:
-    """The multiprocessing context: on Linux a fork server, so that only the first worker has to import; elsewhere new
-    interpreters."""
+    """The multiprocessing context for starting workers: on Linux a fork server, so that the imports are made only once;
+    elsewhere new interpreters. Waits for the server's imports, and raises BakeoffError if they fail."""
     begin()
     if sys.platform != "linux":
         return multiprocessing.get_context("spawn")
@@ -72,8 +72,8 @@ def context() -> Any:
 
 
 def begin() -> None:
-    """Starts the server on Linux, if there is none, without waiting for its imports: what the caller does meanwhile costs no
-    time. Environment variables that libraries read when they are imported must have been set."""
+    """Starts the fork server on Linux, if there is none, without waiting for its imports, so that the caller can do something
+    else meanwhile. Environment variables that libraries read when they are imported must have been set before."""
     shorten_socket_paths()
     _start_tracker()
     if sys.platform != "linux":
@@ -90,7 +90,8 @@ def begin() -> None:
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """A context in which a child inherits that Ctrl-C is ignored: while it imports, it must not end it loudly."""
+    """A context in which a child process inherits that Ctrl-C is ignored: during its imports Ctrl-C would end it with a
+    traceback."""
     if not in_main_thread():  # no other may set a handler; the child sets it as its first step
         yield
         return
@@ -102,10 +103,10 @@ def _ignoring_interrupts() -> Iterator[None]:
 
 
 def _start_tracker() -> None:
-    """Starts multiprocessing's resource tracker as multiprocessing would, but with its output discarded.
+    """Starts multiprocessing's resource tracker as multiprocessing would, but discards what it prints.
 
-    Each run's process has the pipe to it, and the tracker prints a traceback for whatever a plugin writes there. One that was
-    killed is replaced without a warning.
+    The process of each run has the pipe to the tracker, which prints a traceback for whatever a plugin writes there. A tracker
+    that was killed is replaced without a warning.
     """
     tracker: Any = resource_tracker._resource_tracker
     with tracker._lock:
@@ -167,23 +168,23 @@ def _memory_limit() -> str:
 def _refusal(why: str) -> BakeoffError:
     if limit := _memory_limit():
         needs = f"the libraries that train need about {NEEDED_GIB}; raise the limit"
-        return BakeoffError(f"no worker can be started: a process may have {limit}, and {needs} ({why})")
-    return BakeoffError(f"no worker can be started: {why}; `python -c 'import bakeoff.machine.preload'` may show more")
+        return BakeoffError(f"no worker processes can start: a process may have {limit}, and {needs} ({why})")
+    return BakeoffError(f"no worker processes can start: {why}; `python -c 'import bakeoff.machine.preload'` may show more")
 
 
 def _state() -> Any:
-    """multiprocessing's own state of the server."""
+    """multiprocessing's own object that holds the state of the fork server."""
     return forkserver._forkserver
 
 
 def number() -> int | None:
-    """The process id of the server; None if there is none."""
+    """The process id of the fork server; None if there is none."""
     found: int | None = _state()._forkserver_pid
     return found
 
 
 def stop() -> None:
-    """Ends the server, if there is one. The next worker starts another."""
+    """Ends the fork server, if there is one. The next worker starts another."""
     server = _state()
     if server._forkserver_pid is not None:
         with suppress(ProcessLookupError):
@@ -194,8 +195,8 @@ def stop() -> None:
 
 
 def forget() -> None:
-    """In a worker: forgets the command's server, so that what the worker forks by a server of its own descends from the
-    worker."""
+    """Called in a worker: forgets the command's fork server, so that processes that the worker forks by a server of its own
+    descend from the worker."""
     server = _state()
     if (descriptor := server._forkserver_alive_fd) is not None:
         os.close(descriptor)
@@ -204,16 +205,16 @@ def forget() -> None:
 
 @contextmanager
 def served() -> Iterator[None]:
-    """A context in which a worker is started; raises BakeoffError if the server ends meanwhile."""
+    """A context in which a worker is started. Raises BakeoffError if the fork server ends meanwhile."""
     try:
         yield
     except (EOFError, ConnectionError) as error:
-        raise _refusal(f"the fork server has ended ({type(error).__name__})") from None
+        raise _refusal(f"the fork server, their parent, has ended ({type(error).__name__}): repeat the command") from None
 
 
 def end_orphans() -> None:
-    """Kills what a worker left whose guard was killed: the server has adopted it, and this process does not know it as a
-    worker."""
+    """Kills the processes of a worker whose guard was killed: the fork server has adopted them, and this process does not know
+    them as workers."""
     if (server := number()) is not None:
         known = frozenset(child.pid for child in multiprocessing.active_children() if child.pid is not None)
         end_descendants(server, but=known)

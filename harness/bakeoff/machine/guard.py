@@ -1,12 +1,12 @@
-"""A process between the fork server and a run's process, which kills all descendants of the run's process when that ends. Linux
-only.
+"""The guard: a process between the fork server and a run's process, which kills all descendants of the run's process when that
+process ends. Linux only.
 
     command -> fork server -> guard -> the run's process -> its descendants, in any sessions and groups
 
-For the command, the guard is the worker: it kills what the run's process left, then ends with the same exit code. It kills
-everything on the signal `END`, when the fork server ends (which ends with the command), and when the command closes the pipe.
-It limits the size of their output. If the guard itself is killed, the kernel kills the run's process, and the fork server kills
-the rest (`fork_server.end_orphans`).
+To the command the guard is the worker: it kills what the run's process left behind, then ends with the same exit code. It
+kills everything on the signal `END`, when the fork server ends (which ends with the command), and when the command closes the
+pipe. It limits the size of the file of what they print. If the guard itself is killed, the kernel kills the run's process, and
+the fork server kills the rest (`fork_server.end_orphans`).
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ CHUNK = 2**16
 
 
 def fork_guarded(output: Path, pipe: int) -> None:
-    """Called in a child of the fork server `parent_death.SERVER`: continues in a child of its own, and makes this process its
-    guard.
+    """Called in a child of the fork server (`parent_death.SERVER`): makes this process the guard of a child process of its
+    own, in which the call returns.
 
-    output: the file for what is printed. pipe: the writing end of the pipe to the command.
+    output: the file for what is printed. pipe: the file descriptor of the writing end of the pipe to the command.
     """
     assert parent_death.SERVER is not None
     own = os.getpid()
@@ -56,7 +56,7 @@ def fork_guarded(output: Path, pipe: int) -> None:
 
 
 class Guard:
-    """Waits until a child ends, or until there is a reason to kill it."""
+    """Waits until a child process ends, or until there is a reason to kill it; meanwhile copies what is printed to a file."""
 
     def __init__(self, output: Path, reading: int, pipe: int) -> None:
         try:
@@ -95,7 +95,7 @@ class Guard:
             end_as(code)
 
     def wait(self, child: int) -> int:
-        """The child's exit code; or minus the signal by which everything is to be killed."""
+        """Waits for the child and returns its exit code; or minus the signal by which everything is to be killed."""
         poll = select.poll()
         poll.register(self.signals, select.POLLIN)
         poll.register(self.reading, select.POLLIN)
@@ -117,7 +117,8 @@ class Guard:
                 return -min(stopping)
 
     def copy(self, *, to_the_end: bool = False) -> bool:
-        """Copies what was printed to the file. False when no process can print any more."""
+        """Copies what was printed to the file. Returns False once no process can print any more. to_the_end: copies all of it;
+        else at most `CHUNK` bytes."""
         while True:
             try:
                 content = os.read(self.reading, CHUNK)
@@ -131,7 +132,7 @@ class Guard:
 
 
 def reap(child: int) -> int | None:
-    """Collects the exit codes of all children that have ended. Returns that of `child`, None while it lives."""
+    """Collects the exit codes of all children that have ended. Returns the exit code of `child`; None while it is alive."""
     code = None
     while True:
         try:
@@ -145,7 +146,7 @@ def reap(child: int) -> int | None:
 
 
 def end_as(code: int) -> NoReturn:
-    """Ends this process with an exit code: below zero for a signal."""
+    """Ends this process with an exit code; below zero, by the signal of that number."""
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))  # one dump is enough
         if -code not in (signal.SIGKILL, signal.SIGSTOP):

@@ -1,4 +1,4 @@
-"""Devices, threads, and what this machine and its software are."""
+"""Devices and threads of this machine, and descriptions of its hardware and software."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def show_all_devices() -> None:
 
 
 def take_devices(place: int, processes: int) -> None:
-    """Restricts this process, before CUDA starts, to the devices of one run. place: the run's number among those that train
-    at the same time. processes: devices for each run."""
+    """Restricts this process, before CUDA starts, to the devices of one run. place: the run's number, from 0, among those that
+    train at the same time. processes: how many processes a run has, each with one device."""
     visible = os.environ.get(ALL_DEVICES, "")
     devices = visible.split(",") if visible else [str(number) for number in range((place + 1) * processes)]
     own = devices[place * processes : (place + 1) * processes]
@@ -67,7 +67,7 @@ def take_devices(place: int, processes: int) -> None:
 
 
 def pick_device(name: str, *, precision: str = "fp32", threads: int | None = None) -> Any:
-    """The torch device; `auto` prefers cuda, then mps, then cpu. threads: how many torch uses on the CPU.
+    """The torch device of this name; `auto` prefers cuda, then mps, then cpu. threads: how many threads torch uses on the CPU.
 
     Raises BakeoffError if there is no such device, or if it has no arithmetic of this precision.
     """
@@ -88,7 +88,7 @@ def pick_device(name: str, *, precision: str = "fp32", threads: int | None = Non
 
 
 def require_precision(precision: str, device: str) -> None:
-    """Raises BakeoffError if the device would only emulate the precision, slower than fp32."""
+    """Raises BakeoffError if the device would only emulate this precision, which is slower than fp32."""
     if precision != "bf16":
         return
     if device == "cuda":
@@ -102,7 +102,8 @@ def require_precision(precision: str, device: str) -> None:
 
 
 def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:
-    """Raises BakeoffError if a run can't have so many processes here, or there are fewer than `jobs` x `processes` devices."""
+    """Raises BakeoffError if a run can't have this many processes on this machine, or if `jobs` runs at the same time need
+    more CUDA devices than there are."""
     if processes == 1 and (jobs == 1 or device != "cuda"):
         return
     if processes > 1 and (sys.platform != "linux" or device not in {"cpu", "cuda"}):
@@ -135,7 +136,7 @@ def cpu_info() -> dict[str, str]:
 
 
 def cpu_flags() -> set[str]:
-    """The processor's features by the kernel; on systems that don't list them (macOS) all that matter are assumed."""
+    """The processor's features as the kernel lists them; on systems without such a list (macOS) `BF16_FLAGS` is assumed."""
     info = cpu_info()
     return set((info.get("flags") or info.get("Features") or "").split()) if info else BF16_FLAGS
 
@@ -153,7 +154,8 @@ def synchronize(device: Any) -> None:
 
 
 def software(distributions: Iterable[str]) -> dict[str, str]:
-    """Installed versions, of several builds the imported one's, Python's included; nothing is imported."""
+    """Distribution -> installed version, for `SOFTWARE` and these distributions, with Python's; those that are not installed
+    are left out. Of several builds the imported one counts; nothing is imported."""
     found = {"python": platform.python_version()}
     for name in sorted({*SOFTWARE, *distributions}):
         try:
@@ -170,7 +172,8 @@ def processor() -> str:
 
 
 def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str:
-    """The hardware of a run as text: its threads, shared by its processes; or one accelerator for each process."""
+    """The hardware class of a run as text: the processor and the threads that the run's processes share; or the accelerator,
+    with how many, one for each process. accelerator: empty for the CPU."""
     if accelerator:
         return accelerator if processes == 1 else f"{processes} x {accelerator}"
     threads = max(threads, processes)
@@ -178,7 +181,8 @@ def hardware_class(accelerator: str, *, threads: int, processes: int = 1) -> str
 
 
 def instructions() -> str | None:
-    """The vector instructions that torch uses on this CPU, by ATEN_CPU_CAPABILITY too; None if torch was not imported."""
+    """The vector instructions that torch uses on this CPU (`AVX512`), which ATEN_CPU_CAPABILITY can limit; None if torch was
+    not imported."""
     torch = sys.modules.get("torch")
     return str(torch.backends.cpu.get_cpu_capability()) if torch is not None else None
 

@@ -1,7 +1,7 @@
-"""The Hugging Face hub, without importing its libraries.
+"""Access to the Hugging Face hub without importing its libraries.
 
-Without a network they retry for 23 to 47 s per name, and they read HF_HUB_OFFLINE only when imported; so whether the hub is
-available is determined here, within 2 s.
+Without a network the libraries retry for 23 to 47 s per name, and they read HF_HUB_OFFLINE only when they are imported; so
+whether the hub is available is found out here, within 2 s.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from bakeoff.text.words import quoted
 
 PROBE_SECONDS = 2.0
 LONGEST_COMMIT = 200
-"""The largest size of the cache's file for a branch, in bytes; a commit has 40."""
+"""The largest size of the cache's file that holds the commit of a branch, in bytes; a commit has 40."""
 
 
 def hub_endpoint() -> str:
@@ -31,7 +31,8 @@ def hub_endpoint() -> str:
 
 @lru_cache(maxsize=1)
 def hub_is_reachable() -> bool:
-    """Whether the hub answers within 2 s, through proxies if set; otherwise HF_HUB_OFFLINE is set."""
+    """Whether the hub answers within 2 s, through proxies if they are set. If not, sets HF_HUB_OFFLINE and
+    HF_DATASETS_OFFLINE, so that libraries use their caches."""
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         return False
     answered: list[bool] = []
@@ -56,16 +57,18 @@ def hub_is_reachable() -> bool:
 
 
 def hub_cache() -> Path:
-    """The folder of huggingface_hub's cache, by its own rules, without importing it."""
+    """The folder of huggingface_hub's cache, found by that library's rules without importing it."""
     home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
     chosen = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or Path(home) / "hub"
     return Path(os.path.expandvars(chosen)).expanduser()
 
 
 def hub_snapshot(repo_id: str, *, repo_type: str, revision: str | None, files: Sequence[str] = ()) -> Path | None:
-    """The cached folder of a revision: a commit, or a branch or tag that was downloaded; by default `main`.
+    """The folder in the hub's cache that holds a revision: a commit, or a branch or tag that was downloaded; by default
+    `main`. With no revision and no `main` in the cache, any snapshot.
 
-    None if none has these files; a snapshot may have only a part of its repository.
+    files: names of files that it must hold, because a snapshot may have only a part of its repository. None if no snapshot has
+    them.
     """
     snapshots = hub_cache() / f"{repo_type}s--{repo_id.replace('/', '--')}" / "snapshots"
     try:
@@ -89,7 +92,7 @@ def _commit_of(branch: Path) -> str | None:
 
 
 def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
-    """A file of a repository at a commit or branch, downloaded if it is not cached. Raises DataError."""
+    """The path of a file of a repository at a commit or branch; downloads it if it is not cached. Raises DataError."""
     from huggingface_hub import hf_hub_download
 
     with _as_data_error(f"{name} of {repo_id}"):
@@ -97,7 +100,7 @@ def hub_file(repo_id: str, name: str, *, repo_type: str, revision: str) -> Path:
 
 
 def hub_listing(repo_id: str, *, revision: str | None) -> tuple[str, list[str]]:
-    """The commit that a model's revision (default: main) stands for, and the names of its files. Raises DataError."""
+    """The commit to which a model's revision (default: main) points, and the names of its files. Raises DataError."""
     from huggingface_hub import HfApi
 
     with _as_data_error(f"the list of files of {repo_id}"):

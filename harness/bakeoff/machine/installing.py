@@ -1,4 +1,5 @@
-"""The command that installs an extra into this environment, in the way in which the distribution was installed."""
+"""The shell command that installs an optional part (extra) of a distribution into this environment, in the way in which the
+distribution was installed."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def install_folder_command() -> str:
 
 
 def _start(recorded: str) -> list[str]:
-    """The words of the command before what is installed. recorded: the distribution's INSTALLER file (`pip`, `uv`)."""
+    """The first words of the command, up to what is installed. recorded: the content of the distribution's INSTALLER file
+    (`pip`, `uv`)."""
     if recorded == "uv" or find_spec("pip") is None:
         return ["uv", "pip", "install", *([] if _is_active("python") else ["--python", sys.executable])]
     return ["pip", "install"] if _is_active("pip") else [sys.executable, "-m", "pip", "install"]
@@ -50,7 +52,7 @@ def _is_active(command: str) -> bool:
 
 
 def _what(name: str, extras: str, origin: dict[str, Any]) -> list[str]:
-    """The arguments that name the distribution with these extras. origin: its direct_url.json (PEP 610)."""
+    """The last words of the command, which name the distribution with these extras. origin: its direct_url.json (PEP 610)."""
     url = str(origin.get("url", ""))
     folder = Path(unquote(urlparse(url).path)) if url.startswith("file:") else None
     if origin.get("dir_info", {}).get("editable") and folder is not None:

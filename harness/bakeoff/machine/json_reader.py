@@ -9,12 +9,12 @@ from collections import Counter
 from typing import Any, Final
 
 MOST_DEPTH: Final = 100
-"""The deepest nesting of lists and objects; a file of Bakeoff has ten levels at most."""
+"""The deepest nesting of lists and objects that is read; a file of Bakeoff has ten levels at most."""
 SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def read_json(content: bytes) -> Any:
-    """The value of these bytes. Raises ValueError that says what is wrong: not UTF-8, not JSON, a duplicate key, NaN,
+    """The value of these bytes of JSON. Raises ValueError that says what is wrong: not UTF-8, not JSON, a duplicate key, NaN,
     infinity, a number too large for a float, or more than `MOST_DEPTH` levels."""
     try:
         text = content.decode("utf-8")

@@ -11,7 +11,8 @@ from typing import Any
 
 
 def forget_peak_memory() -> None:
-    """Resets the peak, because a forked process starts with its parent's. Linux only; elsewhere nothing happens."""
+    """Resets the peak of this process's memory, because a forked process starts with its parent's peak. Linux only; elsewhere
+    nothing happens."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
@@ -29,7 +30,8 @@ def peak_memory_bytes() -> int:
 
 
 class EnergyCounter:
-    """Joules of the CPU packages by RAPL, and of a CUDA device by NVML, where readable; never estimated."""
+    """Counts the energy of a run: joules of the CPU packages by RAPL, or of a CUDA device by NVML, where these counters can be
+    read; never estimated."""
 
     def __init__(self) -> None:
         self.zones = sorted(Path("/sys/class/powercap").glob("intel-rapl:[0-9]"))
@@ -39,7 +41,8 @@ class EnergyCounter:
         self._device_note = ""
 
     def watch(self, device: Any, *, devices: int = 1) -> None:
-        """Starts counting the device's energy, if it has a counter and is the run's only device."""
+        """Starts counting the energy of `device`, if it has a counter and is the run's only device. devices: how many the run
+        has."""
         if device.type != "cuda":
             return
         if devices > 1:
@@ -58,8 +61,8 @@ class EnergyCounter:
             return None
 
     def joules(self) -> tuple[float | None, str]:
-        """Joules since the start, and what they measure or why they are None; for a run on a CUDA device, those of the
-        device."""
+        """Joules since the start, and a note on what was counted; None, and a note on why, if they are unmeasured. For a run
+        on a CUDA device they are the joules of the device, otherwise those of the CPU packages."""
         if self._device is not None:
             try:
                 joules = self._device() - self._device_before
@@ -85,9 +88,10 @@ class EnergyCounter:
 
 
 def device_energy(device: Any) -> Callable[[], float]:
-    """A function that reads the joules a CUDA device has used since its driver started.
+    """A function that returns the joules that a CUDA device has used since its driver started.
 
-    Raises ImportError without nvidia-ml-py, and RuntimeError, here or when called, if the device has no counter (before Volta).
+    Raises ImportError without nvidia-ml-py, and RuntimeError, here or in the returned function, if the device has no counter
+    (before Volta).
     """
     import pynvml
     import torch
@@ -109,7 +113,7 @@ def device_energy(device: Any) -> Callable[[], float]:
 
 
 def memory_peaks(device: Any) -> tuple[int, int]:
-    """This process's peak memory so far in bytes: main memory, and CUDA memory (0 on other devices)."""
+    """This process's peak memory so far, in bytes: (main memory, CUDA memory); the second is 0 on other devices."""
     if not is_cuda(device):
         return peak_memory_bytes(), 0
     import torch

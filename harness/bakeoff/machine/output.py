@@ -1,4 +1,4 @@
-"""What a run prints, in a file of limited size with its beginning and its end."""
+"""The file of what a run prints. Its size is limited: it keeps the beginning and the end."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from bakeoff.files import Tree, open_regular, write_all
 
 HEAD_BYTES: Final = 2**20
 TAIL_BYTES: Final = 2**20
-"""How many bytes of the end are kept; what lies between beginning and end is left out."""
+"""How many bytes of the beginning and of the end are kept; what lies between them is left out."""
 
 BYTES_OF_A_GOOD_RUN: Final = 2**16
-"""How many bytes are kept of what a run printed that succeeded: half of the beginning, half of the end."""
+"""How many bytes are kept of what a successful run printed: half of the beginning, half of the end."""
 
 LAST_BYTES: Final = 4096
 """How many bytes of the end are searched for the last line."""
 
 
 def gap(left_out: int) -> bytes:
-    """The line in place of what was left out."""
+    """The line that stands in place of the bytes that were left out."""
     return f"\n... {left_out} bytes were left out here ...\n".encode("ascii")
 
 
 class CappedOutput:
-    """A file of at most `HEAD_BYTES` + `TAIL_BYTES` and one line; what the disk can't hold is dropped."""
+    """A file of at most `HEAD_BYTES` + `TAIL_BYTES` and one line between them; what the disk can't hold is dropped."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError or StoreError if the file can't be created."""
@@ -45,7 +45,7 @@ class CappedOutput:
             self._cut()
 
     def forget(self) -> None:
-        """Closes the file in a child of the process that writes it."""
+        """Closes the file in a child process that inherited it, without writing the end."""
         os.close(self._descriptor)
 
     def close(self) -> None:
@@ -65,15 +65,16 @@ class CappedOutput:
 
 
 def cut(path: Path) -> None:
-    """Shortens a file that another process appends to directly, once it is over twice the limit; what is appended meanwhile
-    may be lost."""
+    """Shortens a file to its beginning and end once it is over twice the limit, while another process appends to it; what is
+    appended at that moment may be lost."""
     with suppress(OSError, StoreError):
         if (size := path.stat().st_size) > 2 * (HEAD_BYTES + TAIL_BYTES):
             Tree(path.parent).shorten(path, HEAD_BYTES, TAIL_BYTES, gap(size - HEAD_BYTES - TAIL_BYTES))
 
 
 def keep_ends(path: Path, most: int = BYTES_OF_A_GOOD_RUN) -> None:
-    """Shortens the file of a process that has ended to about `most` bytes; removes it if it is empty or not a file."""
+    """Shortens the file of a process that has ended to about `most` bytes, half from each end; removes it if it is empty or no
+    regular file."""
     with suppress(OSError, StoreError):
         found, tree = path.lstat(), Tree(path.parent)
         if not stat.S_ISREG(found.st_mode) or not found.st_size:
@@ -83,7 +84,7 @@ def keep_ends(path: Path, most: int = BYTES_OF_A_GOOD_RUN) -> None:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a file that is not empty; "" where there is none."""
+    """The last line of a file that holds more than blanks; "" if there is none, or the file can't be read."""
     try:
         with open_regular(path) as stream:
             size = stream.seek(0, os.SEEK_END)

@@ -1,8 +1,8 @@
-"""What the fork server does first: by itself it would notice the end of its command only after its imports, which take seconds.
-Linux only.
+"""What the fork server does first, so that it ends with its command: left alone, it would notice the command's end only after
+its imports, which take seconds. Linux only.
 
-It ends with the command, adopts processes that workers leave, and ignores signals that stop the command: if such a signal ended
-it, its workers would end too, and nobody would learn how. Its output goes to a log of the command.
+The server also adopts processes that workers leave behind, and ignores signals that stop the command: if such a signal ended
+the server, its workers would end too, and nobody would learn how. What the server prints goes to a log of the command.
 """
 
 from __future__ import annotations
@@ -17,16 +17,17 @@ from bakeoff.machine.processes import adopt_orphans, end_with
 from bakeoff.machine.signals import STOPPING
 
 COMMAND = "BAKEOFF_COMMAND"
-"""Environment variable that gives the fork server the command's process id, and the log's file descriptor there."""
+"""Environment variable that tells the fork server the command's process id, and the log's file descriptor in the command."""
 
 READY = "ready"
 """The last line of the log when the imports are done."""
 
 SERVER: int | None = None
-"""Process id of the fork server, in itself and its children; None elsewhere."""
+"""Process id of the fork server: set in the server and in the processes that it forks; None in others."""
 
 HANDLERS: dict[int, Any] = {}
-"""The inherited handlers of signals that stop a command, which its children restore."""
+"""Signal -> the handler that the server inherited, for signals that stop a command; the processes that it forks restore
+them."""
 
 
 def _prepare() -> None:

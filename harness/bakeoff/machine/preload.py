@@ -1,4 +1,5 @@
-"""The heavy imports of a run, made once by the fork server. No tensor, tokenizer or CUDA call may happen here."""
+"""The heavy imports of a run, made once by the fork server. No tensor, tokenizer or CUDA call may happen here, because workers
+are forked from it."""
 
 from __future__ import annotations
 

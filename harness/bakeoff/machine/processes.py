@@ -1,5 +1,5 @@
-"""Processes of this machine, from /proc: which are alive, what descends from what, and how to kill all descendants of one
-(Linux)."""
+"""Processes of this machine, read from /proc: which are alive, which descend from which, and how to kill all descendants of
+one (Linux)."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from typing import Final, NamedTuple
 from bakeoff.files import HOST, TEMPORARY_PREFIX
 
 TEMPORARY: Final = re.compile(r"\.tmp-(?P<stem>.+)-(?P<host>[0-9a-f]{8})-(?P<process>[0-9]{1,10})-[0-9a-f]{8}")
-"""Names that `files.temporary_name` returns."""
+"""Matches the names that `files.temporary_name` returns."""
 
 
 class Maker(NamedTuple):
-    """The process that made a temporary file or folder, from its name."""
+    """The process that made a temporary file or folder, read from the file's name."""
 
     stem: str
-    """The name that it was to get in the end."""
+    """The name that the file was to get in the end."""
     here: bool
-    """Whether it was made on this machine since its last boot."""
+    """Whether the file was made on this machine since its last boot."""
     alive: bool
-    """Whether that process is alive; True if it is another machine's, since nobody knows."""
+    """Whether that process is alive; True for a process of another machine, since that cannot be known."""
 
 
 def maker_of(name: str) -> Maker | None:
-    """The maker of a temporary file by its name; None for a name that is not from `files.temporary_name`."""
+    """The process that made a temporary file, from the file's name; None for a name that is not from
+    `files.temporary_name`."""
     if (parts := TEMPORARY.fullmatch(name)) is None:
         return None
     here = parts["host"] == HOST
@@ -41,8 +42,8 @@ def maker_of(name: str) -> Maker | None:
 
 
 def left_by_the_dead(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Yields the temporary files and folders in a folder whose processes, of this machine, are dead, each with the name it
-    was to get."""
+    """Yields the temporary files and folders in `folder` whose processes were on this machine and are dead, each with the name
+    it was to get."""
     for path in sorted(folder.glob(f"{TEMPORARY_PREFIX}*")):
         if (maker := maker_of(path.name)) is not None and not maker.alive:
             yield path, maker.stem
@@ -51,7 +52,7 @@ def left_by_the_dead(folder: Path) -> Iterator[tuple[Path, str]]:
 def start_of(process: int) -> int | None:
     """When a process began, in clock ticks since boot, so that setting the clock does not change it.
 
-    None where the kernel does not say (no Linux), or if there is no such process.
+    None if the kernel does not say (other systems than Linux), or if there is no such process.
     """
     fields = fields_of(process)
     return int(fields[19]) if fields is not None else None  # field 22 of proc(5): `starttime`
@@ -74,7 +75,8 @@ def lives(process: int, start: int | None = None) -> bool:
 
 
 def fields_of(process: int) -> list[str] | None:
-    """The fields of /proc/PROCESS/stat after the command's name (state, parent, ...); None if it is gone, or without /proc."""
+    """The fields of /proc/PROCESS/stat after the command's name (state, parent, ...); None if the process is gone, or there is
+    no /proc."""
     with suppress(OSError):
         return Path(f"/proc/{process}/stat").read_text(errors="replace").rpartition(")")[2].split()
     return None
@@ -87,11 +89,11 @@ PR_SET_CHILD_SUBREAPER = 36
 
 
 PR_GET_CHILD_SUBREAPER = 37
-"""From prctl(2)."""
+"""Numbers of the operations of prctl(2)."""
 
 
 LONGEST_SECONDS = 5.0
-"""How long to wait for a killed process to end; it may wait for a disk or belong to another user."""
+"""How many seconds to wait for killed processes to end; a process may wait for a disk or belong to another user."""
 
 
 def adopt_orphans() -> None:
@@ -123,19 +125,19 @@ def end_with(parent: int, number: int = signal.SIGKILL) -> None:
 
 
 def is_gone(process: int) -> bool:
-    """Whether it has ended, even if its exit code has not been collected (a zombie)."""
+    """Whether the process has ended, even if its exit code has not been collected (a zombie)."""
     found = fields_of(process)
     return found is None or found[0] in {"Z", "X"}
 
 
 def cpu_ticks(process: int) -> int | None:
-    """Processor time that it has used, in ticks (mostly hundredths of a second); None if it is gone."""
+    """Processor time that the process has used, in ticks (mostly hundredths of a second); None if it is gone."""
     found = fields_of(process)
     return None if found is None else int(found[11]) + int(found[12])
 
 
 def descendants(process: int) -> list[int]:
-    """All its living descendants; zombies are left out, but not their children."""
+    """Process ids of all living descendants of the process; zombies are left out, but not their children."""
     children: dict[int, list[int]] = defaultdict(list)
     dead = set()
     with os.scandir("/proc") as entries:
@@ -152,7 +154,8 @@ def descendants(process: int) -> list[int]:
 
 
 def end_descendants(process: int, *, but: frozenset[int] = frozenset()) -> None:
-    """Kills all descendants, also those started meanwhile. but: children that stay, with their descendants."""
+    """Kills all descendants of the process, also those started meanwhile. but: process ids of children that stay, with their
+    descendants."""
     until = time.monotonic() + LONGEST_SECONDS
     while time.monotonic() < until:
         spared = {*but, *(number for one in but for number in descendants(one))}
@@ -166,8 +169,9 @@ def end_descendants(process: int, *, but: frozenset[int] = frozenset()) -> None:
 
 
 def stop_descendants(process: int, grace_seconds: float, *, but: frozenset[int] = frozenset()) -> int:
-    """Asks all descendants to end (SIGTERM), waits at most so long, and kills those that are left. Children of this process
-    among them are collected, so that they leave no zombies. but: as in `end_descendants`. Returns how many there were."""
+    """Asks all descendants of the process to end (SIGTERM), waits at most `grace_seconds`, and kills those that are left. The
+    exit codes of this process's children among them are collected, so that they leave no zombies. but: as for
+    `end_descendants`. Returns how many descendants there were."""
     spared = {*but, *(number for one in but for number in descendants(one))}
     found = {number for number in descendants(process) if number not in spared}
     for number in found:

@@ -8,8 +8,8 @@ from typing import Any
 
 
 def stream_seed(seed: int, replicate: int, stream: str, *position: int) -> int:
-    """The seed (63 bits) of a random stream at a position, such as a step. Streams and replicates are independent of each
-    other."""
+    """The seed (63 bits) of the random stream with this name, for a run's seed and replicate, at a position such as a step.
+    Streams and replicates are independent of each other."""
     text = "/".join(map(str, (seed, replicate, stream, *position)))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
@@ -35,7 +35,7 @@ def restart_random(seed: int) -> None:
 
 @lru_cache(maxsize=1)
 def accelerator_is_there() -> bool:
-    """Whether torch has an accelerator; cached, because CUDA has to ask its driver."""
+    """Whether torch finds an accelerator; the answer is cached, because CUDA has to ask its driver."""
     import torch
 
     return bool(torch.accelerator.is_available())

@@ -12,17 +12,17 @@ from typing import Any, Final
 from bakeoff.errors import causes
 
 STOPPING: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-"""Ctrl-C; what schedulers, systemd and `kill` send; a closed terminal. They often reach all processes of a command, in any
-order."""
+"""The signals that stop a command: Ctrl-C; the one that schedulers, systemd and `kill` send; the one of a closed terminal.
+They often reach all processes of a command, in any order."""
 
 SAME_WISH_SECONDS = 5.0
-"""Further signals within so many seconds of the first are ignored, so that records can be written."""
+"""Further signals within this many seconds of the first are ignored, so that records can be written."""
 
 EXIT_SECONDS = 5.0
 """How long a process that has finished may take to exit; threads, children and exit functions of other code may never end."""
 
 HEARD_SECONDS = 0.5
-"""How long it takes at most until a signal to all processes of a command has reached the last one."""
+"""The most seconds that pass until a signal to all processes of a command has reached the last of them."""
 
 
 def ending(code: int | None) -> str:
@@ -38,7 +38,7 @@ def ending(code: int | None) -> str:
 
 
 def was_stopped(code: int | None) -> bool:
-    """Whether this exit code means that a signal that stops a command ended the process."""
+    """Whether this exit code means that one of the signals `STOPPING` ended the process."""
     return code is not None and -code in STOPPING
 
 
@@ -51,9 +51,9 @@ def is_interrupt(error: BaseException) -> bool:
 
 
 def await_own_signal() -> None:
-    """Waits briefly, and raises KeyboardInterrupt if a signal that has ended another process of this command arrives here too.
+    """Waits briefly; raises KeyboardInterrupt if a signal that has ended another process of this command arrives here too.
 
-    For Ctrl-C; within `stopped_by_signals` for all of `STOPPING`.
+    This holds for Ctrl-C; within `stopped_by_signals` for all of `STOPPING`.
     """
     time.sleep(HEARD_SECONDS)
 

@@ -1,7 +1,7 @@
-"""Standard output and error, even if they are closed, full, without a reader, or not UTF-8.
+"""Standard output and error, made safe to write to even if they are closed, full, without a reader, or not UTF-8.
 
-Commands and runs write as if nothing could go wrong. What can't be written is dropped, so that they finish their work; the loss
-is reported afterwards (`complaint_about`).
+Commands and runs write as if nothing could go wrong. What can't be written is dropped, so that they finish their work; the
+loss is reported afterwards (`complaint_about`).
 
 All output to the terminal passes through here. `write_line` prints exactly one line, whatever names are in it, and what
 libraries print is escaped too: no character moves the cursor, changes colours, the title or the direction of text, and no line
@@ -23,7 +23,7 @@ from typing import Any, Final, TextIO, cast
 from bakeoff.text.words import escaped, is_shown
 
 PLAIN_ERRORS: Final = "bakeoff.plain"
-"""The name of the error handler that writes ASCII (`PLAIN`) for characters that the encoding lacks."""
+"""The name of the encoding error handler (`plain`) that writes characters that the stream's encoding lacks as ASCII."""
 
 PLAIN: Final = {
     "·": "-",
@@ -49,7 +49,8 @@ PLAIN: Final = {
 
 
 def plain(error: UnicodeError) -> tuple[str | bytes, int]:
-    """An encoding's error handler: writes characters that it lacks in ASCII."""
+    """The encoding error handler: returns ASCII for the characters that the encoding lacks, and the position at which to go
+    on."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -63,7 +64,7 @@ class Outlet(io.FileIO):
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "wb", closefd=False)
         self.error: OSError | None = None
-        """Why output is dropped; None while it is written."""
+        """The error since which output is dropped; None while output is written."""
 
     def write(self, data: Any) -> int:
         if self.error is None:
@@ -99,7 +100,7 @@ def one_line_of_json(text: str) -> str:
 
 
 def write_line(stream: TextIO, text: str = "", *, style: str = "", end: str = "\n") -> None:
-    """Prints one line. style: a key of `STYLES`, for terminals only."""
+    """Prints one line, escaped. style: a key of `STYLES`; used on terminals only."""
     line = one_line(text)
     if style and stream.isatty() and "NO_COLOR" not in os.environ:
         line = f"{STYLES[style]}{line}{RESET}"
@@ -108,7 +109,7 @@ def write_line(stream: TextIO, text: str = "", *, style: str = "", end: str = "\
 
 
 def write_json(stream: TextIO, text: str) -> None:
-    """Prints JSON of one or more lines."""
+    """Prints JSON text of one or more lines, escaped."""
     as_it_is(stream).write("\n".join(map(one_line_of_json, text.rstrip("\n").split("\n"))) + "\n")
     stream.flush()
 
@@ -122,7 +123,7 @@ class Escaping(io.TextIOWrapper):
 
 
 class Unescaped:
-    """The same stream without escaping, for text that is already escaped, and for rich."""
+    """An `Escaping` stream without its escaping, for text that is already escaped, and for the library rich."""
 
     def __init__(self, stream: Escaping) -> None:
         self.stream = stream
@@ -135,7 +136,7 @@ class Unescaped:
 
 
 def as_it_is(stream: TextIO) -> TextIO:
-    """The stream without its escaping, for text whose parts were escaped already."""
+    """The stream without its escaping, if it has any, for text whose parts were escaped already."""
     return cast("TextIO", Unescaped(stream)) if isinstance(stream, Escaping) else stream
 
 
@@ -143,7 +144,8 @@ def as_it_is(stream: TextIO) -> TextIO:
 
 
 def complaint_about(output: Outlet | None) -> str:
-    """Why standard output is incomplete; empty if it isn't, or if its reader left, having read enough."""
+    """A sentence on why standard output is incomplete; empty if it is complete, or if its reader left because it had read
+    enough (`bakeoff ... | head`). output: what `prepare_streams` returned."""
     sys.stdout.flush()
     if output is None or output.error is None or output.error.errno == errno.EPIPE:
         return ""
@@ -152,9 +154,10 @@ def complaint_about(output: Outlet | None) -> str:
 
 def prepare_streams(*, escaping: bool = False) -> Outlet | None:
     """Makes `sys.stdout` and `sys.stderr` safe to write to, whatever their state. Returns the outlet of standard output; None
-    if it is not the process's own, as in a test or a notebook.
+    if something else has replaced `sys.stdout`, as in a test or a notebook.
 
-    escaping: for a command, escape everything printed; a run's process prints into a file of its own.
+    escaping: True for a command, which escapes everything printed; False for the process of a run, which prints into a file of
+    its own.
     """
     codecs.register_error(PLAIN_ERRORS, plain)
     _open_closed_descriptors()
@@ -165,8 +168,8 @@ def prepare_streams(*, escaping: bool = False) -> Outlet | None:
 
 
 def _open_closed_descriptors() -> None:
-    """Opens closed standard descriptors; otherwise the next opened file would get their numbers, and libraries would print
-    into it."""
+    """Opens closed standard descriptors (0, 1, 2) to the null device; otherwise the next opened file would get such a number,
+    and libraries would print into it."""
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -178,7 +181,8 @@ def _open_closed_descriptors() -> None:
 def _safe(
     stream: TextIO | None, original: TextIO | None, descriptor: int, kind: type[io.TextIOWrapper]
 ) -> tuple[TextIO, Outlet | None]:
-    """The stream over an `Outlet`. A stream that somebody replaced stays; None stands for a closed one."""
+    """A stream of type `kind` that writes to `descriptor` through an `Outlet`, and that outlet. A stream that somebody
+    replaced is returned as it is, with None. stream: None for a closed one."""
     if stream is not None and stream is not original:
         return stream, None
     outlet = Outlet(os.open(os.devnull, os.O_WRONLY) if stream is None else descriptor)

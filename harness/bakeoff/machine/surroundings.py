@@ -17,13 +17,13 @@ from bakeoff.text.words import shown_path
 SOCKET_PATH_BYTES: Final = 107
 """The longest path of a socket, by unix(7): `sun_path` has 108 bytes, the last of them zero."""
 SOCKET_NAME_BYTES: Final = 40
-"""Room for what multiprocessing appends to the temporary folder: `/pymp-XXXXXXXX/listener-XXXXXXXX`."""
+"""Bytes for what multiprocessing appends to the temporary folder: `/pymp-XXXXXXXX/listener-XXXXXXXX`."""
 SHORT_FOLDERS: Final = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - a folder with a random name is made in one of them
 
 
 def prepare_surroundings() -> None:
-    """Raises BakeoffError if the working directory was deleted (no relative path or child process would work), or if no home
-    folder can be found."""
+    """Prepares this process for a command. Raises BakeoffError if the working directory was deleted (no relative path or child
+    process would work), or if no home folder can be found."""
     try:
         Path.cwd()
     except FileNotFoundError:
@@ -47,10 +47,12 @@ def give_home() -> None:
         found = folder.lstat()
     except OSError as error:
         raise BakeoffError(
-            f"there is no home folder, nor can {shown_path(folder)} be made ({error.strerror}); set HOME"
+            f"there is no home folder, nor can {shown_path(folder)} be made ({error.strerror}); set HOME to a folder of yours"
         ) from None
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != user or found.st_mode & 0o077:
-        raise BakeoffError(f"there is no home folder, and {shown_path(folder)} is open to others or not yours; set HOME")
+        raise BakeoffError(
+            f"there is no home folder, and {shown_path(folder)} is open to others or not yours; set HOME to a folder of yours"
+        )
     os.environ["HOME"] = str(folder)
     os.environ.setdefault("USER", str(user))  # getpass.getuser() asks for it before the password file
 
@@ -69,7 +71,7 @@ def shorten_socket_paths() -> None:
     folder = next((folder for folder in SHORT_FOLDERS if os.access(folder, os.W_OK | os.X_OK)), None)
     if folder is None:
         raise BakeoffError(
-            f"TMPDIR: {shown_path(chosen)} has {length} bytes, and a socket's folder at most "
+            f"TMPDIR: {shown_path(chosen)} has {length} bytes, and a folder for sockets may have at most "
             f"{SOCKET_PATH_BYTES - SOCKET_NAME_BYTES}; choose a shorter one"
         )
     try:
@@ -81,7 +83,7 @@ def shorten_socket_paths() -> None:
 
 @contextmanager
 def same_folder() -> Iterator[None]:
-    """A context for code of others that may change the working directory; it is restored afterwards."""
+    """A context for code of plugins, which may change the working directory; it is restored afterwards."""
     try:
         before = chdir(Path.cwd())
     except FileNotFoundError:  # deleted: no path is relative to it

@@ -1,4 +1,4 @@
-"""The peak memory of all processes that this one starts, and of their descendants, together. Linux only."""
+"""The peak memory of all processes that this process starts, and of their descendants, summed. Linux only."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import Final, Self
 from bakeoff.machine.processes import descendants
 
 SECONDS: Final = 0.1
-"""Between two readings; what is held for less than that may be missed."""
+"""Seconds between two readings; memory that is held for a shorter time may be missed."""
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class TreeMemory:
-    """A context that measures: `peak_bytes` is the largest sum over the descendants that was read, None where none was.
+    """A context that measures the memory of processes started in it: `peak_bytes` is the largest sum over these processes and
+    their descendants that was read, None if none was read.
 
-    Memory that several of them share counts once in all (proportional set size); where the kernel does not tell that, each
-    process counts with its resident set.
+    Memory that several processes share counts once altogether (proportional set size); where the kernel does not tell that,
+    each process counts with its resident set.
     """
 
     def __init__(self) -> None:
@@ -60,7 +61,8 @@ def _command_line(process: int) -> bytes:
 
 
 def _bytes_of(process: int) -> int:
-    """The memory that a process holds, its share of what others hold too; 0 once it is gone."""
+    """The bytes of memory that a process holds, with its share of memory that it shares with others; 0 once the process has
+    ended."""
     try:
         for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines():
             if line.startswith("Pss:"):

@@ -32,10 +32,10 @@ from bakeoff.text.words import escaped
 Message = dict[str, Any]
 
 WAIT_SECONDS = 0.5
-"""How long to wait for a worker's message at a time."""
+"""How many seconds to wait for a worker's message at a time."""
 
 END_SECONDS = 10.0
-"""How long a guard may take to kill all processes before it is killed itself."""
+"""How many seconds a guard may take to kill all processes before it is killed itself."""
 
 LONGEST_MESSAGE = 64 * 2**20
 """The longest message, in bytes."""
@@ -46,15 +46,15 @@ PROCESS = "process"
 
 
 DOING = "doing"
-"""The key of a message that says what a worker does next, for the case that it does not survive that."""
+"""The key of a message in which a worker says what it does next, in case it does not survive that."""
 
 
 class MessageError(BakeoffError):
-    """Data in a worker's pipe that is not a message, written by other code in its process."""
+    """Data in a worker's pipe that are no message: other code in the worker's process has written them."""
 
 
 class Worker:
-    """A child process that calls `target(send, *arguments)`; `send` sends a message to this process."""
+    """A child process that calls `target(send, *arguments)`; the function `send` sends a message to this process."""
 
     def __init__(self, target: Callable[..., None], *arguments: Any, output: Path) -> None:
         """output: the file, limited in size, for the child's stdout and stderr. Raises BakeoffError if no process can be
@@ -106,7 +106,7 @@ class Worker:
         return received
 
     def _lines(self) -> list[bytes]:
-        """The lines that arrived through the pipe since the last call."""
+        """The complete lines that arrived through the pipe since the last call."""
         while not self._closed:
             try:
                 content = os.read(self.connection.fileno(), CHUNK)
@@ -122,18 +122,19 @@ class Worker:
         return lines
 
     def waitables(self) -> list[Any]:
-        """Objects for `multiprocessing.connection.wait` that are ready when it sends a message or ends."""
+        """Objects to pass to `multiprocessing.connection.wait`; one is ready when the worker sends a message or ends."""
         return [self.process.sentinel] if self._closed else [self.connection, self.process.sentinel]
 
     @property
     def alive(self) -> bool:
-        """Whether it, or a descendant, is still running."""
+        """Whether the worker, or a descendant of it, is still running."""
         if (alive := bool(self.process.is_alive())) and not self._unguarded:
             self._wake()
         return alive
 
     def _wake(self) -> None:
-        """Continues a guard that somebody stopped, once it has nothing left to guard; otherwise it would never end."""
+        """Continues a guard that somebody has stopped (SIGSTOP), once no process is left to guard; otherwise it would never
+        end."""
         number = self.process.pid
         fields = fields_of(number)
         if fields is not None and fields[0] == "T" and not descendants(number):
@@ -141,8 +142,8 @@ class Worker:
                 os.kill(number, signal.SIGCONT)
 
     def listen(self) -> list[Message]:
-        """All its messages until it ends. Raises BakeoffError for an expected error of its own, and KeyboardInterrupt if it
-        was ended by a signal that was meant for this process too."""
+        """Waits until the worker ends, and returns all its messages. Raises BakeoffError if the worker reports an expected
+        error, and KeyboardInterrupt if it was ended by a signal that this process received too, such as Ctrl-C."""
         received: list[Message] = []
         while self.alive:
             received += self.messages(WAIT_SECONDS)
@@ -155,7 +156,7 @@ class Worker:
         return received
 
     def end(self) -> None:
-        """Kills it with all its descendants and closes the pipe."""
+        """Kills the worker with all its descendants, and closes the pipe."""
         if self.connection.closed:
             return
         with suppress(MessageError):
@@ -176,17 +177,18 @@ class Worker:
 
     @property
     def _unguarded(self) -> bool:
-        """Whether the process calls the function itself, without a guard, as the leader of a process group."""
+        """Whether the child process calls the function itself, without a guard above it, as the leader of a process group."""
         return self.number is not None and self.number == self.process.pid
 
     def how_it_ended(self) -> str:
-        """How it ended, for a record: the signal or exit code, and the last line it printed."""
+        """How the worker ended, for a record: the signal or exit code, and the last line it printed."""
         how, line = ending(self.process.exitcode), last_line(self.output)
         return f"{how}: {escaped(line[:200])}" if line else how
 
 
 class EarlyEndError(BakeoffError):
-    """A worker ended before it had answered. how: by which signal or exit code. doing: by its last message, what it did."""
+    """A worker ended before it had answered. how: by which signal or exit code. doing: what it was doing, by its last message;
+    None if it said nothing."""
 
     def __init__(self, named: str, how: str, doing: Any) -> None:
         super().__init__(f"{named} ended early: {how}")
@@ -194,8 +196,9 @@ class EarlyEndError(BakeoffError):
 
 
 def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: str) -> Message:
-    """The one message with this key from a worker with one task. Raises EarlyEndError, which names the worker by `named`, if
-    it ends without. A worker may say before each part of its work what it is `DOING`."""
+    """Starts a worker with one task, waits for its end, and returns its first message with this key. Raises EarlyEndError if
+    there is none. named: what the error's message calls the worker. The worker may say what it does next by a message
+    `DOING`."""
     with temporary_folder() as folder:
         worker = Worker(target, *arguments, output=folder / "output.txt")
         try:
@@ -210,11 +213,12 @@ def ask_worker(target: Callable[..., None], *arguments: Any, key: str, named: st
 
 
 STARTED: WeakSet[Any] = WeakSet()
-"""The processes of all workers; a program that calls Bakeoff may have children of its own."""
+"""The processes of all workers of this process, to tell them from other children of a program that calls Bakeoff."""
 
 
 def _end_children() -> None:
-    """Kills, at exit, workers that an interrupted caller could not end, before multiprocessing waits for them."""
+    """Kills, when this process exits, workers that an interrupted caller could not end, before multiprocessing waits for
+    them."""
     for child in STARTED.intersection(multiprocessing.active_children()):
         child.kill()
     fork_server.end_orphans()
@@ -246,8 +250,8 @@ def _child(pipe: Connection, output: str, target: Callable[..., None], arguments
 
 
 class Sender:
-    """Sends a worker's messages to its parent, one per line. If they can't be sent any more they are dropped; no run fails
-    for it."""
+    """Sends a worker's messages to its parent, one per line. Messages that can't be sent any more are dropped, so that no run
+    fails because of them."""
 
     def __init__(self, pipe: Connection) -> None:
         self.pipe, self.descriptor = pipe, pipe.fileno()

@@ -1,6 +1,6 @@
-"""Finds out why two traces differ, from what was observed; the experiment file only tells whether the difference was requested.
+"""Finds out why two traces differ, from what was observed; the experiment file only tells whether a difference was asked for.
 
-Each function of `find_causes` looks for one kind of cause over all steps that both strategies took.
+Each function that `find_causes` calls looks for one kind of cause in all steps that both strategies took.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from bakeoff.text.numbers import significant
 from bakeoff.text.values import spelt
 
 END = "number of steps"
-"""The quantity that differs where one training ended and the other continued."""
+"""The quantity that differs if one training ended and the other went on."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Why two traces differ. `step` counts from 1, and 0 is before the first step; `what` is the quantity that it explains,
-    as in `verdict`."""
+    """Why two traces differ. step: where, counted from 1; 0 is before the first step. what: the quantity whose difference it
+    explains, as named in `verdict`."""
 
     step: int
     what: str
@@ -38,7 +38,7 @@ def find_causes(first: Trace, second: Trace) -> list[Cause]:
 
 
 def requested(first: Trace, second: Trace, *keys: str) -> str:
-    """Whether the experiment file asks for different values of these keys, as the end of a sentence."""
+    """The end of a sentence that says whether the experiment file asks for different values of these keys."""
     pairs = [(key, *(_shown(_requested(trace, key)) for trace in (first, second))) for key in keys]
     if differing := [f"{key} {a} against {b}" for key, a, b in pairs if a != b]:
         return f"; the experiment file asks for it: {', '.join(differing)}"
@@ -59,7 +59,8 @@ def _shown(value: Any) -> str:
 def first_step(
     first: Trace, second: Trace, differs: Callable[[StepTrace, StepTrace], bool]
 ) -> list[tuple[int, StepTrace, StepTrace]]:
-    """The first step that both took and in which they differ: [(its number from 1, its two traces)]; empty if there is none."""
+    """The first step that both strategies took and in which they differ: [(its number from 1, first's step, second's step)];
+    empty if there is none."""
     steps = zip(itertools.count(1), first.steps, second.steps, strict=False)
     return list(itertools.islice((step for step in steps if differs(*step[1:])), 1))
 
@@ -109,12 +110,12 @@ def _batch_cause(first: Trace, second: Trace, a: StepTrace, b: StepTrace, index:
 
 
 def _in_passes(step: StepTrace) -> str:
-    """How many examples each forward pass had: `8 + 8 + 4 rows`."""
+    """How many examples each forward pass of a step had, as text: `8 + 8 + 4 rows`."""
     return f"{' + '.join(map(str, step.passes))} rows"
 
 
 def _departure(trace: Trace, index: int) -> str:
-    """How a trace departs from the job's order at this step; empty if it does not."""
+    """A clause on how a trace departs from the job's order of batches at this step; empty if it does not."""
     planned, seen = trace.planned, [step.rows for step in trace.steps[index:]]
     if seen[0] == planned[index]:
         return ""
@@ -177,7 +178,8 @@ def losses(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def _weighing(trace: Trace, step: StepTrace) -> str:
-    """How a step's loss departs from the mean over its batch, judged by the losses of its forward passes; empty if it does not.
+    """A clause on how a step's loss departs from the mean over its batch, judged by the losses of its forward passes; empty if
+    it does not.
 
     In the mean, each pass is weighted by its number of examples.
     """
@@ -255,12 +257,14 @@ def clipping(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def _let_through(limit: float | None, step: StepTrace, other: StepTrace) -> bool:
-    """Whether a step was clipped at this limit although the other strategy's gradient exceeded it."""
+    """Whether the gradient of `step` was clipped at this limit although the other strategy let a gradient above the limit
+    through."""
     return limit is not None and _is_clipped(step) and other.norm is not None and other.norm > limit * 1.001
 
 
 def clipped_at(trace: Trace) -> float | None:
-    """The largest gradient norm after clipping; None where no gradient was made smaller before the optimizer received it."""
+    """The largest norm of a clipped gradient: the limit. None if no gradient was made smaller before the optimizer received
+    it."""
     return max((step.norm for step in trace.steps if step.norm is not None and _is_clipped(step)), default=None)
 
 
@@ -276,7 +280,8 @@ def _clipping_in_words(trace: Trace, limit: float | None) -> str:
 
 
 def settings(first: Trace, second: Trace) -> Iterator[Cause]:
-    """Each optimizer setting that differs, with both values; for different optimizers only those that all optimizers have."""
+    """Yields each optimizer setting that differs, with both values; for different optimizers only the settings that all
+    optimizers have."""
     own = () if first.optimizer != second.optimizer else ("betas", "eps", "momentum", "bias_correction")
     for key in ("optimizer", *own, "fused", "weight_decay"):
         one, two = (setting(trace, key) for trace in (first, second))
@@ -302,7 +307,7 @@ def setting(trace: Trace, key: str) -> str:
 
 
 def lengths(first: Trace, second: Trace) -> Iterator[Cause]:
-    """Trainings that ended at different steps, and errors of the trainers."""
+    """Yields errors of the trainers, or that the trainings ended at different steps."""
     failed = [trace for trace in (first, second) if trace.trouble]
     yield from (Cause(len(trace.steps) + 1, END, f"{trace.strategy}: {trace.trouble}") for trace in failed)
     if len(first.steps) != len(second.steps) and not failed:

@@ -1,4 +1,4 @@
-"""Records what one strategy does, step by step, for `bakeoff parity` to compare.
+"""Records each training step of one strategy (a trace), for `bakeoff parity` to compare.
 
 Everything is observed, nothing copied from the experiment file: the batch is what the forward pass received, the gradient norm
 what the optimizer received, the settings what the optimizer held.
@@ -39,16 +39,16 @@ LARGEST_TRACE = 2**30
 
 
 class StepTrace(Part):
-    """One step. Digests are the first 16 hexadecimal digits of a SHA-256."""
+    """What was observed of one training step. Digests are the first 16 hexadecimal digits of a SHA-256."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
     rows: list[int] | None
-    """Numbers of the training rows that the model received, in order; None where they are unknown."""
+    """Numbers of the training rows that the model received, in order; None if they are unknown."""
     passes: list[int]
-    """Examples of each forward pass; more than one pass where gradients are accumulated over micro-batches."""
+    """Number of examples in each forward pass; more than one pass if gradients are accumulated over micro-batches."""
     tokens: int
-    """Tokens without padding; 0 where there is no attention mask."""
+    """Number of tokens without padding; 0 if there is no attention mask."""
     shape: list[int]
     """Shape of the first input of the first forward pass."""
     batch: str
@@ -62,7 +62,7 @@ class StepTrace(Part):
     """Digest of the random state as the job set it at the beginning of the step."""
     loss: float
     pass_losses: list[float]
-    """The mean loss of each forward pass by the harness's own formula; empty where it was not observed."""
+    """The mean loss of each forward pass by the harness's own formula; empty if it was not observed."""
     learning_rates: list[float]
     """The distinct learning rates of the parameter groups, ascending."""
     unclipped_norm: float | None
@@ -70,11 +70,11 @@ class StepTrace(Part):
     norm: float | None
     """Global 2-norm of the gradient that the optimizer received."""
     weights: str
-    """Digest of the weights after the step; empty where the loss was not finite, because NaN has many bit patterns."""
+    """Digest of the weights after the step; empty if the loss was not finite, because NaN has many bit patterns."""
 
 
 class Trace(Part):
-    """What one strategy did in all traced steps."""
+    """What one strategy did in all its traced steps."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="strings")
 
@@ -86,22 +86,22 @@ class Trace(Part):
     initial_weights: str
     head_weights: str
     trainable: int
-    """How many weights train."""
+    """Number of weights that train."""
     optimizer: str
     groups: list[ObservedGroup]
     planned: list[list[int]]
-    """Row numbers of the job's batches, in order: at least the first epoch, and one batch more than was traced."""
+    """Row numbers of the batches that the job gave, in order: at least the first epoch, and one batch more than was traced."""
     steps: list[StepTrace]
     notes: list[str]
     """The trainer's notes on the recipe."""
     trouble: str
-    """What the trainer did wrong, or why the training failed; empty where it took exactly the allowed steps."""
+    """What the trainer did wrong, or why the training failed; empty if it took exactly the allowed steps."""
     diverged: bool
 
 
 class TracingObserver(Observer):
-    """An observer that also stores the learning rates of all groups at each step, and sums the gradient norm in the order of
-    the model's parameters, because the order of an optimizer's groups may change its last digit."""
+    """An observer that also stores the learning rates of all parameter groups at each step. It sums the gradient norm in the
+    order of the model's parameters, because the order of an optimizer's groups may change the last digit."""
 
     def __init__(self) -> None:
         super().__init__(norm_every=1)
@@ -124,10 +124,10 @@ class OpenStep:
     random: list[str] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     given_labels: list[Any] = field(default_factory=list)
-    """Labels that the model received; `labels` are those that `job.loss` received."""
+    """Labels that the model received; `labels` holds those that `job.loss` received."""
     labels: list[Any] = field(default_factory=list)
     norms: dict[int, Any] = field(default_factory=dict)
-    """Number of a trained parameter -> norm of its gradient before clipping."""
+    """A trained parameter's number -> norm of its gradient before clipping."""
 
 
 class TracedJob(Job):
@@ -205,7 +205,7 @@ class TracedJob(Job):
         return Signal.STOP if self._is_cut() else super().end_epoch()
 
     def _is_cut(self) -> bool:
-        """Whether the limit stops training before its own end."""
+        """Whether the limit has been reached before the training's own last step."""
         return len(self.steps) >= self.limit < self.total_steps
 
     def _see_forward(self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -227,7 +227,8 @@ class TracedJob(Job):
         return hashlib.sha256(b"".join(state.numpy().tobytes() for state in states)).hexdigest()[:16]
 
     def _rows(self, passes: Sequence[Mapping[str, Any]]) -> list[int] | None:
-        """The training rows with these token ids; of rows with the same text the first."""
+        """Numbers of the training rows with these token ids, the first one of rows with the same text; None if an input is no
+        training row."""
         if not passes or not all({"input_ids", "attention_mask"} <= set(inputs) for inputs in passes):
             return None
         texts = [
@@ -239,7 +240,7 @@ class TracedJob(Job):
 
 
 def trace_strategy(request: Request, limit: int | None, registry: Registry) -> Trace:
-    """Trains as a run of this request would, for `limit` steps (None: all).
+    """Trains as the run of this request would, for `limit` steps (None: all), and returns the trace.
 
     Errors before the first step are raised; errors while training are the trace's `trouble`.
     """
@@ -248,7 +249,7 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
 
 
 def trace(run: Assembly, job: TracedJob) -> Trace:
-    """Trains the assembled run through the job."""
+    """Trains the assembled run with this job, and returns the trace."""
     trouble = train_under(job, run.trainer, run.options)
     return Trace(
         strategy=run.request.requested.strategy,
@@ -269,7 +270,8 @@ def trace(run: Assembly, job: TracedJob) -> Trace:
 
 
 def train_under(job: TracedJob, trainer: Any, options: Any) -> Exception | None:
-    """Lets the trainer train. Returns the error that it raised or caused; None if there was none."""
+    """Lets the trainer train. Returns the error that it raised, or that the job found afterwards (too few steps, say); None if
+    there was none."""
     try:
         with job.observer, job.watched():
             trainer.fit(job, options)

@@ -1,4 +1,5 @@
-"""Compares two traces: identical, or the first step that differs, in which quantity, and why."""
+"""Compares two traces (records of training steps): they are identical, or differ at a first step, in some quantity and for
+some reason."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ QUANTITIES: tuple[tuple[str, Callable[[StepTrace], Any]], ...] = (
     ("gradient norm", lambda step: repr(step.norm)),
     ("weights", lambda step: step.weights),
 )
-"""(name, getter) of what is compared at each step, in the order of cause and effect."""
+"""(name of a quantity, function that reads it from a step): what is compared at each step, in the order of cause and
+effect."""
 
 
 class Row(Part):
@@ -36,7 +38,7 @@ class Row(Part):
 
 
 class Verdict(Part):
-    """The result of a comparison. Steps count from 1, and 0 is before the first step."""
+    """The result of a comparison. Steps are counted from 1; step 0 stands for the state before the first step."""
 
     strategies: tuple[str, str]
     title: str
@@ -50,7 +52,7 @@ class Verdict(Part):
     likely_causes: list[str]
     also_different: list[str]
     notes: list[str]
-    """The trainers' notes on their recipes, each with its strategy's name."""
+    """The trainers' notes on their recipes, each after its strategy's name."""
     around: list[Row]
     """The step before the first difference, that step and the next, for both strategies."""
     observed: dict[str, dict[str, str]]
@@ -86,7 +88,7 @@ def compare(first: Trace, second: Trace) -> Verdict:
 
 
 def first_difference(first: Trace, second: Trace) -> tuple[int | None, str]:
-    """The first step that differs, and the quantity in which it does; (None, "") where the traces are identical."""
+    """The first step that differs, and the quantity in which it differs first; (None, "") if the traces are identical."""
     if (first.initial_weights, first.trainable) != (second.initial_weights, second.trainable):
         return 0, "initial weights"
     for number, (a, b) in enumerate(zip(first.steps, second.steps, strict=False), 1):
@@ -101,7 +103,8 @@ def first_difference(first: Trace, second: Trace) -> tuple[int | None, str]:
 
 
 def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
-    """The likely cause by elimination, if none was observed."""
+    """A sentence on the likely cause, found by elimination, of a difference in `what` at `step` that no observed cause
+    explains."""
     if step == 0:
         return "nothing that was observed explains it"
     a, b = first.steps[step - 1], second.steps[step - 1]
@@ -128,7 +131,7 @@ def _unexplained(first: Trace, second: Trace, step: int, what: str) -> str:
 
 
 def _observed(trace: Trace) -> dict[str, str]:
-    """The settings that the strategy was observed to train with."""
+    """Setting -> its value as text: the optimizer settings with which the strategy was observed to train."""
     limit = clipped_at(trace)
     keys = ("optimizer", "betas", "eps", "momentum", "bias_correction", "fused", "weight_decay")
     return {key: setting(trace, key) for key in keys} | {

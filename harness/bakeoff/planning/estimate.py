@@ -19,8 +19,9 @@ from bakeoff.records.schema import Record, Requested
 from bakeoff.records.store import Store
 
 State = Literal["recorded", "changed", "failed", "damaged", "running", "to do", "if open", "not needed"]
-"""`changed`: recorded, but its files have changed since. `if open`: of a later look, made only while a comparison is open.
-`not needed`: of a later look where all is decided."""
+"""The state of a run. `changed`: recorded, but the files that it read have changed since. `if open`: belongs to a later look (a
+number of seeds at which the comparisons are judged), and is made only if one of them is still open then. `not needed`: belongs
+to a later look, and the comparisons are decided."""
 
 NEIGHBOURS_READ = 200
 """The most records of other experiments that are read: enough for a median, and read in an instant."""
@@ -48,7 +49,8 @@ class Left:
 
 
 def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
-    """Every wanted run of the plan in its order, trials of a search first. `changed`: ids of runs whose files have changed."""
+    """The state of every wanted run, in the plan's order, trials of searches first. changed: ids of recorded runs whose files
+    have changed since."""
     runs = [run for run in (*plan.trials, *plan.runs) if plan.is_wanted(run)]
     todo = {run.id for run in runs if store.is_due(run.id)}
     times = like_times(plan, store) if todo else {}
@@ -64,7 +66,8 @@ def left(outlooks: Iterable[Outlook]) -> Left:
 
 
 def like_times(plan: Plan, store: Store) -> dict[str, float]:
-    """`likeness` -> median seconds of similar runs that succeeded on such hardware; from this folder, if it has any."""
+    """`likeness` -> median seconds of the recorded runs of that likeness that succeeded on hardware of this machine: those of
+    the experiment's own folder, or of neighbouring folders where it has none."""
     classes = hardware_here()
     own = _times(store.read_all()[0], classes)
     wanted = {likeness(run.requested) for run in plan.by_id.values()} - own.keys()
@@ -106,13 +109,13 @@ def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float
 
 
 def likeness(asked: Requested) -> str:
-    """Everything that was requested except the seed: runs equal in it take about the same time."""
+    """All that was requested except the seed, as one text. Runs with the same text take about the same time."""
     trained = {kind: [getattr(asked, kind).name, getattr(asked, kind).options] for kind in ("trainer", "method")}
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
 
 
 def _outlook(run: Run, store: Store, times: Mapping[str, float] | None, changed: Collection[str]) -> Outlook:
-    """One run's state; `times` is None if the run is recorded."""
+    """One run's state. times: `likeness` -> estimated seconds; None if the run is recorded."""
     if times is not None:
         return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.requested)))
     try:

@@ -31,8 +31,11 @@ class ImportedStrategies:
 def imported_strategies(
     given: Sequence[ImportedRun], names: Collection[str], tasks: Mapping[str, Collection[str]], folder: Path, registry: Registry
 ) -> ImportedStrategies:
-    """names: the other strategies of the file. tasks: label of each task -> all that it may be called. folder: of the
-    experiment file."""
+    """Makes strategies of the files of predictions that an experiment imports.
+
+    given: the imported runs, as the file lists them. names: the other strategies of the file. tasks: label of each task -> all
+    names that a run may give for it. folder: the folder of the experiment file.
+    """
     found = ImportedStrategies()
     contents: dict[tuple[str, str], int] = {}
     files: dict[str, dict[tuple[str, int], Configured]] = {}
@@ -68,7 +71,7 @@ def imported_strategies(
 
 
 class _WrongError(Exception):
-    """What is wrong with a run, and at which of its keys."""
+    """What is wrong with an imported run (`why`), and at which of its keys; the key is empty for the run as a whole."""
 
     def __init__(self, key: str, why: str) -> None:
         super().__init__(why)
@@ -76,7 +79,7 @@ class _WrongError(Exception):
 
 
 def _task_of(run: ImportedRun, tasks: Mapping[str, Collection[str]]) -> str:
-    """The label of the task whose rows it answers."""
+    """The label of the task whose rows an imported run answers."""
     if run.task is None and len(tasks) > 1:
         raise _WrongError("", f"`task` must say which of {', '.join(tasks)} the predictions are of")
     called = [label for label, names in tasks.items() if run.task is None or run.task in names]
@@ -86,11 +89,13 @@ def _task_of(run: ImportedRun, tasks: Mapping[str, Collection[str]]) -> str:
 
 
 def _configured(run: ImportedRun, folder: Path, registry: Registry) -> Configured:
-    """The trainer with this file."""
+    """The trainer `imported`, with the run's file of predictions and its SHA-256 as options."""
     path = folder / run.predictions
     try:
         if not path.resolve().is_relative_to(folder.resolve()):
-            raise _WrongError("predictions", f"{shown_path(path)} leads away from the folder of the experiment file")
+            raise _WrongError(
+                "predictions", f"{shown_path(path)} leads away from the folder of the experiment file: put the file there"
+            )
         options = {"predictions": run.predictions, "sha256": sha256_of(path)}
         registered = registry.get("trainer", TRAINER)
     except OSError as error:

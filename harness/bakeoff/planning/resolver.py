@@ -36,7 +36,7 @@ from bakeoff.text.words import did_you_mean, escaped
 
 
 def resolve(document: Document, registry: Registry) -> Plan:
-    """The plan. Raises SpecError with everything that is wrong; torch is not imported."""
+    """The plan of an experiment file. Raises SpecError with everything that is wrong in the file. Torch is not imported."""
     return _Resolver(document, registry).plan()
 
 
@@ -70,7 +70,7 @@ class _Resolver:
         return plan
 
     def says(self, key: str) -> Any:
-        """The value of a key, or its default; None if the value is wrong."""
+        """The value of a top-level key of the file, or its default; None if the value is wrong."""
         return self.reading.keys.valid.get(key)
 
     def report_on(self, tasks: list[KnownTask]) -> str | None:
@@ -79,7 +79,7 @@ class _Resolver:
         return said if said is None or ("report_on",) in self.document.places else rules.default_report(tasks, said)
 
     def say(self, found: Iterable[tuple[KeyPath, str]]) -> bool:
-        """Adds problems; returns whether there were any."""
+        """Adds problems, (path in the file, message) each; returns whether there were any."""
         problems = [self.document.problem(path, message) for path, message in found]
         self.problems += [one for one in dict.fromkeys(problems) if one not in self.problems]
         return bool(problems)
@@ -99,15 +99,16 @@ class _Resolver:
             return None
 
     def rows_of(self, name: str, given: Strategy) -> Iterator[ResolvedStrategy]:
-        """What a strategy of the file becomes: itself, or one for each value of the key that varies."""
+        """Yields the resolved strategies that one of the file stands for: a single one, or one for each value of the key that
+        varies."""
         varied: Varied | None = self.says("vary")
         for number in range(len(varied.values)) if varied else (None,):
             if (row := self.resolved(name, given, number)) is not None:
                 yield row
 
     def resolved(self, name: str, given: Strategy, number: int | None) -> ResolvedStrategy | None:
-        """The strategy with all its parts found, those of another one if it repeats it; None if that is a problem. number: of
-        the value that the key which varies has."""
+        """The strategy with its components, or with those of the one that it repeats (`same_as`); None if there is a problem.
+        number: the position of its value in `vary`; None where no key varies."""
         source, origin = given, name
         path: KeyPath = ("strategies", name)
         if given.same_as is not None:
@@ -148,7 +149,8 @@ class _Resolver:
         return self.tuned(strategy, source, origin)
 
     def at_value(self, source: Strategy, origin: str, number: int) -> Strategy | None:
-        """The strategy as if its recipe gave the key that varies; None if the value goes ill with the other keys."""
+        """The strategy with the key that varies in its recipe, at the value with this number; None if that value can't stand
+        with the other keys. origin: the strategy's name, for messages."""
         varied: Varied = self.says("vary")
         value = varied.values[number]
         changes = {**source.recipe.changes, varied.key: value}
@@ -169,7 +171,8 @@ class _Resolver:
             return None
 
     def model(self, given: Configured) -> Configured:
-        """The model as the file first names it, so that it has one label, with the title that it has anywhere."""
+        """The first model of the file that is the same as this one, so that both have one label, with the title that either
+        has."""
         if self.document.flaws:  # NaN, for one, has no identity
             return given
         named = [one for kind in ("model", "own model") for one in self.reading.components[kind] if one]
@@ -184,7 +187,7 @@ class _Resolver:
             return None
 
     def tuned(self, strategy: ResolvedStrategy, source: Strategy, origin: str) -> ResolvedStrategy | None:
-        """The strategy with its own search or the experiment's; None if that has a problem."""
+        """The strategy with its own search or the experiment's, if there is one; None if the search has a problem."""
         own = "search" in source.model_fields_set
         if not own and "search" in self.reading.keys.wrong:
             return None
@@ -218,7 +221,7 @@ class _Resolver:
     def wrong_search(
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath
     ) -> Iterator[tuple[KeyPath, str]]:
-        """What cannot be searched for this strategy: seeds and keys that are given already, and unknown keys."""
+        """Yields what is wrong with a search for this strategy: seeds and keys that are given already, and unknown keys."""
         if reported := self.says("seeds"):
             yield from (((*path, key), problem) for key, problem in rules.wrong_search_seeds(space, reported))
         if "vary" not in self.reading.keys.wrong:
@@ -239,10 +242,10 @@ class _Resolver:
                     known = [*Recipe.model_fields, *itertools.chain(*options.values())]
                     yield (*path, key), not_found("recipe key or option", key, known)
             if (option or key) in given:
-                yield place, "the search chooses this; it cannot be given too"
+                yield place, "the search chooses this key: leave it out here, or leave it out of the search"
 
     def configured(self, strategy: ResolvedStrategy, source: Strategy, chosen: Mapping[str, Any]) -> ResolvedStrategy:
-        """The strategy with these values of a search. Raises pydantic's ValidationError, and BakeoffError
+        """The strategy with one combination of a search's values. Raises pydantic's ValidationError, and BakeoffError
         for code that is missing."""
         changes: dict[str, dict[str, Any]] = {"": dict(source.recipe.changes), "trainer": {}, "method": {}}
         for key, value in chosen.items():
@@ -280,7 +283,7 @@ class _Resolver:
         self.say(found.problems)
         if given and (seeds := self.says("seeds")) and seeds.looks:
             self.say(
-                [(("imported_runs",), "looks add seeds while they can decide, and imported runs have theirs: list `seeds`")]
+                [(("imported_runs",), "looks add seeds as needed, but imported runs have fixed seeds: give `seeds` as a list")]
             )
         return found.strategies
 
@@ -361,7 +364,8 @@ class _Resolver:
         self.say(rules.wrong_gate(gate.quality, tasks) if gate and gate.quality else ())
 
     def unsupported(self, strategy: ResolvedStrategy) -> Mapping[str, str]:
-        """Recipe keys whose values the trainer can't follow with its options -> why; its other methods are tried too."""
+        """Recipe key whose value the trainer can't follow with its options -> why. What its other methods return is checked
+        here too."""
         part = strategy.trainer
         trainer: Trainer = part.registered.component
         try:
@@ -398,7 +402,8 @@ def _told(error: Exception) -> str:
 def _wrong_choice(
     error: ValidationError, chosen: Mapping[str, Any], space: SearchSpace, strategy: ResolvedStrategy, path: KeyPath
 ) -> Iterator[tuple[KeyPath, str]]:
-    """The values of a search that are invalid, each by itself or in combination."""
+    """Yields the problems of one combination of a search's values: a value that is invalid by itself, or values that can't go
+    together."""
     shown = escaped(options_in_words(chosen))
     for detail in error.errors(include_url=False):
         message = sentence(detail, Options)

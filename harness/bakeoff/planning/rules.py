@@ -1,4 +1,5 @@
-"""What cannot work together in an experiment: one function for each rule, which yields places in the file and messages."""
+"""What must agree in an experiment: one function for each rule, whose docstring states the rule. Where the rule is broken, the
+function yields a place in the file and a message."""
 
 from __future__ import annotations
 
@@ -35,16 +36,16 @@ def are_installed(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]
 
 
 def stand_once(components: Mapping[KeyPath, Configured]) -> Iterator[Problem]:
-    """`components`: tasks and models by their place in the file."""
+    """No task and no model is listed twice. components: tasks and models by their place in the file."""
     seen: dict[tuple[str | int, str], KeyPath] = {}
     for path, component in components.items():
         if (first := seen.setdefault((path[0], canonical(component.identity)), path)) != path:
-            yield path, f"the same as {dotted(first)}"
+            yield path, f"the same as {dotted(first)}: leave one of them out"
 
 
 def titles_differ(components: Mapping[KeyPath, Configured], strategies: Iterable[ResolvedStrategy]) -> Iterator[Problem]:
-    """No two tasks, models or strategies have one title, no strategy another's name, and no model two titles. `components`:
-    tasks and models by their place in the file, those that strategies name for themselves too."""
+    """No two tasks, models or strategies have one title, no strategy another's name, and no model two titles. components:
+    tasks and models by their place in the file, including the models that strategies name for themselves."""
     written = {strategy.written: strategy.title for strategy in strategies}
     given = [
         ((*path, "title"), f"{component.registered.component.kind}s", component.given_title, canonical(component.identity))
@@ -59,18 +60,19 @@ def titles_differ(components: Mapping[KeyPath, Configured], strategies: Iterable
         first, owner = seen.setdefault((key, title), (path, whose))
         other, called = titles.setdefault((key, whose), (path, title))
         if owner != whose:
-            yield path, f"the same as {dotted(first)}"
+            yield path, f"the same as {dotted(first)}: give each a title of its own"
         elif called != title:
             yield path, f"{dotted(other)} calls the same {key.removesuffix('s')} {quoted(called)}; give it one title"
         elif key == "strategies" and title in written.keys() - {path[1]}:
-            yield path, f"'{title}' is the name of another strategy"
+            yield path, f"'{title}' is the name of another strategy: give another title"
 
 
 # --- of a task -----------------------------------------------------------------------------------------------------------
 
 
 def reported_split_is_scored(task: KnownTask, report_on: str | None, *, is_written: bool) -> Iterator[Problem]:
-    """`is_written`: whether the file says `report_on`; else the problem is the task's, since the file has no such line."""
+    """The task has labels for the split to report on. is_written: whether the file has a key `report_on`; if not, the problem
+    is placed at the task."""
     info = task.info
     if report_on is None or report_on in info.scored_splits:
         return
@@ -99,7 +101,7 @@ def default_report(tasks: Iterable[KnownTask], default: str) -> str:
 
 
 def _unwritten_report_on(task: KnownTask, report_on: str) -> str:
-    """What is wrong with the default of `report_on`, and the key to write."""
+    """Why the task can't be reported on the default split, and what to write instead."""
     info = task.info
     why = f"it has no split '{report_on}'"
     if report_on in info.hidden_splits:
@@ -120,7 +122,7 @@ def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool
     written = f": write `{key}` in the task" if key else ""
     lacking = f"task '{task.name}' has no labelled split '{SELECTION_SPLIT}'"
     if select == "best-on-dev":
-        yield ("select",), f"{lacking} to select on{written}{', or' if key else ';'} take last-epoch"
+        yield ("select",), f"{lacking} to select on{written}{', or' if key else ';'} write `select: last-epoch`"
     if searched:
         yield ("search",), f"{lacking} to choose on{written}"
 
@@ -138,7 +140,7 @@ def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:
 def trainer_does_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Problem]:
     trainer, kind = _trainer(strategy), task.info.kind
     if trainer.supports.kinds is not None and kind.name not in trainer.supports.kinds:
-        told = f"trainer '{trainer.name}' does no {kind} (task '{task.name}', tasks[{task.index}])"
+        told = f"trainer '{trainer.name}' can't train {kind} (task '{task.name}', tasks[{task.index}])"
         yield ("strategies", strategy.written, "trainer"), told
 
 
@@ -156,8 +158,8 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
 
 
 def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
-    """`own`: keys that the strategy itself gives or searches. Only these apply to a trainer that owns its steps, since the
-    shared recipe describes the steps of others."""
+    """The trainer follows every recipe key that is not at its default. own: keys that the strategy itself gives or searches.
+    For a trainer that owns its steps only these are checked, since the shared recipe describes the steps of other trainers."""
     trainer = _trainer(strategy)
     for key in Recipe.model_fields.keys() - trainer.recipe_keys(strategy.trainer.options) - DECLARED_APART:
         is_meant = "steps" not in trainer.owns or key in own
@@ -167,7 +169,8 @@ def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterato
 
 
 def precision_and_processes_are_supported(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
-    """`own`: as for `keys_are_followed`; only these apply to a trainer that owns its model and does not name them."""
+    """The trainer supports the recipe's precision and number of processes. own: keys that the strategy itself gives or
+    searches. For a trainer that owns its model, only these and the keys that it follows are checked."""
     trainer, recipe = _trainer(strategy), strategy.recipe
     supports = trainer.supports
     apply = {*own, *trainer.recipe_keys(strategy.trainer.options)} if strategy.owns_model else DECLARED_APART
@@ -186,7 +189,7 @@ def method_is_supported(strategy: ResolvedStrategy) -> Iterator[Problem]:
 
 
 def trainer_takes_model_and_method(name: str, given: Strategy) -> Iterator[Problem]:
-    """A trainer that owns its model uses no other, and no method says which of its parameters train."""
+    """A strategy names no model and no method if its trainer has a model of its own and does not use the strategy's."""
     if given.trainer is None or (trainer := _component(given.trainer)).uses_model:
         return
     for kind in ("model", "method"):
@@ -195,7 +198,8 @@ def trainer_takes_model_and_method(name: str, given: Strategy) -> Iterator[Probl
 
 
 def strategies_have_models(shared: Sequence[Configured], named: Mapping[str, Strategy | None]) -> Iterator[Problem]:
-    """`shared`: what `models` lists; `named`: the strategies of the file, None in place of an invalid one."""
+    """Every strategy that needs a model has one, and some strategy uses the shared ones. shared: what `models` lists. named:
+    the strategies of the file by name, None in place of an invalid one."""
     given = {name: one for name, one in named.items() if one is not None and one.same_as is None}
     sharing = [name for name, one in given.items() if one.model is None and one.trainer and _component(one.trainer).uses_model]
     if shared and named and not sharing and all(named.values()):
@@ -206,14 +210,15 @@ def strategies_have_models(shared: Sequence[Configured], named: Mapping[str, Str
 
 
 def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
-    """If checkpoints are requested. A trainer that owns its steps makes none."""
+    """With `checkpoint_every`, runs can resume from a checkpoint: they have one process, and the trainer supports it. A
+    trainer that owns its steps makes no checkpoints, so it is not checked."""
     trainer = _trainer(strategy)
     if "steps" in trainer.owns:
         return
     if strategy.recipe.processes > 1:
-        yield ("checkpoint_every",), f"runs of several processes cannot go on from one (strategy '{strategy.written}')"
+        yield ("checkpoint_every",), f"runs of several processes can't resume from a checkpoint (strategy '{strategy.written}')"
     elif not trainer.supports.resume:
-        yield ("checkpoint_every",), f"trainer '{trainer.name}' cannot go on from one (strategy '{strategy.written}')"
+        yield ("checkpoint_every",), f"trainer '{trainer.name}' can't resume from a checkpoint (strategy '{strategy.written}')"
 
 
 def _trainer(strategy: ResolvedStrategy) -> Trainer:
@@ -229,7 +234,8 @@ def _component(trainer: Configured) -> Trainer:
 
 
 def nothing_else_gives_it(varied: Varied, recipe: Collection[str], strategies: Mapping[str, Strategy]) -> Iterator[Problem]:
-    """`vary` alone gives its key: neither the shared recipe, nor a strategy or a search. recipe: keys that the file gives."""
+    """Only `vary` gives its key: not the shared recipe, a strategy or a search. recipe: the keys of the file's shared
+    recipe."""
     key, told = varied.key, f"`vary` gives {varied.key} to every strategy"
     if key in recipe:
         yield ("recipe", key), f"{told}: leave it out here, or leave `vary` out"
@@ -241,7 +247,7 @@ def nothing_else_gives_it(varied: Varied, recipe: Collection[str], strategies: M
 
 
 def searched_at_a_value(varied: Varied | None, space: SearchSpace) -> Iterator[tuple[str, str]]:
-    """(key of the search, problem)"""
+    """No search is over the key that varies, and its `at` is one of that key's values. Yields (key of the search, problem)."""
     if varied is not None and varied.key in space.grid:
         told = f"`vary` gives {varied.key} to every strategy, so that no search can choose it: leave one of the two out"
         yield varied.key, told
@@ -257,7 +263,8 @@ def searched_at_a_value(varied: Varied | None, space: SearchSpace) -> Iterator[t
 
 
 def wrong_search_seeds(space: SearchSpace, reported: ReportedSeeds) -> Iterator[tuple[str, str]]:
-    """(key of the search, problem): seeds that are reported too, or too large, and another number of searches than of seeds."""
+    """No seed of a search is reported too, or too large, and `repeat` is 1 or the number of reported seeds. Yields (key of the
+    search, problem)."""
     trials = {seed for number in range(space.repeat) for seed in space.trial_seeds(number)}
     if both := sorted(trials & set(reported.numbers)):
         yield "seeds", f"seed {both[0]} is reported too; a search needs seeds of its own"
@@ -272,7 +279,7 @@ def wrong_search_seeds(space: SearchSpace, reported: ReportedSeeds) -> Iterator[
 
 
 def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Iterator[Problem]:
-    """What is wrong with `margin`, or missing: a metric that is not shown in points has no default margin."""
+    """Yields what is wrong with `margin`, or missing: a metric that is not shown in points has no default margin."""
     own = list(dict.fromkeys(task.unit for task in tasks if task.unit != POINTS))
     if PLAIN_MARGIN in given and own and len({task.unit for task in tasks}) > 1:
         called = {task.unit: POINTS if task.unit == POINTS else task.metric_alone for task in tasks}
@@ -304,7 +311,7 @@ def wrong_margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> Ite
         elif unit.low is not None and unit.high is not None and margin >= (width := (unit.high - unit.low) * unit.scale):
             yield (
                 ("margin",),
-                f"{spelt(margin)} {unit.name} is all that {name} can range over ({spelt(width)}): name a smaller one",
+                f"{spelt(margin)} {unit.name} is all that {name} can range over ({spelt(width)}): name a smaller margin",
             )
 
 
@@ -347,11 +354,11 @@ def looks_have_something_to_compare(seeds: ReportedSeeds, strategies: int) -> It
 
 
 def repeats_differ(strategy: ResolvedStrategy) -> Iterator[Problem]:
-    """A repeat has other random numbers, so that a strategy without any has no other repeat."""
+    """A replicate draws other random numbers, so that a strategy which does not depend on the seed can't have one."""
     if strategy.replicate and strategy.seed_free:
         told = (
-            f"trainer '{strategy.trainer.name}' does not depend on the seed, so that a repeat makes the same run again: leave "
-            f"strategy '{strategy.written}' out"
+            f"trainer '{strategy.trainer.name}' does not depend on the seed, so that a replicate makes the same run again: "
+            f"leave strategy '{strategy.written}' out"
         )
         yield ("strategies", strategy.written, "replicate"), told
 
@@ -366,9 +373,9 @@ def strategies_differ(plan: Plan) -> Iterator[Problem]:
             continue
         if other.written == one.written:
             told = f"trainer '{one.trainer.name}' (strategy '{one.written}') makes the same runs at each value of {one.varied}"
-            yield ("vary", one.varied), told
+            yield ("vary", one.varied), f"{told}: vary another key, or leave the strategy out"
         else:
-            told = f"say `replicate: {free}` for an A/A arm with other seed streams"
+            told = f"write `replicate: {free}` for an A/A arm with other random streams"
             yield ("strategies", one.written), f"the same runs as strategy '{other.written}'; {told}"
 
 

@@ -44,7 +44,7 @@ class KnownTask:
     """A task of the file, and what it declares about itself before its data is loaded."""
 
     index: int
-    """Of the task in the experiment file."""
+    """The position of the task in the experiment file, from 0."""
     task: Configured
     info: TaskInfo
 
@@ -84,7 +84,7 @@ class ResolvedStrategy:
     replicate: int
     trials: int
     spelt_out: tuple[str, ...] = ()
-    """The parts, named as in `under_test`, that the experiment file spells out for it, those that its search chooses too."""
+    """The parts that the experiment file sets for it or that its search chooses, named as in `under_test`."""
     written: str = ""
     """Its name in the experiment file: `full` of `full@64`, where a key varies."""
     varied: str = ""
@@ -92,11 +92,11 @@ class ResolvedStrategy:
     title: str = ""
     """What headings call it beside its name; empty if the file says nothing."""
     tuning: Tuning | None = None
-    """How its configuration is chosen; until then this strategy has the first one."""
+    """The search that chooses its configuration; None for no search. Until it has chosen, this strategy has the first one."""
     tried: tuple[tuple[str, Any], ...] = ()
-    """The values of the search by which a configuration differs from the others."""
+    """(key, value) of each searched key in this configuration; empty for no search."""
     model: Configured | None = None
-    """The model that it names for itself; None where it fine-tunes the shared ones, or its trainer owns the model."""
+    """The model that it names for itself; None where it uses the shared ones, or its trainer uses no model but its own."""
     files: tuple[tuple[str, int, Configured], ...] = ()
     """Of a strategy whose runs were made elsewhere: (label of the task, seed, the trainer with the file) of each of them."""
 
@@ -118,7 +118,7 @@ class ResolvedStrategy:
 
     @property
     def owns_model(self) -> bool:
-        """Whether its trainer owns the model, by itself or on features of the strategy's."""
+        """Whether its trainer owns the model that is trained, whether or not that takes features of the strategy's model."""
         trainer: Trainer = self.trainer.registered.component
         return trainer.owns_model
 
@@ -148,7 +148,7 @@ class ResolvedStrategy:
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a strategy's configuration is chosen."""
+    """The search that chooses a strategy's configuration."""
 
     owner: str
     """The strategy whose trials decide: its own name, or that of the one it repeats."""
@@ -168,7 +168,7 @@ class Run:
     experiment: str
     task: Configured
     model: Configured | None
-    """None where the strategy's trainer owns its model."""
+    """None where the strategy's trainer uses no model but its own."""
     strategy: ResolvedStrategy
     seed: int
     select: str
@@ -177,11 +177,11 @@ class Run:
     search: int = 0
     """Which of its strategy's searches it serves or follows, from 0."""
     at: str = field(default="", compare=False)
-    """What tells it from runs of the plan's other tasks and models: `@TASK,MODEL`."""
+    """The part of its name that tells it from runs of the plan's other tasks and models: `@TASK,MODEL`."""
 
     @property
     def model_label(self) -> str:
-        """Empty where it has no model."""
+        """The label of its model; empty where it has none."""
         return label_of(self.model)
 
     @property
@@ -217,18 +217,18 @@ class Run:
 
     @property
     def trial(self) -> str:
-        """What tells a trial from others with its seed; empty for a run that is reported."""
+        """The part of a trial's name that tells it from other trials with the same seed; empty for a run that is reported."""
         repeated = self.strategy.tuning is not None and self.strategy.tuning.space.repeat > 1
         return trial_name(dict(self.tried), self.search if repeated else None) if self.tried else ""
 
     @property
     def search_key(self) -> SearchKey:
-        """Of a trial: the search that it serves."""
+        """The search that a trial serves."""
         return self.strategy.name, self.task.label, self.model_label, self.search
 
 
 def label_of(model: Configured | None) -> str:
-    """As records have it: empty for no model."""
+    """The label of a model, as records have it; empty for None."""
     return model.label if model else ""
 
 
@@ -238,27 +238,27 @@ Contestant = tuple[ResolvedStrategy, Configured | None]
 
 @dataclass(frozen=True)
 class Selection:
-    """Some runs of a plan."""
+    """The runs of a plan that `--only` names."""
 
     words: tuple[str, ...]
     """What the user wrote for them."""
     places: frozenset[tuple[str, str, str, int]]
-    """Labels of task and model, strategy and seed of each run to report."""
+    """(label of task, label of model, strategy, seed) of each run to report."""
     trials: frozenset[str]
-    """Ids of trials, beside those that choose the configurations of these runs."""
+    """Ids of the trials that are named themselves, in addition to those that choose the configurations of the other runs."""
 
 
 @dataclass(frozen=True)
 class Plan:
     """An experiment's runs, interleaved seed by seed so that drift of the machine hits all strategies alike.
 
-    Where a strategy's configuration is searched, its runs are known once `chosen` says which one.
+    Where a search chooses a strategy's configuration, its runs are known once `chosen` has the configuration.
     """
 
     spec: Spec
     tasks: tuple[Configured, ...]
     models: tuple[Configured, ...]
-    """Those that strategies share; empty where each strategy has one of its own."""
+    """The models that strategies share; empty where each strategy has one of its own."""
     strategies: tuple[ResolvedStrategy, ...]
     imported: tuple[Imported, ...] = ()
     known_tasks: tuple[KnownTask, ...] = ()
@@ -269,7 +269,7 @@ class Plan:
 
     @cached_property
     def by_id(self) -> dict[str, Run]:
-        """All runs as far as they are known, the trials of searches first."""
+        """Id -> run, for all runs whose configuration is known, the trials of searches first."""
         return {run.id: run for run in (*self.trials, *self.runs)}
 
     @cached_property
@@ -330,8 +330,8 @@ class Plan:
 
     @cached_property
     def contestants(self) -> tuple[tuple[Contestant, ...], ...]:
-        """What is run on each task and seed, in groups of which each is interleaved seed by seed: one for each shared model.
-        Strategies with a model of their own are in the first, those whose runs were made elsewhere in none."""
+        """The strategies and models that are run on each task and seed, in one group for each shared model, within which runs
+        are interleaved seed by seed. Strategies with a model of their own are in the first group, imported ones in none."""
         return tuple(
             tuple(
                 (strategy, strategy.model if strategy.has_own_model else model)
@@ -368,12 +368,12 @@ class Plan:
         return found
 
     def model_of(self, strategy: ResolvedStrategy) -> Configured | None:
-        """That of its first runs; None where its trainer owns it."""
+        """The model of the strategy's first runs; None where its trainer uses no model but its own."""
         return strategy.model if strategy.has_own_model else next(iter(self.models), None)
 
     @property
     def own_models(self) -> dict[str, str]:
-        """As `plan.json` holds it."""
+        """Strategy with a model of its own -> the label of that model, as `plan.json` holds it."""
         return {strategy.name: label_of(strategy.model) for strategy in self.strategies if strategy.has_own_model}
 
     def at(self, task: Configured, model: Configured | None, strategy: ResolvedStrategy) -> str:
@@ -384,7 +384,7 @@ class Plan:
         return place_name(found.task(task.label), found.model(label_of(model)), tasks=len(self.tasks), models=models)
 
     def places(self, seeds: Sequence[int]) -> list[tuple[str, str, str, int]]:
-        """Labels of task and model, strategy and seed of each run to report at these seeds."""
+        """(label of task, label of model, strategy, seed) of each run to report at these seeds."""
         pairs = [pair for contestants in self.contestants for pair in contestants]
         return [
             (task.label, label_of(model), strategy.name, seed)
@@ -393,7 +393,7 @@ class Plan:
         ]
 
     def seeds_of(self, strategy: ResolvedStrategy) -> tuple[int, ...]:
-        """The seeds of its runs: the first alone, if it does not depend on the seed."""
+        """The seeds of a strategy's runs: the first alone, if it does not depend on the seed."""
         numbers = self.spec.seeds.numbers
         return numbers[:1] if strategy.seed_free else numbers
 
@@ -416,13 +416,14 @@ class Plan:
 
     @property
     def searches(self) -> dict[str, Tuning]:
-        """Strategy -> its search, of those that have one of their own."""
+        """Strategy -> its search; strategies without one are left out, and so are those with `same_as`, which share
+        another's."""
         tuned = {strategy.name: strategy.tuning for strategy in self.strategies if strategy.tuning}
         return {name: tuning for name, tuning in tuned.items() if tuning.owner == name}
 
     @cached_property
     def notes(self) -> dict[str, list[str]]:
-        """Trainers' notes about their recipes -> the strategies that each is about."""
+        """Note of a trainer on its recipe -> the strategies that the note is about."""
         found: dict[str, dict[str, None]] = {}
         for strategy in self.strategies:
             for variant in strategy.variants:
@@ -434,12 +435,12 @@ class Plan:
 
     @property
     def not_for_own_models(self) -> list[str]:
-        """What the file asks for, and runs whose trainer owns the model can't have."""
+        """Notes on what the file asks for, but runs whose trainer owns the model can't have."""
         spec = self.spec
         asked = {
-            "`keep: final` keeps no model of it": spec.keep == "final",
-            "`select: best-on-dev` selects no epoch of it": spec.select == "best-on-dev",
-            "`checkpoint_every` makes no checkpoints of it": spec.checkpoint_every is not None,
+            "`keep: final` keeps no model of this strategy": spec.keep == "final",
+            "`select: best-on-dev` selects no epoch of this strategy": spec.select == "best-on-dev",
+            "`checkpoint_every` makes no checkpoints of this strategy": spec.checkpoint_every is not None,
         }
         return [f"{what}: its trainer owns the model" for what, is_asked in asked.items() if is_asked]
 
@@ -459,17 +460,17 @@ class Plan:
 
     @property
     def waiting(self) -> int:
-        """Runs to report, of those that are wanted, whose configuration is not chosen yet."""
+        """The number of wanted runs to report whose configuration is not chosen yet."""
         return self.waiting_among(self.spec.seeds.numbers)
 
     @property
     def run_range(self) -> tuple[int, int]:
-        """The fewest and the most runs to report: with looks those of the first look, and of all."""
+        """The smallest and the largest number of runs to report: with looks, up to the first look and up to the last."""
         more = len(self.made_elsewhere)
         return len(self.places(self.first_seeds)) + more, len(self.places(self.spec.seeds.numbers)) + more
 
     def waiting_among(self, seeds: Sequence[int]) -> int:
-        """The same, of these seeds alone."""
+        """As `waiting`, but of runs with these seeds alone."""
         places = self.places(seeds) if self.only is None else self.only.places
         elsewhere = {strategy.name for strategy in self.strategies if strategy.files}
         everything = sum(seed in seeds and name not in elsewhere for _, _, name, seed in places)
@@ -477,7 +478,7 @@ class Plan:
         return everything - sum(map(self.is_wanted, known))
 
     def is_wanted(self, run: Run) -> bool:
-        """Whether `only` takes the run, or one that waits for the search that this trial serves."""
+        """Whether the run is to be made: `only` names it, or names a run that waits for the search of this trial."""
         if self.only is None:
             return True
         if run.is_trial:
@@ -486,7 +487,7 @@ class Plan:
 
     @cached_property
     def wanted(self) -> dict[str, Run]:
-        """All runs that are made, by id, as far as they are known, the trials of searches first."""
+        """Id -> run, for all runs that are to be made and whose configuration is known, the trials of searches first."""
         return {run.id: run for run in (*self.trials, *self.runs) if self.is_wanted(run)}
 
     def is_wanted_search(self, search: SearchKey) -> bool:
@@ -498,7 +499,7 @@ class Plan:
 
     @property
     def first_seeds(self) -> tuple[int, ...]:
-        """Those that are run whatever the results: of the first look, or all."""
+        """The seeds that are run whatever the results: those of the first look, or all where there are no looks."""
         return self.spec.seeds.numbers[: self.spec.seeds.looks[0] if self.spec.seeds.looks else None]
 
     def trials_for(self, searches: Collection[SearchKey]) -> tuple[Run, ...]:
@@ -537,7 +538,8 @@ class Plan:
 
     @property
     def spelt_out(self) -> dict[str, list[str]] | None:
-        """As `plan.json` holds it."""
+        """Strategy -> the parts that the file sets for it, as `plan.json` holds it. Where the file has `under_test`: None, or
+        {} if that list is empty."""
         if self.spec.under_test is not None:
             return None if self.spec.under_test else {}
         return {strategy.name: list(strategy.spelt_out) for strategy in self.strategies}
@@ -549,12 +551,12 @@ class Plan:
 
     @property
     def baseline(self) -> str:
-        """Where a key varies, that of its last value."""
+        """The name of the baseline; where a key varies, that of its row at the last value."""
         return next(one.name for one in reversed(self.strategies) if one.written == self.baseline_alone)
 
     @property
     def baseline_alone(self) -> str:
-        """As the file names it."""
+        """The baseline as the file names it; the first strategy if the file names none."""
         return self.spec.baseline or self.strategies[0].written
 
     @property
@@ -565,7 +567,7 @@ class Plan:
 
     @property
     def baseline_in_words(self) -> str:
-        """`full`, or `full at the same train_examples` where that key varies."""
+        """The baseline in words: `full`, or `full at the same train_examples` where that key varies."""
         return f"{self.baseline_alone} at the same {self.vary.key}" if self.vary else self.baseline
 
     @property
@@ -582,7 +584,8 @@ class Plan:
 
 
 def margins(given: Mapping[str, float], tasks: Sequence[KnownTask]) -> dict[str, float]:
-    """Unit (`points`, or a metric's name) -> margin as written; a plain number is in the only unit of the metrics."""
+    """Unit (`points`, or a metric's name) -> margin as written. A plain number counts for the metrics' only unit, or for
+    `points` if they have several."""
     units = list(dict.fromkeys(task.unit for task in tasks))
     if PLAIN_MARGIN in given:
         return {units[0] if len(units) == 1 else POINTS: given[PLAIN_MARGIN]}

@@ -16,7 +16,7 @@ Read = Callable[[str], Record | None]
 
 
 def settled(plan: Plan, read: Read) -> Plan:
-    """The plan with every choice that the recorded trials allow."""
+    """The plan in which each search has chosen its configuration, as far as the recorded trials allow (`Plan.chosen`)."""
     best_of = {key: best(plan.searches[key[0]], trials, read) for key, trials in trials_of(plan).items()}
     return replace(plan, chosen={key: number for key, number in best_of.items() if number is not None})
 
@@ -42,7 +42,8 @@ def best(search: Tuning, trials: list[Run], read: Read) -> int | None:
 
 
 def dev_score(record: Record) -> float:
-    """The primary metric on dev, negated if lower is better; minus infinity for a failed run."""
+    """The run's score by the primary metric on the split to select on (dev, as a rule), negated if lower is better; minus
+    infinity for a failed run, and for one without that score."""
     if record.status == "failed" or record.data is None:
         return -math.inf
     primary = record.data.primary
@@ -53,7 +54,8 @@ def dev_score(record: Record) -> float:
 
 
 def declared_searches(plan: Plan) -> dict[str, Search]:
-    """Strategy -> its search and what it has chosen so far; a repeat has the search of what it repeats."""
+    """Strategy -> its search and what the search has chosen so far; a strategy with `same_as` has the search of the one that it
+    repeats."""
     return {
         strategy.name: Search(
             grid=tuning.space.grid,
@@ -78,7 +80,8 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
 
 
 def undecided(plan: Plan, read: Read) -> dict[SearchKey, int]:
-    """Searches whose trials are all recorded, but none of whose configurations can be reported -> runs that wait for them."""
+    """Search whose trials are all recorded, but none of whose configurations succeeded at every seed -> the number of runs to
+    report that wait for it."""
     return {
         key: sum(
             len(plan.seeds_of(strategy))
@@ -92,7 +95,7 @@ def undecided(plan: Plan, read: Read) -> dict[SearchKey, int]:
 
 
 def in_words(plan: Plan, search: SearchKey) -> str:
-    """Of an undecided search."""
+    """A sentence about one of the `undecided` searches."""
     owner, task, model, number = search
     which = f"search {number + 1} of {repeat}" if (repeat := plan.searches[owner].space.repeat) > 1 else "its search"
-    return f"{owner}: no configuration of {which} succeeded at every seed ({task}, {model}); nothing of it is reported"
+    return f"{owner}: no configuration of {which} succeeded at every seed ({task}, {model}), so that no run of it is reported"

@@ -1,4 +1,4 @@
-"""Which runs of a plan a command makes: `--only`."""
+"""The option `--only`: which runs of a plan a command makes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from bakeoff.planning.runs import Plan, Selection
 
 
 def select(plan: Plan, only: Sequence[str]) -> Plan:
-    """The plan, of which only these runs are made, with the trials of the searches that they wait for; all without `only`.
+    """The plan with just these runs to make, and the trials of the searches that they wait for; without `only`, with all runs.
 
-    Raises BakeoffError for a text that names no run of the plan.
+    only: names of runs, as the user wrote them. Raises BakeoffError for a text that names no run of the plan.
     """
     if not only:
         return plan

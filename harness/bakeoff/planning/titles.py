@@ -10,8 +10,8 @@ from bakeoff.text.values import grouped
 
 
 def titles_of(components: Sequence[Configured]) -> dict[str, str]:
-    """Label -> title, all different: those that would have a title twice, and none from the file, get the options in which they
-    differ, or their label."""
+    """Label -> title of each component, with no title twice. Where several would have the same one, those without a title from
+    the file get the options in which they differ, and if that is not enough, their label as title."""
     found = {component.label: component.title for component in components}
     for title, alike in grouped((component.title, component) for component in components).items():
         if len(alike) > 1:
@@ -24,6 +24,6 @@ def titles_of(components: Sequence[Configured]) -> dict[str, str]:
 
 
 def _differing(components: Sequence[Configured]) -> set[str]:
-    """The options that do not have the same value in all."""
+    """The names of the options that do not have the same value in all components."""
     spelt = [{key: canonical(value) for key, value in component.given.items()} for component in components]
     return {key for one in spelt for key in one if len({other.get(key) for other in spelt}) > 1}

@@ -45,11 +45,12 @@ class Claims:
         self._own: dict[str, str] = {}
         """Run -> the token of this process's claim on it."""
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
-        """Run claimed by another process -> the claim's last observed state, and when we saw it change, by our own clock."""
+        """Run claimed by another process -> (inode and modification time of the claim file when we last looked, the time by our
+        own clock at which we first saw these)."""
 
     def take(self, run_id: str) -> bool:
-        """Claims the run, if nobody else has, or if the owner is dead or has not touched its claim for a minute. Returns
-        whether it did."""
+        """Claims the run for this process. Returns False if another process holds a claim on it; a claim of a dead process of
+        this machine, or one that was not touched for a minute, is taken over."""
         token = uuid.uuid4().hex
         claim = {"host": HOST, "process": os.getpid(), "start": start_of(os.getpid()), "token": token}
         content, path = json.dumps(claim).encode(), self._path(run_id)
@@ -65,7 +66,8 @@ class Claims:
         return True
 
     def renew(self, run_id: str) -> bool:
-        """Renews this process's claim on the run. False if another process has taken it over."""
+        """Touches the file of this process's claim on the run. Returns False if another process has taken the claim over, or
+        the file is gone."""
         path = self._path(run_id)
         with self._opened(path) as stream:
             if stream is None or run_id not in self._own or _read(stream).get("token") != self._own[run_id]:
@@ -102,8 +104,8 @@ class Claims:
             return abs(time.time() - os.fstat(stream.fileno()).st_mtime) <= STALE_SECONDS
 
     def _is_abandoned(self, run_id: str, stream: BinaryIO) -> bool:
-        """Whether the owner is a dead process of this machine, or the claim has not changed since it was first seen a minute
-        ago."""
+        """Whether the claim may be taken over: its owner is a dead process of this machine, or by our own clock its file has
+        not changed for a minute. stream: the opened claim."""
         claim, found = _read(stream), os.fstat(stream.fileno())
         if claim.get("host") == HOST and not _owner_lives(claim):
             return True
@@ -119,7 +121,8 @@ class Claims:
 
     @contextmanager
     def _opened(self, path: Path) -> Iterator[BinaryIO | None]:
-        """The opened claim; None where there is none. Raises StoreError if its path is something else than a file."""
+        """Opens a claim file for reading; yields None if it does not exist. Raises StoreError if the path is no regular
+        file."""
         try:
             self.tree.require_no_link(path)
             stream = open_regular(path)
@@ -135,8 +138,8 @@ class Claims:
 
     @contextmanager
     def _alone_with(self, path: Path) -> Iterator[BinaryIO | None]:
-        """Locks the claim, so that no other process replaces or removes it within the block; None if it was removed or
-        replaced while waiting."""
+        """Opens and locks a claim file, so that no other process replaces or removes it within the block. Yields None if the
+        file does not exist, or was removed or replaced while waiting for the lock."""
         with self._opened(path) as stream:
             if stream is None:
                 yield None
@@ -150,8 +153,8 @@ class Claims:
 
 
 def _lock(stream: BinaryIO) -> None:
-    """Locks the file until it is closed. Where a file system has no locks, or a holder is suspended, two processes may take
-    over a claim at the same instant."""
+    """Locks the file until it is closed. Goes on without a lock if the file system has none, or if another process holds it for
+    longer than `LONGEST_WAIT_SECONDS`: two processes may then take over a claim at the same instant."""
     deadline = time.monotonic() + LONGEST_WAIT_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -165,7 +168,7 @@ def _lock(stream: BinaryIO) -> None:
 
 
 def _read(stream: BinaryIO) -> Claim:
-    """The content of a claim; empty if it is incomplete."""
+    """The content of a claim file; empty if it can't be parsed, as when it is being written."""
     stream.seek(0)
     try:
         claim = json.loads(stream.read(LARGEST))
@@ -175,7 +178,7 @@ def _read(stream: BinaryIO) -> Claim:
 
 
 def _owner_lives(claim: Claim) -> bool:
-    """Whether the owner of a claim made on this machine is alive; True if the claim does not name it."""
+    """Whether the owner of a claim made on this machine is alive; True if the claim names no process."""
     process, start = claim.get("process"), claim.get("start")
     if type(process) is not int:
         return True

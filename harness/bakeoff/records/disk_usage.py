@@ -1,5 +1,5 @@
-"""What an experiment's folder and the cache hold on disk, and what of it may be removed: nothing that a plan or a list of
-attempts names, nothing of a run that is being made, and never through a symbolic link."""
+"""Lists what an experiment's folder and the cache hold on disk, and removes what is no longer needed: nothing that a plan or a
+list of attempts names, nothing of a run in progress, and nothing behind a symbolic link."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from bakeoff.text.words import shown_path
 
 CHECKPOINTS: Final = ".checkpoints-"
 CACHED: Final = re.compile(r"[0-9a-f]{16,64}\.(arrow|json)")
-"""Names of files in the folders of the cache, all made from their content; anything else there is left alone."""
+"""The pattern of cached files' names, which are hashes; any other file in the folders of the cache is left alone."""
 
 
 @dataclass(frozen=True)
 class DiskItem:
-    """Something on disk: a folder of records, a kept model, a cached file."""
+    """Something that takes space on disk: a folder of records, a kept model, a cached file."""
 
     path: Path
     what: str
-    """In the plural, for a table: `kept models`."""
+    """What kind of thing it is, in the plural, as tables show it: `kept models`."""
     size: int
-    """In bytes; without what other items hold of it."""
+    """In bytes, without the parts that are items of their own: a record's size is without its kept model."""
     run_id: str = ""
-    """The run that it belongs to; empty for none."""
+    """The id of the run that it belongs to; empty if it belongs to none."""
     prunable: bool = False
 
 
 def held_by(store: Store) -> list[DiskItem]:
-    """Everything in the folder of an experiment. Raises StoreError if there is none, or a link where a folder should be."""
+    """Lists everything in an experiment's folder. Raises StoreError if the folder has no experiment, or has a symbolic link in
+    place of a folder."""
     store.refuse_links()
     named = RunNames.declared(store.declared()).by_id
     found = list[DiskItem]()
@@ -75,7 +76,7 @@ def held_by(store: Store) -> list[DiskItem]:
 
 
 def cached(cache: Path) -> list[DiskItem]:
-    """The files of the cache that can be rebuilt, whichever experiment they are for."""
+    """Lists the cached files of all experiments. All of them can be rebuilt."""
     found = []
     for folder in _entries(cache):
         if not folder.is_dir(follow_symlinks=False) or folder.name.startswith("."):
@@ -88,12 +89,12 @@ def cached(cache: Path) -> list[DiskItem]:
 
 
 def prune_records(store: Store, wanted: list[DiskItem]) -> tuple[list[DiskItem], list[str]]:
-    """Removes those of the items that may still be removed; (what was removed, a sentence for each that was not)."""
+    """Removes the `wanted` items that are still prunable. Returns (removed items, a sentence for each item that stays)."""
     still = {item.path for item in held_by(store) if item.prunable}
     removed, left = list[DiskItem](), list[str]()
     for item in wanted:
         if item.path not in still:
-            left.append(f"{shown_path(item.path)} stays: it is gone, or needed by now")
+            left.append(f"{shown_path(item.path)} stays: it no longer exists, or is needed again")
         elif item.path.is_symlink() or not item.path.is_dir():
             left.append(f"{shown_path(item.path)} stays: it is not a folder that Bakeoff made")
         elif why := _remove(store, item):
@@ -104,13 +105,14 @@ def prune_records(store: Store, wanted: list[DiskItem]) -> tuple[list[DiskItem],
 
 
 def _remove(store: Store, item: DiskItem) -> str:
-    """Removes a folder while nobody can make its run. Returns why it stays; empty if it is gone."""
+    """Removes an item's folder, with a claim on its run so that no other command can work on the run meanwhile. Returns why the
+    folder stays; empty if it was removed."""
     try:
         if not store.claims.take(item.run_id):
-            return "another command makes this run"
+            return "another command is working on its run"
         try:
             if item.path.name == item.run_id and item.run_id in RunNames.declared(store.declared()).by_id:
-                return "the plan names it by now"
+                return "the plan names its run again"
             beside = store.records / temporary_name(item.run_id)
             store.tree.move(item.path, beside)
             store.tree.remove_folder(beside)
@@ -122,7 +124,7 @@ def _remove(store: Store, item: DiskItem) -> str:
 
 
 def prune_cache(cache: Path, wanted: list[DiskItem]) -> tuple[list[DiskItem], list[str]]:
-    """The same for cached files: a run that has one open goes on with it, another rebuilds it."""
+    """Like `prune_records`, for cached files. A run that has a removed file open can still read it; other runs rebuild it."""
     tree, removed, left = Tree(cache), list[DiskItem](), list[str]()
     for item in wanted:
         try:
@@ -134,7 +136,8 @@ def prune_cache(cache: Path, wanted: list[DiskItem]) -> tuple[list[DiskItem], li
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder; links count as themselves, and what can't be read as nothing."""
+    """The size in bytes of a file, or of all files in a folder. A symbolic link counts with its own size, not its target's;
+    what can't be read counts as 0."""
     try:
         found = path.lstat()
     except OSError:

@@ -1,4 +1,5 @@
-"""An experiment as comparisons see it: its declaration and records, with the predictions of its runs, read on demand."""
+"""An experiment as comparisons see it: its declaration (`plan.json`), its records, and the predictions of its runs, which are
+read on demand."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from bakeoff.text.words import escaped
 
 @dataclass(frozen=True)
 class Separated:
-    """Runs that were made from other data or another model than the rest of their experiment, and so have a label of their
-    own."""
+    """Runs that were made from other data or another model than the rest of their experiment, and so are shown under another
+    label of the task or model."""
 
     was: str
     """The label of the task, or of the model, that the other runs keep."""
@@ -41,7 +42,7 @@ class Experiment:
     steps: Callable[[str], Any]
     """Run id -> its steps as a pyarrow table. Raises StoreError if the file is missing or damaged."""
     metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
-    """Task, as `Declared` names it -> name -> metric; metrics that can't be computed from predictions are omitted."""
+    """Label of a task, as in `Declared` -> name -> metric; metrics that can't be computed from predictions are omitted."""
     folders: tuple[str, ...] = ()
     """The folders that it was read from, as the user wrote them."""
     specs: tuple[str, ...] = ()
@@ -55,14 +56,15 @@ class Experiment:
     controls: tuple[Control, ...] = ()
     """Control runs, before and after each session of training."""
     timings: tuple[Timing, ...] = ()
-    """What `bakeoff time` measured; a folder's own labels and names of strategies."""
+    """What `bakeoff time` measured in each folder, under that folder's own labels and names of strategies."""
     trials: dict[str, Record] = field(default_factory=dict)
-    """Run id -> record of each trial of a search; they serve to choose, and are never compared."""
+    """Run id -> record of each trial of a search; trials serve to choose a configuration, and are never compared."""
     separated: tuple[Separated, ...] = ()
     source: Mapping[str, str] = field(default_factory=dict)
-    """Strategy -> the experiment that it comes from, if several were merged."""
+    """Strategy -> the name of the experiment that it comes from."""
     by_looks: frozenset[str] = frozenset()
-    """Strategies whose own experiment ran them look by look, if several were merged: no declared look judges them here."""
+    """In merged experiments: strategies whose own experiment declared looks (interim numbers of seeds at which it judged), so
+    that their number of seeds may depend on results. The looks do not apply to comparisons across experiments."""
 
     @property
     def spec_paths(self) -> list[PurePath]:
@@ -72,7 +74,7 @@ class Experiment:
 
     @property
     def spec(self) -> str:
-        """The experiment files, as part of a sentence."""
+        """The paths of the experiment files, as a list in words for messages."""
         return listed([escaped(path) for path in self.spec_paths])
 
     def record_folder(self, run_id: str) -> PurePath:
@@ -81,13 +83,14 @@ class Experiment:
         return PurePath(self.folders[number] if self.folders else "", "records", own)
 
     def records_of(self, folder: int) -> dict[str, Record]:
-        """Run id -> record of one folder, trials of searches included; ids without the folder's number."""
+        """Run id, without the folder's number -> record, of one folder, trials of searches included. folder: its index in
+        `folders`."""
         records = self.trials | {record.id: record for record in self.records}
         places = {_place(run_id): record for run_id, record in records.items()}
         return {own: record for (number, own), record in places.items() if number == folder}
 
     def commands(self, verb: str, *options: str) -> str:
-        """The command line of this command for each experiment file, as part of a sentence."""
+        """The command line `bakeoff VERB FILE OPTIONS` for each experiment file, as a list in words for messages."""
         return listed([f"`{command(verb, path, *options)}`" for path in self.spec_paths])
 
 

@@ -12,7 +12,7 @@ from bakeoff.text.values import spelt
 
 
 def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierDeclaration]:
-    """The history of `after`, which replaces `before`, with strategies named as in `after`.
+    """The history to store with the declaration `after`, which replaces `before`; strategies are named as in `after`.
 
     A new entry is added if seeds, strategies, or anything else that conclusions depend on changed while `recorded` runs of
     `before` had a record.
@@ -32,7 +32,8 @@ def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierD
 
 
 def renamed(before: Declared, after: Declared) -> dict[str, str]:
-    """Old name of a strategy -> its new name, for strategies that still exist: those with the same runs."""
+    """Old name of a strategy -> its new name. A strategy is recognised by the ids of its runs, or else by an equal name; one
+    that no longer exists is missing."""
     own = _runs(before)
     found: dict[str, str] = {}
     for name, runs in _runs(after).items():
@@ -51,13 +52,14 @@ def _runs(declared: Declared) -> dict[str, set[str]]:
 
 
 def _named(seeds: Mapping[str, list[int]], names: Mapping[str, str]) -> dict[str, list[int]]:
-    """Seeds by the strategies' new names. A strategy that no longer exists keeps its name, unless another has that now."""
+    """`seeds` (strategy -> its seeds) with the strategies' new names. A strategy that no longer exists keeps its name, unless
+    another strategy has that name now."""
     new = {names[old]: value for old, value in seeds.items() if old in names}
     return {old: value for old, value in seeds.items() if old not in names and old not in new} | new
 
 
 def changes_of(before: Declared, after: Declared, names: Mapping[str, str]) -> Iterator[Change]:
-    """Yields what changed, other than seeds and strategies, of all that conclusions depend on. names: from `renamed`."""
+    """Yields each change, except of seeds, to what conclusions depend on (`_terms`). names: from `renamed`."""
     then, now = _terms(before, names), _terms(after, {})
     if {POINTS: DEFAULT_MARGIN} | before.margin == {POINTS: DEFAULT_MARGIN} | after.margin:
         now["margin"] = then["margin"]  # the default was once written into the plan
@@ -68,7 +70,8 @@ def changes_of(before: Declared, after: Declared, names: Mapping[str, str]) -> I
 
 
 def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
-    """What conclusions depend on, as text; metrics that were not recorded are omitted."""
+    """What conclusions depend on, except seeds: name (`margin`) -> value as text. Primary metrics that the declaration does not
+    have are omitted. names: old name of a strategy -> its new name."""
     margins = ", ".join(f"{spelt(margin)} {unit}" for unit, margin in sorted(declared.margin.items()))
     gate = ", ".join(f"{rule} {limit}" for rule, limit in sorted(declared.gate.items()))
     strategies = dict.fromkeys([*declared.trials, *(run.strategy for run in declared.runs)])
@@ -87,13 +90,13 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
 
 
 def _unnamed(declared: Declared) -> str:
-    """What is under test where the experiment file names nothing."""
+    """What is under test, in words, if the experiment file names nothing in `under_test`."""
     return "nothing" if declared.spelt_out == {} else "what strategies spell out"
 
 
 def reseeded(declared: Declared) -> set[str]:
-    """Strategies that had other seeds, or other looks, when results were known: who may stop when the results please finds too
-    much, so that no p-value holds for them."""
+    """Strategies whose seeds or looks were changed after results were known. No p-value holds for them: whoever may stop as
+    soon as the results please finds too many differences."""
     states = [*(earlier.seeds for earlier in declared.history), declared.seeds]
     found: set[str] = set()
     for number, earlier in enumerate(declared.history):
@@ -106,7 +109,7 @@ def reseeded(declared: Declared) -> set[str]:
 
 
 QUESTION: Final = ("strategies", "looks", "baseline", "reported split", "margin", "under test")
-"""What a verdict answers, beside the primary metric of its task."""
+"""Names of changes (`Change.what`) that alter the question which a verdict answers, besides the task's primary metric."""
 
 
 def changed_question(declared: Declared, task: str) -> list[str]:
@@ -118,7 +121,7 @@ def changed_question(declared: Declared, task: str) -> list[str]:
 
 
 def _is_about(change: Change, what: str) -> bool:
-    """Of merged experiments, a change names the one that it is of: `margin of mrpc`."""
+    """Whether a change is one of `what`. In merged experiments a change also names its experiment: `margin of mrpc`."""
     return change.what == what or change.what.startswith(f"{what} of ")
 
 

@@ -97,8 +97,8 @@ def _old_records(store: Store, found: Migrated) -> Iterator[OldRecord]:
 
 
 def _old_file(kind: type[Part], path: Path, found: Migrated) -> tuple[Any, bytes, dict[str, Any]] | None:
-    """A file of an older schema: converted, its bytes, and its plain data. None if it is current or damaged; damage is added
-    to `found`."""
+    """Reads a file of an older schema. Returns (its content converted to the current schema, its bytes, its content as plain
+    data); None if the file is of the current schema or damaged. Damage is reported in `found`."""
     try:
         content = read_inside(path.parent, path.name, at_most=MOST_OF_A_PLAN if kind is Declared else MOST_BYTES)
         with suppress(ValueError, TypeError, KeyError):  # `read_part` says what is wrong with it
@@ -111,7 +111,7 @@ def _old_file(kind: type[Part], path: Path, found: Migrated) -> tuple[Any, bytes
 
 
 def _folders(store: Store) -> Iterator[tuple[str, Path]]:
-    """Yields (run, folder) of each record: published, archived, or left complete by a command that was killed."""
+    """Yields (run id, folder) of each record: published, archived, or left complete by a command that was killed."""
     for run_id in store.recorded_ids():
         yield run_id, store.records / run_id
     yield from store.archived()
@@ -121,7 +121,8 @@ def _folders(store: Store) -> Iterator[tuple[str, Path]]:
 
 
 def _replace(store: Store, old: OldRecord, record: Record) -> bool:
-    """Replaces the old file by the new one. False if another command works on the run, or has changed the file meanwhile."""
+    """Writes the converted record over the old file. Returns False, with the old file in place, if another command works on the
+    run or has changed the file meanwhile."""
     if not store.claims.take(old.run_id):
         return False
     try:
@@ -137,7 +138,7 @@ def _replace(store: Store, old: OldRecord, record: Record) -> bool:
 
 
 def _bring_other(store: Store, path: Path, kind: type[Control] | type[Costs] | type[Declared], found: Migrated) -> None:
-    """Converts the plan, a control run, or the timings."""
+    """Converts the plan, a control run, or the timings, in place, and notes that in `found`."""
     if not path.exists() or (old := _old_file(kind, path, found)) is None:
         return
     part, _, plain = old
@@ -166,9 +167,11 @@ def _primary_metrics(store: Store, declared: Declared) -> dict[str, str]:
 
 
 def _completed(old: OldRecord, silence: dict[str, dict[str, dict[str, str]]]) -> Record:
-    """Adds the largest logit and the metrics that cannot tell predictions apart, as far as its predictions, or those of
-    another run on the same examples (`silence`), show them. Scores and majority baselines of such metrics are removed, since
-    they mean nothing."""
+    """The converted record, with its largest logit and the metrics that cannot tell predictions apart, as far as predictions
+    show them. Scores and majority baselines of such metrics are removed, since they mean nothing.
+
+    silence: key by `_examples_of` -> such metrics, as found so far; a run without predictions gets those of a run on the same
+    examples. New ones are added."""
     record, data = old.record, old.record.data
     if data is None:
         return record
@@ -199,7 +202,7 @@ def _predictions_of(old: OldRecord, data: Data) -> Mapping[str, Predictions]:
 
 
 def _examples_of(record: Record, data: Data) -> str:
-    """A key that is equal for runs whose metrics are computed on the same examples."""
+    """A text that is equal for runs whose metrics are computed on the same examples."""
     rows = {name: split.fingerprint for name, split in data.splits.items()}
     metrics = [(facts.name, facts.version) for facts in data.metrics]
     return f"{record.requested.task.model_dump_json()} {metrics} {rows}"

@@ -17,9 +17,10 @@ LONGEST_ENDING = 60
 
 
 def require_owner(store: Store, declared: Declared, spec: Path, content: bytes) -> None:
-    """Raises StoreError if the folder belongs to another experiment: with another name and file, and no run in common.
+    """Raises StoreError if the store's folder belongs to another experiment than `declared`: one with another name or file
+    name, and no run in common.
 
-    content: that of the file `spec` as it was read.
+    spec: the experiment file. content: its bytes, as they were read at the start.
     """
     store.refuse_links()
     own = store.folder / spec.name
@@ -42,10 +43,10 @@ def require_owner(store: Store, declared: Declared, spec: Path, content: bytes) 
 
 
 def keep_spec(store: Store, spec: Path, content: bytes) -> str:
-    """Stores the experiment file, as it was read, beside its records.
+    """Writes a copy of the experiment file, as it was read at the start, into the folder of its records.
 
-    If that is the experiment file itself and it was edited meanwhile, it stays as it is; a different file of that name is
-    archived. In both cases a sentence for the user is returned; otherwise an empty text.
+    If the experiment file itself lies there and was edited meanwhile, it stays as it is; any other file of that name with
+    another content is archived. Returns a sentence for the user in these two cases, and an empty text otherwise.
     """
     own = store.folder / spec.name
     if _holds(own, content):
@@ -62,7 +63,7 @@ def keep_spec(store: Store, spec: Path, content: bytes) -> str:
 
 
 def _holds(path: Path, content: bytes) -> bool:
-    """Whether a regular file with this content is there."""
+    """Whether the path is a regular file with this content."""
     try:
         return read_regular(path, at_most=len(content)) == content
     except OSError:

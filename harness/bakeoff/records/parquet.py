@@ -23,17 +23,17 @@ from bakeoff.text.words import escaped, one_line, quoted, shown_path
 
 TEXT: Final = "text"
 WIDTHS: Final = {TEXT: 4096, "int32": 4, "int64": 8, "float": 4, "double": 8, "list of float": 4}
-"""Type of a column -> the most bytes that a value takes, averaged over rows; for a list, that each of its numbers takes."""
+"""Type of a column -> the most bytes of a value, averaged over rows; for a list, the bytes of each of its numbers."""
 SLACK: Final = 2**26
 """Bytes that a file, or a column, may have beyond what its rows need."""
 ROWS_OF_A_GROUP: Final = 1000
-"""A file may have one row group for every so many rows, and one more, because each takes time to read."""
+"""A file may have one row group for each so many rows, and one more: reading many small groups would take long."""
 FURTHER_COLUMNS: Final = 1000
 """The most columns of text beyond those in `Expected.columns`."""
 
 
 class FlawError(ValueError):
-    """What is wrong inside a file: column and row, without the file's name."""
+    """Says what is wrong inside a file, with column and row but without the file's name."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Expected:
     width: int = 1
     """How many numbers each list has."""
     texts: str = ""
-    """The prefix of further columns, which are texts; empty if there are none."""
+    """The prefix of the names of further columns, which hold texts; empty if no further columns are allowed."""
 
     @property
     def most_bytes(self) -> int:
@@ -82,7 +82,7 @@ def errors_as_damage(path: Path) -> Iterator[None]:
 
 
 def read_table(content: bytes, expected: Expected) -> Any:
-    """Parses a Parquet file into a pyarrow table, after checking that its columns have the expected types.
+    """Parses a Parquet file into a pyarrow table, after checking that its columns, rows and sizes are as expected.
 
     Raises FlawError, or an error of pyarrow or Python, for a damaged file: call it within `errors_as_damage(path)`.
     """
@@ -90,7 +90,7 @@ def read_table(content: bytes, expected: Expected) -> Any:
     import pyarrow.parquet as pq
 
     if expected.decoded > max(ALWAYS_READ, LARGEST_RATIO * len(content)):
-        raise FlawError(f"its record says {expected.rows:,} rows, over {LARGEST_RATIO} times what its size can hold")
+        raise FlawError(f"its record says {expected.rows:,} rows, which need over {LARGEST_RATIO} times the bytes of the file")
     file = pq.ParquetFile(pa.BufferReader(content), arrow_extensions_enabled=False)
     kinds = _require_columns(file.schema_arrow, expected)
     _require_rows(file.metadata.num_rows, file.metadata.num_row_groups, expected)
@@ -106,7 +106,7 @@ def read_table(content: bytes, expected: Expected) -> Any:
 
 
 def _require_columns(schema: Any, expected: Expected) -> dict[str, str]:
-    """Name -> type of each column. Raises FlawError unless they are the expected ones."""
+    """Name -> type of each column. Raises FlawError unless these are the expected columns and types."""
     kinds: dict[str, str] = {}
     for column in schema:
         if column.name in kinds:
@@ -119,7 +119,7 @@ def _require_columns(schema: Any, expected: Expected) -> dict[str, str]:
         if (found := _kind_of(column.type)) != wanted:
             raise FlawError(f"column {quoted(column.name)} is of type {quoted(found)}, not {wanted}")
     if len(kinds) > len(expected.columns) + FURTHER_COLUMNS:
-        raise FlawError(f"it has {len(kinds):,} columns")
+        raise FlawError(f"it has {len(kinds):,} columns, and {len(expected.columns) + FURTHER_COLUMNS:,} is the most")
     if missing := [name for name in expected.columns if name not in kinds]:
         raise FlawError(f"column {quoted(missing[0])} is missing")
     return kinds
@@ -144,7 +144,8 @@ def _require_rows(rows: int, groups: int, expected: Expected) -> None:
 
 
 def _require_sizes(groups: Sequence[Group], kinds: Mapping[str, str], expected: Expected) -> dict[str, int]:
-    """Column -> bytes before decoding. Raises FlawError unless rows, values and sizes fit the expected number of rows."""
+    """Column -> its size in bytes, decompressed but not decoded. Raises FlawError unless rows, values and sizes fit the
+    expected number of rows."""
     _require_rows(sum(rows for rows, _ in groups), len(groups), expected)
     sizes = dict.fromkeys(kinds, 0)
     for rows, chunks in groups:

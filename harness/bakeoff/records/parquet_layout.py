@@ -27,7 +27,7 @@ class Chunk:
     path: tuple[str, ...]
     """The name of the column and of its nested fields."""
     values: int
-    """Their number, which footer and pages agree on."""
+    """How many there are, by footer and pages alike."""
     unpacked: int
     """Bytes of its pages, decompressed but not decoded."""
 
@@ -37,7 +37,7 @@ Group = tuple[int, tuple[Chunk, ...]]
 
 
 def layout_of(content: bytes) -> list[Group]:
-    """The row groups of a file. Raises ValueError if footer and pages are damaged or contradict each other."""
+    """The row groups of a Parquet file. Raises ValueError if its footer or pages are damaged or contradict each other."""
     length = int.from_bytes(content[-8:-4], "little")
     start = len(content) - 8 - length
     if len(content) < 12 or content[-4:] != MAGIC or start < len(MAGIC):
@@ -75,7 +75,7 @@ def _chunk(pages: bytes, column: dict[int, Any]) -> Chunk:
 
 
 def _headers(pages: bytes, start: int, size: int) -> Iterator[dict[int, Any]]:
-    """The headers of the pages in these bytes of the file."""
+    """Yields the header of each page of a column chunk: `size` bytes of the file from `start` on."""
     end = start + size
     if not 0 <= start <= end <= len(pages):
         raise ValueError("one of its columns is outside the file")

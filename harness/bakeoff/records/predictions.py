@@ -19,7 +19,7 @@ from bakeoff.records.schema import KIND_KEY, MOST_LABELS, Data
 from bakeoff.text.words import quoted
 
 SLICE: Final = "slice:"
-"""The prefix of columns by whose values a task lets scores be broken down."""
+"""The prefix of the columns by whose values scores can be broken down, as the task declares."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Predictions:
     """Column that the task declares for slicing -> its n values as text."""
     kind: Kind = CLASSIFICATION
     answers_alone: bool = False
-    """Whether the logits stand for answers of which no probability is known."""
+    """Whether the logits only encode answers (labels or numbers), of which no probability is known."""
 
     @property
     def labelled(self) -> bool:
@@ -58,7 +58,8 @@ Splits = Mapping[str, tuple[NDArray[np.int64], Predictions]]
 
 
 class PredictionsReader:
-    """Reads predictions of runs. What runs on the same examples share (ids, labels, slices) is checked and stored once."""
+    """Reads runs' predictions. What runs on the same examples have in common (ids, labels, slices) is checked and stored
+    once."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Any, ...], tuple[Any, Splits]] = {}
@@ -66,8 +67,8 @@ class PredictionsReader:
         the logits, and as splits."""
 
     def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
-        """Split -> predictions. data: from the run's record. Raises DamageError that names file, column and row for anything
-        that the harness would not write."""
+        """Split -> predictions, parsed from the `content` of the file at `path`. data: from the run's record. Raises
+        DamageError that names file, column and row for anything that the harness would not write."""
         with errors_as_damage(path):
             table = read_table(content, expected(data))
             assert data is not None
@@ -100,8 +101,8 @@ def expected(data: Data | None) -> Expected:
 
 
 def outputs_of(data: Data) -> int:
-    """How many logits an example has, from the labels. Of many labels a record has the first `MOST_LABELS`, then one entry
-    with the number of the others. Raises FlawError if the kind of task does not allow so many."""
+    """How many logits each example has, computed from the record's labels: of many labels it lists the first `MOST_LABELS`,
+    then one entry with the number of the others. Raises FlawError if the kind of task does not allow so many labels."""
     more = re.fullmatch("and ([0-9]{1,9}) more", data.labels[-1]) if len(data.labels) > MOST_LABELS else None
     count = MOST_LABELS + int(more[1]) if more else len(data.labels)
     if not kind_named(data.kind).allows(count):
@@ -110,7 +111,7 @@ def outputs_of(data: Data) -> int:
 
 
 def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
-    """(rows, outputs)."""
+    """The logits, (rows, outputs). Raises FlawError for a row with another number of logits, or with one that is not finite."""
     lists = column.combine_chunks()
     lengths = lists.value_lengths().fill_null(0).to_numpy()
     require(lengths == outputs, "logits", lengths, f"not the number of the model's outputs, {outputs}")
@@ -120,7 +121,8 @@ def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
 
 
 def _examples(frame: Any, data: Data) -> Splits:
-    """Everything that runs on the same examples share, checked."""
+    """Split -> its row numbers in the file, and its predictions without logits: what runs on the same examples have in common.
+    Raises FlawError for a missing, unexpected or impossible value."""
     import pyarrow as pa
 
     require_whole(frame, [name for name in frame.column_names if name != "label"])
@@ -139,7 +141,7 @@ def _examples(frame: Any, data: Data) -> Splits:
 
 
 def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Predictions:
-    """One split without logits. rows: its row numbers in the file."""
+    """The predictions of one split, without logits. frame: its rows. rows: their numbers in the file."""
     tokens, ids = frame["tokens"].to_numpy(), tuple(frame["id"].to_pylist())
     require(tokens >= 0, "tokens", tokens, "not a number of tokens", rows)
     if len(set(ids)) < len(ids):
@@ -160,7 +162,7 @@ def _split_of(frame: Any, name: str, rows: NDArray[np.int64], data: Data) -> Pre
 
 
 def _labels(column: Any, name: str, rows: NDArray[np.int64], data: Data) -> NDArray[Any]:
-    """The labels of a split: all present and possible, or none at all."""
+    """The labels of a split, (n,); NaN for a split without labels. Raises FlawError for a missing or impossible label."""
     missing = column.is_null().to_numpy()
     if not data.splits[name].labelled:
         require(missing, "label", column, f"a label, but split {quoted(name)} has none", rows)

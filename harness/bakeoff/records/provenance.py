@@ -43,7 +43,7 @@ Subject = Literal[
 ]
 DATA: Final = frozenset[Subject]({"task version", "splits", "rows", "labels"})
 SCORED: Final = DATA | frozenset[Subject]({"metrics"})
-"""Scores of two experiments belong to the same task only if these are equal."""
+"""Scores of two experiments are of the same task only if these are equal."""
 MODEL: Final = frozenset[Subject]({"weights", "tokenizer", "configuration"})
 MADE_FROM: Final = DATA | MODEL
 """Runs that differ in one of these are never averaged."""
@@ -59,7 +59,8 @@ Facts = Mapping[tuple[Subject, str], tuple[str | None, ...]]
 """(subject, name of the split, distribution or component) -> its evidence: one or more texts, None where unknown."""
 
 BY_ANY: Final = frozenset[Subject]({"weights", "tokenizer"})
-"""Equal if any evidence is: rewritten files may have the same tensors, and a new library may name tensors differently."""
+"""Subjects that count as equal if one piece of their evidence is (tensors or files): rewritten files may have the same tensors,
+and a new library may name tensors differently."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def one_word(words: Iterable[str | None]) -> str | None:
 
 
 def unknown(here: Facts, there: Facts, of: Collection[Subject] = MADE_FROM) -> list[tuple[Subject, str]]:
-    """The facts about `of` that are unknown on either side, so that they can't be compared."""
+    """The facts about the subjects `of` that are unknown on either side, so that they can't be compared."""
     keys = [key for key in dict.fromkeys([*here, *there]) if key[0] in of]
     return [key for key in keys if not _known_to_both(here.get(key, ()), there.get(key, ()))]
 
@@ -172,8 +173,8 @@ def from_plain(plain: Any) -> Facts:
 
 
 def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> list[list[Record]]:
-    """Groups of records that differ in nothing of `of`: the largest group first, of equally large ones the one that began
-    first.
+    """Groups the records so that those of a group do not differ in the subjects `of`. The largest group comes first, of equally
+    large ones the one with the earliest run.
 
     Unknown facts do not separate records: a record with fewer facts joins the first group that it fits.
     """
@@ -224,7 +225,8 @@ def facts_of_data(data: Data | None, made_from: MadeFrom) -> Facts:
 
 
 def facts_of_rows(fingerprints: Mapping[str, str], made_from: MadeFrom) -> Facts:
-    """`rows` has two values: a hash of a split's rows as loaded, and one of the files that they were read from."""
+    """Facts about splits, rows and label names. Of `rows` there are two pieces of evidence: a hash of a split's rows as loaded,
+    and one of the files that they were read from. fingerprints: split -> hash of its rows."""
     files = made_from.task_files or {}
     return {
         ("splits", ""): (", ".join(sorted(fingerprints)),),
@@ -234,7 +236,8 @@ def facts_of_rows(fingerprints: Mapping[str, str], made_from: MadeFrom) -> Facts
 
 
 def facts_of_model(made_from: MadeFrom) -> Facts:
-    """`weights` and `tokenizer` have two values each: a hash of them as loaded, and one of their files."""
+    """Facts about the model. Of `weights` and `tokenizer` there are two pieces of evidence: a hash as loaded, and one of their
+    files."""
     files = made_from.model_files or {}
     return {
         ("weights", ""): (made_from.weights, files.get("weights")),
@@ -261,7 +264,7 @@ def same_hardware(record: Record, hardware: str) -> bool:
 
 
 def software_of(environment: Environment) -> dict[str, str]:
-    """Distribution -> version, for everything by which runs can differ."""
+    """Distribution (Python package) -> version, of all recorded software but Bakeoff itself."""
     return {name: version for name, version in environment.software.items() if name != BAKEOFF}
 
 

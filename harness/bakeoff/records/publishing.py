@@ -1,4 +1,4 @@
-"""The folders of runs' records: read, and published so that none is lost; and which of several records of a run counts.
+"""Reads the folders of runs' records, publishes them so that none is lost, and decides which of a run's records counts.
 
 A record is written to a folder of its own and renamed into its place. If another record is there already, one rule decides,
 whichever came first: a good record counts before a failure of the run, a failure before an interruption, and any of them before
@@ -35,14 +35,15 @@ TAKEN: Final = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
 """Errors of renaming a folder to a path that exists."""
 
 BESIDE_WEIGHTS, BYTES_OF_A_PARAMETER = 2**30, 8
-"""The most bytes of a kept model's file: its tokenizer may be large, and weights mostly have 2 or 4 bytes."""
+"""A kept model's file may have so many bytes (its tokenizer may be large), and so many more for each parameter of the model,
+which mostly takes 2 or 4."""
 
 Mark = tuple[int, int, State | None]
 """Identifies a record even after it was moved: inode and device of its folder, and the state of `record.json`."""
 
 
 class Rank(IntEnum):
-    """Of two records of a run, the one with the higher rank counts."""
+    """The rank of a record: of two records of a run, the one with the higher rank counts."""
 
     DAMAGED = 0
     INTERRUPTED = 1
@@ -51,7 +52,7 @@ class Rank(IntEnum):
 
 
 def mark_of(folder: Path) -> Mark | None:
-    """The mark of whatever is in the folder; None if nothing is."""
+    """The mark of whatever lies at this path; None if nothing does."""
     try:
         found = folder.lstat()
     except FileNotFoundError:
@@ -132,8 +133,8 @@ class RecordFolders:
         """Publishes the record in a complete folder, if it counts. Returns whether it is the run's record now; the folder is
         gone either way.
 
-        instead_of: the record that a rerun replaces. If the process is killed at any point, each good record is still in its
-        place, archived, or in a folder from which `Store.recover` publishes it.
+        instead_of: the mark of the record that a rerun replaces. If the process is killed at any point, each good record is
+        still in its place, archived, or in a folder from which `Store.recover` publishes it.
         """
         for name in self.tree.names(folder):
             if name.startswith(TEMPORARY_PREFIX):  # its writer was killed
@@ -181,14 +182,14 @@ class RecordFolders:
         return found
 
     def archived(self) -> Iterator[tuple[str, Path]]:
-        """Yields (run, folder) of each archived record."""
+        """Yields (run id, folder) of each archived record."""
         for folder in sorted(self.records.glob(f"{REPLACED}*")):
             if (named := ARCHIVED.fullmatch(folder.name)) is not None:
                 yield named["run"], folder
 
     def _take_out(self, run_id: str, mark: Mark, *, keep: bool) -> None:
-        """Removes the record with this mark from the run's place. Another record that took the place meanwhile is published
-        again."""
+        """Takes the record with this mark out of the run's place, and archives it if `keep`, else deletes it. Another record
+        that took the place meanwhile is published again."""
         beside = self.records / temporary_name(run_id)
         try:
             self.tree.move(self.records / run_id, beside)
@@ -200,7 +201,7 @@ class RecordFolders:
             self.publish(beside, run_id)
 
     def _retire(self, folder: Path, run_id: str, *, keep: bool) -> None:
-        """Removes a record from the experiment: it is archived, or deleted."""
+        """Removes a record from the experiment: archives its folder if `keep`, else deletes it."""
         if keep:
             self.tree.move(folder, self.records / f"{REPLACED}{run_id}-{uuid.uuid4().hex[:8]}")
         else:

@@ -38,7 +38,7 @@ MOST_BYTES: Final = 2**24
 MOST_OF_A_PLAN: Final = 2**28
 """The largest size of `plan.json` in bytes; a run takes about 200."""
 MOST_OF_A_TEXT: Final = 2**26
-"""The largest size in bytes of a record's file that is neither Parquet nor part of a model: what a failed run left."""
+"""The largest size in bytes of a record's file that is neither Parquet nor part of a model, such as a traceback."""
 
 
 def read_record(folder: Path) -> Record:
@@ -151,7 +151,7 @@ def read_part(kind: type[Kind], content: bytes, path: Path, *, upgrade: Upgrade 
 
 
 def _require_checksum(seal: Any, content: bytes, shown: str) -> None:
-    """Raises DamageError if the file has a checksum of itself that does not match."""
+    """Raises DamageError if the file's checksum of itself, `seal`, does not match; "" stands for a file without one."""
     if seal and sealed(content, str(seal)) != content:
         raise DamageError(f"{shown} was altered: it does not match its own checksum")
 
@@ -188,7 +188,8 @@ UNFINISHED: Final = KeptModel(reason="the run's process ended while its model wa
 
 
 def without_model(record: Record, folder: Path, reason: str) -> Record:
-    """The record of a run whose process ended while it was writing the model; its file is rewritten to say so."""
+    """The record, changed if the run's process ended while it was writing the model: what there is of the model is removed, and
+    the record's file then gives `reason` for that."""
     if record.kept != UNFINISHED:
         return record
     tree = Tree(folder)

@@ -29,7 +29,7 @@ def runs_in_words(strategy: str, seeds: Iterable[int]) -> str:
 
 
 def place_name(task: str, model: str, *, tasks: int, models: int) -> str:
-    """What tells a run from those of other tasks and models: `@TASK`, `@MODEL` or `@TASK,MODEL`; "" where there is one of each.
+    """The part of a run's name for its task and model: `@TASK`, `@MODEL` or `@TASK,MODEL`; "" where there is one of each.
 
     tasks, models: how many of them the experiment has.
     """
@@ -38,8 +38,8 @@ def place_name(task: str, model: str, *, tasks: int, models: int) -> str:
 
 
 def trial_name(values: dict[str, Any], search: int | None = None) -> str:
-    """What tells a trial of a search from others with its seed: ` (trial: learning_rate 2e-5)`. search: which of several, from
-    0."""
+    """The part of a trial's name that tells it from the search's other trials of the same seed: ` (trial: learning_rate 2e-5)`.
+    search: the number of the search, from 0, where it is repeated."""
     which = "" if search is None else f" of search {search + 1}"
     return f" (trial{which}: {options_in_words(values)})"
 
@@ -70,11 +70,11 @@ class RunNames:
     titles: Titles = field(default_factory=Titles)
     vary: Vary | None = None
     own_models: frozenset[str] = frozenset()
-    """Strategies with a model of their own, so that none of their runs needs to say which."""
+    """Strategies with a model of their own; the names of their runs leave the model out."""
 
     @classmethod
     def declared(cls, declared: Declared) -> RunNames:
-        """Those of `plan.json`."""
+        """The names of the runs of `plan.json`, trials of searches included."""
         reported = [NamedRun(run.id, run.task, run.model, run.strategy, run.seed) for run in declared.runs]
         trials: dict[str, NamedRun] = {}
         for name, search in declared.searches.items():
@@ -101,7 +101,7 @@ class RunNames:
         return {run.id: run for run in reversed(self.runs) if run.id is not None}
 
     def name(self, run: NamedRun) -> str:
-        """The shortest name that only this run has; of a trial with the values that it tries."""
+        """The shortest name that only this run has. That of a trial ends with the values that it tries."""
         place = self.titles.task(run.task), self.titles.model(run.model)
         models = 1 if run.strategy in self.own_models else len(self._shared_models)
         where = place_name(*place, tasks=len(self.tasks), models=models)
@@ -114,9 +114,11 @@ class RunNames:
     # --- what a person types ---------------------------------------------------------------------------------------------
 
     def select(self, text: str) -> tuple[NamedRun, ...]:
-        """The runs that are meant by an id, STRATEGY, STRATEGY:SEED or :SEED, each perhaps with @TASK, @MODEL or @TASK,MODEL.
+        """The runs that a typed text means: an id, STRATEGY, STRATEGY:SEED or :SEED, each perhaps with @TASK, @MODEL or
+        @TASK,MODEL.
 
-        Raises BakeoffError, with the nearest name, if there is none, and if two kinds of names fit.
+        Raises BakeoffError if no run has that name (it tells the nearest one), or if the text can be read as two kinds of names
+        that mean different runs.
         """
         if text in self.by_id:
             return (self.by_id[text],)
@@ -130,11 +132,12 @@ class RunNames:
         meant, *others = (dict.fromkeys(runs) for runs in found.values())
         if any(other != meant for other in others):
             kinds = listed(found)
-            raise BakeoffError(f"{quoted(text)} is the name of {kinds}; name the runs by their ids, which `bakeoff plan` lists")
+            raise BakeoffError(f"{quoted(text)} can mean {kinds}; name the runs by their ids, which `bakeoff plan` lists")
         return tuple(meant)
 
     def one(self, text: str) -> NamedRun:
-        """The one run that is meant. Raises BakeoffError that lists all, if several are."""
+        """The one run that a typed text means. Raises BakeoffError as `select` does, and if several runs are meant: it lists
+        them."""
         runs = self.select(text)
         if len(runs) > 1:
             names = listed([f"{quoted_whole(self.name(run))}" for run in runs], most=10)
@@ -156,7 +159,8 @@ class RunNames:
                 yield "a trial", f"{named}{where}{run.trial}"
 
     def _places_of(self, run: NamedRun) -> list[str]:
-        """`@TASK` and so on, by title or label; a label without its options will do where only one has it."""
+        """All forms of the part that tells the run's task and model (`""`, `@TASK`, ...), by title or by label. A label without
+        its options, which stand in brackets, is enough if only one label begins so."""
         tasks, models = self._task_spellings(run.task), self._model_spellings(run.model) if run.model else []
         both = [f"@{task},{model}" for task in tasks for model in models]
         return ["", *(f"@{name}" for name in dict.fromkeys([*tasks, *models])), *both]
@@ -168,7 +172,7 @@ class RunNames:
         return list(dict.fromkeys([self.titles.model(label), *_spellings(label, self.models)]))
 
     def _unknown(self, text: str) -> str:
-        """Why no run has this name."""
+        """The message for a name that no run has."""
         strategies = list(dict.fromkeys(run.strategy for run in self.runs))
         start, colon, rest = text.rpartition(":")
         seed, at, where = rest.partition("@")

@@ -1,4 +1,4 @@
-"""What a run printed, and the traceback of its failure, of each attempt at it that is still there, also while it runs."""
+"""Reads what each attempt at a run printed, and the traceback of its failure, also while the run is in progress."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OF_A_RUN = {OUTPUT_FILE: "output", TRACEBACK_FILE: "traceback"}
 
 @dataclass(frozen=True)
 class RunAttempt:
-    """One attempt at a run."""
+    """One attempt at a run, of which the folder still exists."""
 
     folder: Path
     state: str
     """How it ended, in one line, or that it is still running."""
     texts: dict[str, list[str]]
-    """`output`, `traceback` -> its lines, not escaped; only what is there and holds anything."""
+    """`output` or `traceback` -> its lines, not escaped; one that is missing or empty is omitted."""
 
 
 def attempts_at(store: Store, run_id: str) -> list[RunAttempt]:
@@ -59,7 +59,7 @@ def _started(store: Store, folder: Path) -> str:
 
 
 def how_it_ended(record: Record) -> str:
-    """The end of a run, in one line: when it began, and why it failed."""
+    """How a run ended, in one line: whether it succeeded or why it failed, when it began, how long it took."""
     failure, seconds = record.failure, record.cost.total_seconds if record.cost else None
     took = "" if seconds is None else f", took {in_seconds(seconds)}"
     if failure is None:
@@ -76,7 +76,8 @@ def _texts(folder: Path) -> dict[str, list[str]]:
 
 
 def _lines(folder: Path, name: str) -> Iterator[str]:
-    """The lines of a file; of a line that was drawn again and again, such as a progress bar, what it was in the end."""
+    """Yields the lines of a file. Of a line that was overwritten again and again, such as a progress bar, only the last state
+    is given."""
     try:
         content = read_inside(folder, name, at_most=MOST_OF_A_TEXT)
     except DamageError as error:

@@ -25,8 +25,8 @@ MOST_WORDS = 120
 def silent_metrics(
     metrics: Iterable[Metric], labels: Mapping[str, NDArray[Any]], names: Sequence[str] = (), *, load: bool = False
 ) -> dict[str, dict[str, str]]:
-    """Split -> metric that cannot tell predictions apart there -> why. labels: (n,) references of each split. See
-    `why_silent`."""
+    """Split -> name of a metric that cannot tell predictions apart there -> why. labels: split -> its reference labels, (n,).
+    names, load: see `why_silent`."""
     known = list(metrics)
     found = {
         split: {metric.name: reason for metric in known if (reason := why_silent(metric, right, names, load=load))}
@@ -36,15 +36,15 @@ def silent_metrics(
 
 
 def why_silent(metric: Metric, labels: NDArray[Any], names: Sequence[str] = (), *, load: bool = False) -> str:
-    """Why the metric cannot tell predictions apart, given these references, (n,); empty if it can.
+    """Why the metric cannot tell predictions apart on examples with these reference labels, (n,); empty if it can.
 
-    It is computed for predictions as different as possible: all right, one constant label, all wrong, in another order. If all
-    get the same score (Matthews' correlation with one label, Pearson's with a constant, recall without a case), or none a
-    finite one, also because the metric raises, then it can't. Metrics that need more labels than occur say so
-    (`Metric.least_labels`). names: names of the labels, by number.
+    The metric is computed for predictions as different as possible: all right, one constant label, all wrong, in another order.
+    It cannot tell them apart if all get the same score (Matthews' correlation with one label, Pearson's with a constant, recall
+    where no example has the label), or if none gets a finite score, also because the metric raises. Nor can it if fewer labels
+    occur than it says that it needs (`Metric.least_labels`). names: names of the labels, by number.
 
-    load: also try metrics that need the evaluate library; otherwise those count as able to. Raises DataError if one is not
-    available.
+    load: also try metrics that need the evaluate library; otherwise these count as able to tell predictions apart. Raises
+    DataError if such a metric is not available.
     """
     found = np.unique(labels)
     if len(found) < getattr(metric, "least_labels", 1):
@@ -83,7 +83,7 @@ def error_of_metric(error: Exception) -> str:
 
 
 def _is_numpy(metric: Metric, labels: NDArray[Any]) -> bool:
-    """Whether it can be computed without the evaluate library: from its ratio terms, or by its own score."""
+    """Whether the metric can be computed without the evaluate library: from its ratio terms, or by its own `score`."""
     if isinstance(metric, HubMetric):
         return False
     try:
@@ -93,7 +93,8 @@ def _is_numpy(metric: Metric, labels: NDArray[Any]) -> bool:
 
 
 def _different_predictions(labels: NDArray[Any], found: NDArray[Any], case: int | None) -> Iterator[NDArray[Any]]:
-    """Yields predictions as different from each other as possible. case: the label that a metric of one label is about."""
+    """Yields predictions as different from each other as possible. case: the label that the metric is about, if it is about
+    one (F1)."""
     yield labels
     if np.issubdtype(labels.dtype, np.floating):
         width = float(np.ptp(labels)) or 1.0
@@ -109,7 +110,7 @@ def _different_predictions(labels: NDArray[Any], found: NDArray[Any], case: int 
 
 
 def _score(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> float:
-    """The score, from ratio terms if the metric has them, because a score of its own may load the evaluate library."""
+    """The metric's score, from its ratio terms if it has them, because its own `score` may load the evaluate library."""
     parts = metric.ratio_terms(answers, labels)
     if parts is None:
         return float(metric.score(answers, labels))

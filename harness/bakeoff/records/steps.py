@@ -19,8 +19,8 @@ def expected(record: Record) -> Expected:
 
 
 def read_steps(content: bytes, record: Record, path: Path) -> Any:
-    """A pyarrow table: step (0 to n - 1), loss (finite, unless the run diverged), learning_rate, grad_norm (null if it was not
-    measured), seconds (since the first step began, never decreasing).
+    """Parses steps.parquet into a pyarrow table: step (0 to n - 1), loss (finite, unless the run diverged), learning_rate,
+    grad_norm (null if it was not measured), seconds (since the first step began, never decreasing).
 
     Raises DamageError that names file, column and row for anything that the harness would not write.
     """

@@ -103,11 +103,11 @@ class Store(RecordFolders):
     def _file_of(self, record: Record, name: str) -> tuple[bytes, Path]:
         folder = self.records / record.id
         if name not in record.files:
-            raise StoreError(f"{shown_path(folder)} belongs to a record without {name}")
+            raise StoreError(f"the record in {shown_path(folder)} has no {name}")
         return content_of(folder, record, name), folder / name
 
     def read_all(self, run_ids: Iterable[str] | None = None) -> tuple[list[Record], list[str]]:
-        """The readable records (of these runs, or all), and a sentence for each of the others."""
+        """The records that can be read (of these runs, or of all), and a sentence for each that can't."""
         records, damaged = [], []
         for run_id in self.recorded_ids() if run_ids is None else filter(self.occupied, run_ids):
             try:
@@ -131,7 +131,7 @@ class Store(RecordFolders):
         return os.path.lexists(self.records / run_id)
 
     def find(self, run_id: str) -> Record | None:
-        """The run's record; None if it can't be read, or if the run was interrupted and so is still due."""
+        """The run's record; None if it is missing or damaged, or if the run was interrupted and so is still to be made."""
         try:
             record = self.read(run_id) if self.has(run_id) else None
         except DamageError:
@@ -155,7 +155,7 @@ class Store(RecordFolders):
         return f"{shown_path(path)} has seed {record.requested.seed}, but {shown_path(self.plan_file)} says {planned}"
 
     def declared(self) -> Declared:
-        """What the experiment asked for. Raises StoreError if the folder has no experiment."""
+        """The experiment's declaration, from `plan.json`. Raises StoreError if the folder has no experiment."""
         try:
             state = state_of(self.plan_file)
             if self._declared is None or self._declared[0] != state:
@@ -173,8 +173,8 @@ class Store(RecordFolders):
             raise StoreError(f"{shown_path(self.plan_file)} cannot be read: {error.strerror}") from None
 
     def controls(self) -> tuple[list[Control], list[str]]:
-        """The readable control runs, oldest first, and a sentence for each of the others. They show whether times can be
-        trusted."""
+        """The control runs that can be read, oldest first, and a sentence for each that can't. Control runs show whether times
+        can be trusted."""
         found, damaged = [], []
         for path in sorted(self.records.glob("control-*.json")):
             try:
@@ -184,7 +184,7 @@ class Store(RecordFolders):
         return sorted(found, key=lambda control: (control.started, control.session, control.moment == "after")), damaged
 
     def timings(self) -> list[Timing]:
-        """What `bakeoff time` has measured; raises StoreError where it can't be read."""
+        """What `bakeoff time` has measured; empty if nothing was. Raises StoreError if the file can't be read."""
         if not os.path.lexists(self.costs_file):
             return []
         content = read_inside(self.records, self.costs_file.name, at_most=MOST_BYTES)
@@ -209,7 +209,7 @@ class Store(RecordFolders):
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
-        """Writes what the experiment asks for, and extends its history."""
+        """Writes the experiment's declaration to `plan.json`, with the earlier declarations in its history."""
         try:
             before = self.declared()
         except StoreError:  # none yet, or a damaged one, which `require_owner` let pass: written anew
@@ -236,7 +236,7 @@ class Store(RecordFolders):
         self.tree.write(self.records / f"control-{control.session}-{control.moment}.json", dump(control))
 
     def add_timing(self, timing: Timing) -> None:
-        """Writes it in the place of an earlier one of the same comparison group. A damaged file of timings is replaced."""
+        """Stores a timing, in place of an earlier one of the same comparison group. A damaged file of timings is replaced."""
         try:
             before = self.timings()
         except DamageError:
@@ -257,7 +257,7 @@ class Store(RecordFolders):
     def recover(self) -> list[str]:
         """Publishes complete good records that stopped processes left unpublished. Returns the ids of their runs.
 
-        Those are dead processes of this machine, and processes elsewhere that hold no claim on the run.
+        Stopped processes are the dead ones of this machine, and those of other machines that hold no claim on the run.
         """
         found = []
         for path in sorted(self.records.glob(".tmp-*")):

@@ -20,15 +20,15 @@ from bakeoff.text.words import quoted
 TENSORS, FACTS, MANIFEST = "state.safetensors", "state.json", "manifest.json"
 MOST_OF_A_MANIFEST: Final = 2**12
 MOST_OF_THE_FACTS: Final = 2**30
-"""The largest size of `state.json` in bytes; a step takes about 60 for each of its rows."""
+"""The largest size of `state.json` in bytes; a step takes about 60 bytes for each of its rows."""
 STATES_OF_A_MODEL: Final = 12
 """A checkpoint's tensors are at most so many times the model's: weights, the best weights, the optimizer's state."""
 AVERAGES: Final = frozenset({"exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer"})
 """Names of the moving averages in the states of torch's optimizers."""
 NUMBER: Final = re.compile(r"[0-9]{1,9}")
-"""The number of a parameter."""
+"""The pattern of a parameter's number, as it stands in the names of the optimizer's values."""
 BESIDE_THE_MODEL: Final = 2**30
-"""Bytes for what does not grow with the model: losses, and the predictions of each evaluation."""
+"""Bytes that a checkpoint's tensors may have beyond those of the model's size: losses, and predictions of each evaluation."""
 
 
 class StatePart(BaseModel):
@@ -56,14 +56,14 @@ class ObserverState(StatePart):
 
 
 class BestFacts(StatePart):
-    """The state of `training.best_epoch`: the score of each evaluation, and the number of the best."""
+    """The state of `training.evaluation.BestState`: the score of each evaluation, and the number of the best one, from 0."""
 
     scores: list[float] = []
     best: Count = 0
 
 
 class OtherFacts(StatePart):
-    """What is kept beside the training itself."""
+    """What a checkpoint keeps besides the state of the training: seconds by phase, and the state of `select: best-on-dev`."""
 
     seconds: dict[Literal[*PHASES], Seconds] = {}  # type: ignore[valid-type]
     best: BestFacts = BestFacts()
@@ -88,7 +88,7 @@ class TrainingState(StatePart):
 
 @dataclass(frozen=True)
 class Due:
-    """What a state must agree with: the run's own plan and model."""
+    """What a checkpoint's state must agree with: the schedule and model of the run that continues from it."""
 
     steps: int
     """The number of steps of the whole training."""
@@ -96,7 +96,7 @@ class Due:
     micro_batches: Sequence[tuple[int, ...]] | None
     """The rows of each micro-batch up to the state's step; None if the trainer has an order of its own."""
     weights: Mapping[str, Any]
-    """Name -> tensor, of all that training may change."""
+    """Name -> tensor of the model, for each that training may change; names, shapes and types are compared."""
 
 
 def parse_state(facts: Any) -> TrainingState:
@@ -108,9 +108,9 @@ def parse_state(facts: Any) -> TrainingState:
 
 
 def require_fit(steps: int, state: TrainingState, tensors: Mapping[str, Any], due: Due) -> None:
-    """Raises ValueError if state and tensors cannot be those of this run after so many steps."""
+    """Raises ValueError if state and tensors cannot be those of the run that `due` describes after so many steps."""
     if not 0 < steps < due.steps:
-        raise ValueError(f"the checkpoint is of step {steps}, and the run has only {due.steps}")
+        raise ValueError(f"the checkpoint is of step {steps}, and the run has only {due.steps} steps")
     counts = {
         "clock": len(state.clock),
         "observer.steps": state.observer.steps,
@@ -159,7 +159,9 @@ def _require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]
 def parameter_states(
     numbers: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Any], parameters: Sequence[Any]
 ) -> dict[int, dict[str, Any]]:
-    """An optimizer's state: number of a parameter (0, 1, ...) -> name -> a number or a tensor.
+    """The state to load into an optimizer: number of a parameter (0, 1, ...) -> name -> a number or a tensor.
+
+    numbers: number of a parameter -> name -> value. tensors: those of the checkpoint. parameters: those of the optimizer.
 
     The averages of torch's optimizers have their parameter's shape; other tensors may have any. Raises ValueError, which begins
     with the file's name, if an optimizer of these parameters can't continue from it.
@@ -184,14 +186,14 @@ def parameter_states(
 
 def require_scheduler(schedule: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Raises ValueError, which begins with the file's name, if a scheduler whose current state is `own` can't continue from
-    it."""
+    the saved state `schedule`."""
     wanted = {name for name, value in own.items() if is_plain(value)}
     if wrong := sorted(schedule.keys() ^ wanted):
         why = "is missing" if wrong[0] in wanted else "is not part of this scheduler's state"
         raise ValueError(f"{FACTS}: scheduler: {quoted(wrong[0])} {why}")
     for name, value in schedule.items():
         if not _alike(value, own[name]):
-            raise ValueError(f"{FACTS}: scheduler: {name} is {quoted(value)}")
+            raise ValueError(f"{FACTS}: scheduler: {name} is {quoted(value)}, unlike the {quoted(own[name])} of this scheduler")
 
 
 def is_plain(value: Any) -> bool:

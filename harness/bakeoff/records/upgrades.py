@@ -67,12 +67,12 @@ def _with(part: Any, new: Mapping[str, Any] | None = None, renamed: Mapping[str,
     if not isinstance(part, dict):
         return part
     if there := sorted({*new, *renamed.values()} & part.keys()):
-        raise ValueError(f"{there[0]}: a file of its schema version can't have that")
+        raise ValueError(f"{there[0]}: files of its schema version do not have this key")
     return {**{renamed.get(key, key): value for key, value in part.items()}, **new}
 
 
 def _fewer_names(parameters: Any) -> Any:
-    """The names of new parameters, shortened: 20 were listed, where fewer are now."""
+    """Shortens a record's list of newly initialised parameters: older records name up to 20, newer ones `MOST_NEW`."""
     if not isinstance(parameters, list) or len(parameters) <= MOST_NEW:
         return parameters
     unnamed = re.fullmatch(r"and ([0-9]+) more", str(parameters[-1]))
@@ -81,7 +81,8 @@ def _fewer_names(parameters: Any) -> Any:
 
 
 def _record_of_4(old: Plain) -> Plain:
-    """Until version 4, F1, precision and recall were about the second label; from version 5 on their names say which label."""
+    """Converts a record of version 4. Until then, F1, precision and recall were about the second label; from version 5 on
+    their names say which label."""
     old = _at(old, "weights.newly_initialised", _fewer_names)
     data = old.get("data")
     labels, kind = (data.get("labels"), KINDS.get(str(data.get("kind")))) if isinstance(data, dict) else (None, None)
@@ -111,7 +112,8 @@ def _record_of_5(old: Plain) -> Plain:
 
 
 def _without_score(data: Plain, scores: Any) -> dict[str, dict[str, str]]:
-    """Split -> metric without a score there -> that fact. Version 4 did not record why; `records/migrate.py` finds out more."""
+    """Split -> metric without a score there -> a sentence that says so. Version 4 did not record why; `records/migrate.py`
+    finds out more."""
     metrics = data.get("metrics")
     if not isinstance(metrics, list) or not isinstance(scores, dict):
         return {}
@@ -123,7 +125,7 @@ def _without_score(data: Plain, scores: Any) -> dict[str, dict[str, str]]:
 
 
 def _declared_of_4(old: Plain) -> Plain:
-    """A margin was one number, for all metrics shown in points."""
+    """Converts a plan of version 4, in which the margin was one number, for all metrics shown in points."""
     margin = old.get("margin")
     return {**old, "margin": margin if isinstance(margin, dict) else {POINTS: margin}}
 
@@ -137,8 +139,8 @@ CHANGED: Final[Mapping[tuple[type[Part], int], Callable[[Plain], Plain]]] = {
 
 
 def upgraded(kind: type[Part], plain: Plain) -> Plain:
-    """Converts the content of a file of an older schema version to the current one. Raises ValueError if no file of that
-    version can look so."""
+    """Converts the content of a file of an older schema version to the current one. Raises ValueError if a file of
+    that version cannot have such content."""
     version = plain["schema_version"]
     if version >= SEALED_SINCE[kind] and not plain.get("seal"):
         raise ValueError("seal: it lacks its own checksum")

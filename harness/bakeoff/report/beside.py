@@ -65,24 +65,26 @@ class GroupPair(Part):
     unequal: Unequal | None
     """None if all weights are equal."""
     unlike: list[Difference]
-    """In what the data or model of the two sides differ."""
+    """Differences between the two sides' data or models."""
     taken_for_same: str
-    """Like `ComparisonGroup.taken_for_same`, for the runs of both sides."""
+    """What the runs of both sides were made from, as far as nothing shows whether it is the same on both; empty where all is
+    known."""
     no_time: str
     """Why seconds of the two sides are not comparable; empty if they are, as far as control runs show."""
 
     @property
     def scored(self) -> ComparisonGroup:
-        """`here` if it has scores, else `there`."""
+        """The side whose metric and splits the table has: `here` if it has scores, else `there`."""
         return self.here if self.here.metrics else self.there
 
 
 class Beside(Part):
-    """Two experiments over the runs that both declare; strategies have the names that they have here."""
+    """Two experiments, `here` and `there`, over the runs that both declare; strategies are named as in `here`."""
 
     name_here: str
     name_there: str
     shared: int
+    """How many runs both declare."""
     declared_here: int
     declared_there: int
     apart: list[str]
@@ -97,8 +99,8 @@ def set_beside(
     *,
     controls: Sequence[Control] = (),
 ) -> Beside:
-    """Compares two experiments run by run. controls: control runs of both sides. Raises StoreError if they declare no run in
-    common."""
+    """Compares two experiments run by run. here, there: what each declares, and its records. controls: control runs of both
+    sides. Raises StoreError if they declare no run in common."""
     declared, other = here[0], there[0]
     shared = {run.id for run in declared.runs} & {run.id for run in other.runs}
     if not shared:
@@ -136,7 +138,8 @@ def _group_pair(
     recorded: Sequence[Sequence[Record]],
     controls: Sequence[Control],
 ) -> GroupPair:
-    """recorded: the records here and there."""
+    """Sets one comparison group beside itself as the other side recorded it. declared: the runs that both declare; recorded:
+    the records of those here, and there."""
     runs = {(run.strategy, run.seed): run.id for run in declared.groups.get((mine.task, mine.model), ())}
     here, there = ({record.id: record for record in records if record.id in runs.values()} for records in recorded)
     rows, unequal = [], []
@@ -158,7 +161,7 @@ def _group_pair(
 
 
 def _final(record: Record | None) -> str:
-    """The hash of the trained weights; empty if there are none."""
+    """The hash of a successful run's trained weights; empty if there are none."""
     return record.weights.final_sha256 if record is not None and record.status == "ok" and record.weights else ""
 
 
@@ -170,7 +173,8 @@ LIKELIEST = (
 
 
 def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
-    """runs: both sides of each run with different final weights; at least one."""
+    """How runs with different final weights differ, and why. runs: their records on both sides, of at least one run; split:
+    the one that is reported on."""
     gaps = [
         abs(one.scores[split][metric] - other.scores[split][metric])
         for one, other in runs
@@ -182,7 +186,7 @@ def _unequal(runs: Sequence[tuple[Record, Record]], split: str) -> Unequal:
 
 
 def _reasons(one: Record, other: Record) -> list[str]:
-    """Like `Unequal.reasons`, for one run."""
+    """The likely reasons why the weights of one run differ between its records on both sides, as in `Unequal`."""
     found = [f"other {unlike.what.removeprefix('the ')}" for unlike in differing([one], [other])]
     here, there = facts_of_environment(one.environment), facts_of_environment(other.environment)
     unlike = {one.name or one.subject: one for one in differences(here, there, ROUNDING)}
@@ -205,7 +209,7 @@ def _why_no_time(mine: ComparisonGroup, theirs: ComparisonGroup, controls: Seque
 
 
 def write_beside(beside: Beside, *, here: str, there: str) -> str:
-    """The comparison as Markdown; here, there: the names of the two folders."""
+    """The two experiments side by side as Markdown; here, there: the names of their folders."""
     lines: list[str] = []
     for pair in beside.tables:
         title = as_markdown(f"{pair.here.title}: here and in {there}")
@@ -243,7 +247,8 @@ def _columns(pair: GroupPair) -> list[Column]:
 
 
 def _sentences(pair: GroupPair) -> Iterator[str]:
-    """Missing scores, equality of weights, and why scores or times of the two sides are not of the same thing."""
+    """Sentences below a table: missing scores, equality of weights, and what makes scores or times of the two sides hard to
+    compare."""
     yield from _silent(pair)
     same, both = sum(row.weights.same for row in pair.rows), sum(row.weights.both for row in pair.rows)
     whole = f"The trained weights are the same to the bit (sha256) in {'all' if same == both else f'{same} of'} {both} runs"
@@ -271,7 +276,7 @@ def _sentences(pair: GroupPair) -> Iterator[str]:
 
 
 def _silent(pair: GroupPair) -> list[str]:
-    """Why a side has no score in the table: the metric is undefined on its examples."""
+    """Sentences on why a side has no score in the table: the metric is undefined on its examples."""
     group = pair.scored
     if not (group.metrics and group.splits):
         return []

@@ -1,4 +1,4 @@
-"""The legend of a table, and its caption: what is equal in all rows."""
+"""The legend of a table, which says how to read it, and its caption, which says what is equal in all rows."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def _of_scores(group: ComparisonGroup) -> list[str]:
 
 
 def tuning_cost(group: ComparisonGroup) -> str:
-    """What the searches of the group's configurations cost, and which strategies had none."""
+    """A sentence on what the group's hyper-parameter searches cost, and which strategies had none."""
     return cost_sentence(group.searches, [row.strategy for row in group.rows if row.strategy not in group.searches])
 
 
 def _points(group: ComparisonGroup) -> str:
-    """The units of the scores in the table."""
+    """The beginning of a sentence on the units of the scores in the table."""
     by_unit = grouped((unit_of(metric).words or "as they are", metric.name) for metric in group.metrics)
     if list(by_unit) in (["points (× 100)"], ["as they are"]):
         return f"Scores are {next(iter(by_unit))}"
@@ -86,7 +86,7 @@ def _points(group: ComparisonGroup) -> str:
 
 
 def caption(group: ComparisonGroup) -> list[tuple[str, Sequence[str]]]:
-    """What is equal in all rows, as (subject, parts)."""
+    """What is equal in all rows of the group: (subject, what is said of it) for each subject of which something is known."""
     equal, components = group.equal, group.components
     splits = group.data.splits if group.data else {}
     sources = group.data.source_versions if group.data else {}

@@ -13,14 +13,15 @@ MAJORITY = "majority baseline"
 
 
 def score_cell(score: Score | None, figures: Figures) -> tuple[str, str]:
-    """Mean, and `± standard deviation`."""
+    """A score over seeds in two parts, which `markdown.level` aligns: the mean (a dash for None), and ` ± standard deviation`,
+    empty for one seed."""
     if score is None:
         return DASH, ""
     return figures.number(score.mean), "" if score.sd is None else f" ± {figures.number(score.sd)}"
 
 
 def seconds(value: float | None, like: float | None = None) -> str:
-    """A cost with 0 to 2 decimals, as its size, or that of `like`, needs."""
+    """A cost, such as seconds, with 0 to 2 decimals, fewer for a larger `like` (by default `value`); a dash for None."""
     if value is None:
         return DASH
     size = value if like is None else like
@@ -28,7 +29,7 @@ def seconds(value: float | None, like: float | None = None) -> str:
 
 
 def time_cell(number: Spread | None, *, comparable: bool) -> tuple[str, str]:
-    """Mean, and `± standard deviation`, in parentheses where the time is not comparable with the other rows'."""
+    """A time in two parts as in `score_cell`, in parentheses where it is not comparable with the other rows' times."""
     if number is None:
         return DASH, ""
     head, tail = seconds(number.mean), "" if number.sd is None else f" ± {seconds(number.sd, number.mean)}"
@@ -44,7 +45,8 @@ def ratio_cell(found: Ratio | None) -> str:
 
 
 def shown_cost(group: ComparisonGroup, recommended: Recommendation | None) -> CostAxis | None:
-    """The cost beside each score: the one that the recommendation is made by, else that which quality is set against."""
+    """The cost that is shown beside each score: train seconds if the recommendation is made by them, else the group's
+    `cost_axis`; None where there is none."""
     if recommended is None or recommended.measure != "train_seconds":
         return group.cost_axis
     aside = group.times_differ
@@ -57,7 +59,7 @@ def shown_cost(group: ComparisonGroup, recommended: Recommendation | None) -> Co
 
 
 def amount_cell(strategy: str, group: ComparisonGroup, cost: CostAxis) -> str:
-    """What a strategy costs, and how many times what the baseline does: `23.5 (× 0.69)`."""
+    """What a strategy costs, and its ratio to the baseline's cost: `23.5 (× 0.69)`; a dash where it is not known."""
     if strategy not in cost.amounts:
         return DASH
     amount, baseline = cost.amounts[strategy][0], cost.amounts.get(group.baseline, (0.0, None, None))[0]
@@ -66,7 +68,8 @@ def amount_cell(strategy: str, group: ComparisonGroup, cost: CostAxis) -> str:
 
 
 def all_runs(pair: Pair) -> str:
-    """What may be said of all runs of the pair; its verdict where every run learned, or its predictions are identical."""
+    """The verdict on all runs of the pair, collapsed and failed ones included; that on the runs that learned where all did, or
+    where predictions are identical."""
     return pair.all_runs.finding if pair.all_runs and pair.verdict != "identical" else pair.verdict
 
 
@@ -75,7 +78,10 @@ TIMED = ("run s", "to baseline", "training of it s", "to baseline", "evaluation 
 
 
 def timed_cells(row: Row, group: ComparisonGroup) -> list[str]:
-    """What a run takes by `bakeoff time`, and its ratios to the baseline's; none where no row was timed."""
+    """The row's cells below `TIMED`: seconds as `bakeoff time` measured them, each followed by its ratio to the baseline's.
+
+    Empty where it measured no row of the group.
+    """
     if not any(one.timed for one in group.rows):
         return []
     cells = []
@@ -86,13 +92,13 @@ def timed_cells(row: Row, group: ComparisonGroup) -> list[str]:
 
 
 def cost_titles(group: ComparisonGroup) -> list[str]:
-    """Titles of the page's table of costs, after the names."""
+    """Titles of the columns of the page's table of costs, after the strategies' names."""
     timed = TIMED if any(row.timed for row in group.rows) else ()
     return [*timed, "recorded train s", "recorded evaluate s", "peak MiB", "to baseline", "on the front", "dominated by"]
 
 
 def rank(found: tuple[int, int] | None) -> str:
-    """`1 to 3`: the ranks that the verdicts over all pairs leave possible."""
+    """`1 to 3`: the best and the worst rank that the verdicts over all pairs leave possible; a dash for None."""
     if found is None:
         return DASH
     low, high = found
@@ -100,7 +106,7 @@ def rank(found: tuple[int, int] | None) -> str:
 
 
 def detectable_cell(pair: Pair, figures: Figures) -> str:
-    """`2.07 (1.60 to 3.24)`: the minimum detectable difference and its 10 to 90 % range."""
+    """`2.07 (1.60 to 3.24)`: the minimum detectable difference and its range, from the 10 to the 90 % quantile."""
     if not pair.detectable or pair.detectable_range is None:
         return DASH
     return f"{figures.number(pair.detectable)} ({' to '.join(map(figures.number, pair.detectable_range))})"

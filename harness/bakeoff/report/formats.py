@@ -9,13 +9,13 @@ from bakeoff.analysis.gate.gate import Gate
 
 
 class TableOutput(Comparison):
-    """`bakeoff table --json` and `bakeoff report --json`, without the list of declared runs."""
+    """What `bakeoff table --json` and `bakeoff report --json` print: the comparison without the list of declared runs."""
 
     format: Literal[1] = 1
 
 
 class GateOutput(Gate):
-    """`bakeoff gate --json`."""
+    """What `bakeoff gate --json` prints."""
 
     format: Literal[1] = 1
 

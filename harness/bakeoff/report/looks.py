@@ -1,4 +1,4 @@
-"""Declared looks in words, for every output: when each pair was judged, what was decided at which look, and what it saved."""
+"""Declared looks (numbers of seeds at which pairs are judged) in words, for every output: what was decided, what it saved."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ TITLES = ("look", "seeds", "intervals", "verdicts")
 
 
 def look_cell(pair: Pair) -> str:
-    """`2 of 5`: the look that judged the pair last."""
+    """`2 of 5`: the look that judged the pair last, and how many looks are declared; a dash without looks."""
     return f"{pair.look.number} of {pair.look.looks}" if pair.look else DASH
 
 
 def level_cell(pair: Pair) -> str:
-    """`99.89 %`: the confidence of the pair's interval."""
+    """`99.89 %`: the confidence of the pair's interval; a dash where it has none."""
     return DASH if pair.low is None else confidence(pair.level)
 
 
 def look_rows(looks: Looks) -> list[tuple[str, str, str, str]]:
-    """For each look that was taken, cells under `TITLES`."""
+    """For each look that was taken, its cells under `TITLES`: number, seeds, confidence, and what was decided."""
     found = []
     for look in looks.taken:
         decided = [f"{verdict}: {listed(names)}" for verdict, names in look.decided.items()]
@@ -35,7 +35,10 @@ def look_rows(looks: Looks) -> list[tuple[str, str, str, str]]:
 
 
 def look_sentences(group: ComparisonGroup, commands: Sequence[str]) -> list[str]:
-    """How the looks are meant, what waits, and what they saved. `commands`: those that reproduce the experiment."""
+    """Sentences on how to read verdicts at looks, which runs the next look waits for, and how many runs the looks saved.
+
+    commands: those that reproduce the experiment.
+    """
     looks = group.looks
     if looks is None:
         return []

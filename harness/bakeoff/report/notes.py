@@ -14,7 +14,7 @@ from bakeoff.text.words import quoted
 
 
 def owned(row: Row) -> list[str]:
-    """What the row's trainer decides itself, as a mark in the row."""
+    """`owns ...`: what the row's trainer decides by itself, as a mark in the row; empty where it follows the recipe in all."""
     return [f"owns {', '.join(row.owns)}"] if row.owns else []
 
 
@@ -34,8 +34,8 @@ def urgent(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
 
 
 def sentences(group: ComparisonGroup, commands: Sequence[str]) -> Iterator[str]:
-    """The `urgent` ones, then repeated attempts, scores that are missing, notes on runs, times from other machines, what
-    trainers own, classifier heads, trainers' notes, and equal weights."""
+    """All sentences below a table: the `urgent` ones, then repeated attempts, missing scores, notes on runs, times from other
+    machines, what trainers decide by themselves, classifier heads, trainers' notes, and equal weights. commands: as there."""
     rows = group.rows
     yield from urgent(group, commands)
     if attempts := "; ".join(_attempts(row) for row in rows if row.attempts):
@@ -70,7 +70,7 @@ HEADS = {
 
 
 def _heads(rows: Sequence[Row]) -> Iterator[str]:
-    """Where the weights of the layer that computes the logits came from; nothing if the checkpoint had none, as is usual."""
+    """A sentence on where the head's first weights came from; none if all heads are new because checkpoints have none."""
     found = grouped((origin, row.strategy) for origin in HEADS for row in rows if origin in row.heads)
     if list(found) not in ([], ["new"]):
         parts = [f"{HEADS[origin]} ({listed(names)})" if len(found) > 1 else HEADS[origin] for origin, names in found.items()]
@@ -91,7 +91,7 @@ def _unkept(row: Row) -> str:
 
 
 def _run(commands: Sequence[str], option: str = "") -> str:
-    """The commands that run an experiment, with an extra option."""
+    """Those of the commands that run the experiment, as text, each with an extra option."""
     return listed([f"`{line}{option}`" for line in commands if line.startswith("bakeoff run ")]) or f"`bakeoff run`{option}"
 
 
@@ -104,7 +104,7 @@ def _attempts(row: Row) -> str:
 
 
 def _same_weights(rows: Sequence[Row]) -> Iterator[str]:
-    """Strategies whose trained weights are identical to the bit at all their seeds."""
+    """Sentences on strategies that ended with the same weights as another one, to the bit and at all their seeds."""
     whole = [row for row in rows if row.scored and set(row.final_sha256) == set(row.scored)]
     for same in grouped((tuple(sorted(row.final_sha256.items())), row) for row in whole).values():
         if len(same) > 1:

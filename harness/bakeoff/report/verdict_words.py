@@ -15,7 +15,7 @@ NOT_LUCK = "shown: luck with seeds and test examples would seldom make such a di
 
 
 def verdict_words(groups: Iterable[ComparisonGroup]) -> dict[str, str]:
-    """Verdict on a difference to a baseline, of those that these groups have -> what it means."""
+    """Each verdict on a difference to a baseline that these groups have -> what it means, in words."""
     found = {
         verdict: group
         for group in groups
@@ -49,7 +49,7 @@ COSTS: Final[dict[Quantity, str]] = {
 
 
 def figures_in_words(group: ComparisonGroup, cost: CostAxis | None) -> dict[str, str]:
-    """Title of a column of the results -> what it shows."""
+    """Title of a column of the results -> what it shows, in words. cost: the one that is shown beside each score."""
     found = {}
     if any(score.low is not None for row in group.rows if (score := group.score(row))):
         found["95 % interval"] = "where the mean score lies, given the luck of seeds and test examples; single runs vary more"
@@ -59,7 +59,8 @@ def figures_in_words(group: ComparisonGroup, cost: CostAxis | None) -> dict[str,
 
 
 def why_stricter(group: ComparisonGroup, recommended: Recommendation | None) -> str:
-    """Why a strategy is open although its verdict is equivalent, in a sentence; empty where there is none such."""
+    """A sentence on why the recommendation leaves a strategy open that is equivalent to the best; empty where it leaves
+    none."""
     if recommended is None or recommended.best is None:
         return ""
     sides = [{pair.first, pair.second} for pair in group.to_baseline if pair.verdict == "equivalent"]

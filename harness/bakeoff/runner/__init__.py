@@ -1,1 +1,1 @@
-"""Many runs: what is there already, what is to do, and doing it."""
+"""Making the runs of an experiment: what is recorded already, what is to do, and doing it."""

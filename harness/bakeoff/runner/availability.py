@@ -1,5 +1,5 @@
-"""Are the data and the models of an experiment here? `check` and `plan` look for half a second, whatever runs need before
-they start as long as it takes."""
+"""Whether the data and the models of an experiment are available. `check` and `plan` wait half a second for the answers;
+commands that make runs wait as long as it takes."""
 
 from __future__ import annotations
 
@@ -24,17 +24,16 @@ LOOK_SECONDS: Final = 0.5
 
 @dataclass(frozen=True)
 class Look:
-    """What a brief look for data and models found."""
+    """What was found about data and models within `LOOK_SECONDS`."""
 
     problems: tuple[Problem, ...]
-    """What is not available, each at its place in the experiment file."""
+    """A problem for each task or model that is not available, at its place in the experiment file."""
     unseen: tuple[str, ...]
-    """What did not answer in time (the hub, a large file), each a sentence."""
+    """A sentence for each task or model that did not answer in time (the hub, a large file)."""
 
 
 def require_available(document: Document, plan: Plan, paths: Paths, runs: Collection[Run]) -> None:
-    """Raises SpecError where the data or weights of these runs are not available; takes seconds, and imports none of the heavy
-    libraries."""
+    """Raises SpecError if the data or weights of these runs are not available. Takes seconds, and imports no heavy library."""
     used = {("task", run.task.label) for run in runs} | {("model", run.model_label) for run in runs}
     asked = [(place, part) for place, part in _parts(plan) if (part.registered.component.kind, part.label) in used]
     found = [document.problem(place, why) for place, part in asked if (why := _why_not(part, paths)) is not None]
@@ -43,7 +42,8 @@ def require_available(document: Document, plan: Plan, paths: Paths, runs: Collec
 
 
 def look_for_files(document: Document, plan: Plan, paths: Paths) -> Look:
-    """The same within LOOK_SECONDS: all components are asked at once, and those that take longer are named."""
+    """Which tasks and models of the plan are not available, found within `LOOK_SECONDS`: all are asked at once, and those that
+    take longer are named."""
     answers: dict[KeyPath, str | None] = {}
 
     def ask(place: KeyPath, part: Configured) -> None:
@@ -60,7 +60,7 @@ def look_for_files(document: Document, plan: Plan, paths: Paths) -> Look:
     return Look(
         tuple(document.problem(place, why) for place in parts if (why := answered.get(place)) is not None),
         tuple(
-            f"not looked for: {part.registered.component.kind} '{escaped(part.label)}' did not answer within "
+            f"not checked: {part.registered.component.kind} '{escaped(part.label)}' did not answer within "
             f"{duration(LOOK_SECONDS)} (--build waits for it)"
             for place, part in parts.items()
             if place not in answered

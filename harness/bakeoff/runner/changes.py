@@ -1,7 +1,7 @@
-"""How recorded runs differ from what they would be here and now.
+"""How recorded runs differ from what they would be if they were made here and now.
 
-For `check` and `plan` from files alone, without torch and within a second: a changed file may still hold the same rows or
-weights. For `run` and `check --build` from what tasks and models really load, as `runner/preflight` found it.
+`check` and `plan` compare files alone, without torch and within a second: a file that changed may still hold the same rows or
+weights. `run` and `check --build` compare what tasks and models really load, as `runner/preflight` found it.
 """
 
 from __future__ import annotations
@@ -51,11 +51,11 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Sources:
-    """The files from which a plan's tasks and models would be loaded now."""
+    """The fingerprints of the files from which a plan's tasks and models would be loaded now."""
 
     facts: Mapping[Pair, Facts]
     unseen: tuple[str, ...]
-    """What could not be read, and why, each a clause."""
+    """A clause for each file that could not be read, with the reason."""
 
 
 def look_at_files(plan: Plan, paths: Paths, *, at_most: int | None = None) -> Sources:
@@ -95,7 +95,8 @@ def look_at_files(plan: Plan, paths: Paths, *, at_most: int | None = None) -> So
 
 
 def files_of_model(model: Configured, paths: Paths) -> Files | None:
-    """As `Model.files` has them; raises ModelError if they are not available."""
+    """The files from which a model would be loaded, as `Model.files` gives them. Raises ModelError if they are not
+    available."""
     files: Files | None = model.registered.component.files(model.options_at(paths))
     return files
 
@@ -105,11 +106,11 @@ class Changes:
     """How the files and plugins of recorded runs differ from those here."""
 
     files: Mapping[str, Sequence[Difference]]
-    """Run id -> in what its files differ."""
+    """Run id -> how the files from which it was made differ from those here."""
     without_files: int
-    """Records that do not say from which files they were made."""
+    """Number of records that do not say from which files they were made."""
     code: Sequence[str]
-    """Plugins whose source changed though neither their version nor that of their distribution did, each a clause."""
+    """A clause for each plugin whose source code changed although neither its version nor that of its distribution did."""
 
     def sentences(self, plan: Plan) -> list[str]:
         """A sentence for each input file that changed, with the number of runs that used another version of it; then one for
@@ -125,7 +126,7 @@ class Changes:
 
 
 def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Changes:
-    """How the records of a plan's runs, by id, differ from its sources as they are now."""
+    """How the records of a plan's runs differ from the files and plugins here. records: by run id."""
     files: dict[str, list[Difference]] = {}
     without_files: set[str] = set()
     code: Counter[str] = Counter()
@@ -150,13 +151,13 @@ def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Chan
 
 
 def not_compared(sources: Sources, found: Changes) -> list[str]:
-    """What could not be compared with the records, each a sentence."""
+    """A sentence for each file or record that could not be compared."""
     old = [f"{_runs(found.without_files)} recorded before fingerprints of files were kept"] if found.without_files else []
     return [f"not compared with the records: {clause}" for clause in (*sources.unseen, *old)]
 
 
 def _owner(plan: Plan, run_id: str, one: Difference) -> str:
-    """The title of the task or the model that a difference is of."""
+    """The title of the task or model of run `run_id` whose data or weights differ."""
     run, titles = plan.by_id[run_id], plan.titles
     return titles.task(run.task.label) if one.subject in DATA else titles.model(run.model_label)
 
@@ -170,18 +171,19 @@ def _runs(count: int) -> str:
 
 @dataclass(frozen=True)
 class Machine:
-    """The hardware that runs would use here, and the data and weights that they would be made from: found by the preflight."""
+    """The hardware that runs would use here, and the data and weights from which they would be made, as the preflight found
+    them."""
 
     device: str
     accelerator: str
     threads: int
     instructions: str | None
-    """As `Environment.instructions`."""
+    """The vector instructions that torch uses on this CPU; None if torch was not imported (`Environment.instructions`)."""
     sources: Mapping[Pair, Facts]
 
 
 def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:
-    """How a run made here would differ from its record, in what it is made from, hardware and software.
+    """How a run made here would differ from its record: in data and weights, hardware and software.
 
     Bakeoff's own version is left out: the versions of components decide whether runs are alike.
     """
@@ -202,7 +204,8 @@ def differences_here(run: Run, record: Record, machine: Machine) -> list[Differe
 
 
 def in_words(plan: Plan, changed: Mapping[str, Sequence[Difference]]) -> list[str]:
-    """What changed, by run id, each once, with the task or model that it belongs to; of hardware and versions both values."""
+    """A clause for each thing that changed, without repetition: with the task or model that it belongs to, or, for hardware
+    and versions, with both values. changed: run id -> how the run would differ now."""
     clauses = []
     for run_id, found in changed.items():
         for one in found:
@@ -215,8 +218,9 @@ def in_words(plan: Plan, changed: Mapping[str, Sequence[Difference]]) -> list[st
 
 
 def harmless(plan: Plan, found: Changes, compared: Mapping[str, Sequence[Difference]]) -> list[str]:
-    """Files that changed although what the runs are made from did not, each a sentence. Columns that only cut results into
-    slices are not part of that. `compared`: run id -> how the run would differ now."""
+    """A sentence for each file that changed although rows, label names, weights and tokenizer, from which runs are made, did
+    not; and one for columns that only divide results into slices, which are not compared. compared: run id -> how the run
+    would differ now."""
     files = {
         run_id: changed
         for run_id, changed in found.files.items()
@@ -227,12 +231,13 @@ def harmless(plan: Plan, found: Changes, compared: Mapping[str, Sequence[Differe
     rows = {run_id for run_id, changed in files.items() if any(one.subject == "rows" for one in changed)}
     tasks = [plan.by_id[run_id].task for run_id in rows]
     if any(task.registered.component.info(task.options).slice_columns for task in tasks):
-        sentences.append("columns by which results are cut stay as recorded")
+        sentences.append("columns by which results are divided into slices are not compared, and stay as recorded")
     return sentences
 
 
 def caveats(plan: Plan, records: Mapping[str, Record], machine: Machine) -> list[str]:
-    """What the records do not say although it is known here, and that another version of Bakeoff made them, each a sentence."""
+    """A sentence on what records do not tell and is therefore taken for the same as here; and one for each other version of
+    Bakeoff that made records."""
     lacking, others = Counter[str](), Counter[str]()
     ours = hardware.software([BAKEOFF]).get(BAKEOFF, MISSING)
     for run_id, record in records.items():
@@ -244,7 +249,7 @@ def caveats(plan: Plan, records: Mapping[str, Record], machine: Machine) -> list
     if lacking:
         count = max(lacking.values())
         which = "1 recorded run does" if count == 1 else f"{count} recorded runs do"
-        found.append(f"{which} not tell {listed([*lacking])}: taken for the same as here")
+        found.append(f"{which} not tell {listed([*lacking])}, which is taken to be the same as here")
     return found + [
         f"Bakeoff {version} made {count} of the recorded runs, and this is {ours}" for version, count in others.items()
     ]

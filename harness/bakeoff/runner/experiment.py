@@ -1,4 +1,4 @@
-"""From a plan to records: skips what is recorded, goes on after a failed run, reports progress."""
+"""Makes the runs of a plan: skips those that are recorded, goes on after a failed run, reports progress."""
 
 from __future__ import annotations
 
@@ -44,13 +44,13 @@ class Outcome:
     """What one call of `run_experiment` did."""
 
     runs: int
-    """That were needed, trials of searches included: with looks perhaps not all of the plan."""
+    """Number of runs that were needed, trials of searches included. With looks this may be fewer than the plan's runs."""
     done: tuple[Record, ...]
     already_recorded: int
     undecided: int = 0
-    """Runs that were not made, since no configuration of their search succeeded."""
+    """Number of runs that were not made because every trial of their search failed, so that no configuration was chosen."""
     at_most: int = 0
-    """Runs of the plan, of all looks."""
+    """Number of runs that the whole plan needs at most, if every look is taken."""
     wanted: frozenset[str] = frozenset()
     """The ids of all runs that were to be made, or are recorded."""
 
@@ -88,7 +88,7 @@ def run_experiment(
         with controlled(store, settings, progress, wanted=settings.control and recorded < total):
 
             def choose(plan: Plan) -> Plan:
-                """The plan with what the trials that are recorded by now choose, also in `plan.json`."""
+                """The plan with the configurations that the trials recorded by now choose; also writes it to `plan.json`."""
                 plan = settled(plan, scheduler.find)
                 store.declare(declaration(document, plan))
                 return plan
@@ -114,12 +114,12 @@ def run_experiment(
 
 
 def number_recorded(plan: Plan, scheduler: Scheduler) -> int:
-    """Runs that are wanted, trials included, whose records stay."""
+    """How many wanted runs (those that `--only` selects, trials included) have a record that is not about to be replaced."""
     return sum(not scheduler.is_due(run) for run in plan.wanted.values())
 
 
 def number_due(plan: Plan, scheduler: Scheduler) -> int:
-    """Runs that are known to be needed and are not recorded; with looks those of the look that is next."""
+    """How many runs are known to be needed and have no record yet. With looks only the runs of the next look count."""
     first, waiting = plan.first_seeds, plan.waiting_among(plan.first_seeds)
     if plan.spec.seeds.looks and not waiting:
         stage = stage_of(plan, scheduler.store, scheduler.to_replace)
@@ -130,7 +130,7 @@ def number_due(plan: Plan, scheduler: Scheduler) -> int:
 
 
 def declaration(document: Document, plan: Plan) -> Declared:
-    """The plan as a file beside the records."""
+    """The plan as it is written to `plan.json`, beside the records."""
     spec = plan.spec
     return Declared(
         name=spec.name,
@@ -162,7 +162,8 @@ def declaration(document: Document, plan: Plan) -> Declared:
 
 @contextmanager
 def controlled(store: Store, settings: Settings, progress: Progress, *, wanted: bool) -> Iterator[None]:
-    """A control run before what is done within, and one after it unless that is interrupted."""
+    """A context that makes a control run at its beginning, and another one at its end unless it is interrupted. wanted: False
+    makes none."""
     session = str(uuid.uuid4())
 
     def measure(moment: Literal["before", "after"]) -> None:
@@ -181,10 +182,12 @@ def controlled(store: Store, settings: Settings, progress: Progress, *, wanted: 
 def choose_reruns(
     document: Document, plan: Plan, store: Store, settings: Settings, progress: Progress
 ) -> tuple[dict[str, Rerun], Mapping[Pair, Facts]]:
-    """Which recorded runs are made anew, by id; and what runs are made from now, if it was looked at.
+    """Returns which recorded runs are made anew (run id -> why), and from what runs would be made now: labels of task and
+    model -> fingerprints, empty where nothing was loaded to see.
 
-    Raises SpecError if the runs could not start, StoreError if they would differ from the records. Decided for the records that
-    stand now, as their marks tell: the scheduler looks again when it has claimed a run.
+    Raises SpecError if the runs could not start, and StoreError if they would differ from the records and `--changed` does not
+    say what to do. The scheduler checks each record again when it claims the run, because another process may have replaced
+    it.
     """
     marks = {run_id: mark for run_id in plan.by_id if (mark := store.mark(run_id)) is not None}
     why: dict[str, str] = {}
@@ -229,7 +232,8 @@ def choose_reruns(
 
 
 def anything_due(document: Document, plan: Plan, store: Store, recorded: Collection[str], reruns: Collection[str]) -> bool:
-    """Whether there is a run to make: with looks, not every run that has no record is needed."""
+    """Whether any run has to be made. recorded, reruns: ids of the runs whose records stay, and of those that are made anew.
+    With looks, a run without a record may never be needed."""
     lacking = any(run_id not in recorded for run_id in plan.wanted) or bool(plan.waiting)
     open_search = plan.waiting_among(plan.first_seeds) or any(run.id in reruns for run in plan.trials)
     if not lacking or not plan.spec.seeds.looks or open_search or not store.plan_file.is_file():
@@ -242,7 +246,7 @@ def anything_due(document: Document, plan: Plan, store: Store, recorded: Collect
 
 
 def is_unkept(record: Record) -> bool:
-    """Whether a run succeeded and left no model, although its trainer trains one that can be kept."""
+    """Whether a run succeeded but left no model, although its trainer trains a model that can be kept."""
     return (
         record.status == "ok"
         and not record.owns_model
@@ -253,8 +257,8 @@ def is_unkept(record: Record) -> bool:
 def by_policy(
     plan: Plan, store: Store, settings: Settings, progress: Progress, changed: Mapping[str, Sequence[Difference]]
 ) -> dict[str, str]:
-    """Which of the records that differ from what runs would be now are made anew, by id, and why. Raises StoreError if the user
-    has not said what to do."""
+    """Which of the changed records are replaced, by `--changed`: run id -> why. changed: run id -> how the run would differ if
+    it were made now. Raises StoreError if the user has not said what to do."""
     if not changed:
         return {}
     clauses = "; ".join(in_words(plan, changed))

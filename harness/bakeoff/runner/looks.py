@@ -1,6 +1,7 @@
-"""Runs made look by look: after each look, the strategies that are still open get the seeds of the next one.
+"""Makes the runs of an experiment with looks (numbers of seeds at which the comparisons are judged): after each look, only the
+strategies that are not decided yet get the seeds of the next one.
 
-What is due follows from the records alone, so that a command that was killed goes on as if it had not been.
+Which runs are due follows from the records alone, so that a command that was killed can be repeated and goes on.
 """
 
 from __future__ import annotations
@@ -21,20 +22,22 @@ from bakeoff.text.values import listed
 
 @dataclass(frozen=True)
 class Stage:
-    """What the looks need next, of the runs that are wanted."""
+    """The wanted runs (those that `--only` selects) that the looks need next."""
 
     numbers: tuple[int, ...]
-    """Of the looks that wait for runs, from 1, each once: several where tasks or models are at different ones."""
+    """The numbers, from 1, of the looks that wait for runs: several if tasks or models are at different looks."""
     runs: tuple[Run, ...]
-    """Those that they wait for, in the plan's order, as far as their configurations are chosen."""
+    """The runs that these looks wait for, in the plan's order, as far as searches have chosen their configurations."""
     trials: tuple[Run, ...]
-    """Of the searches that choose the configurations of the others. Both are empty where nothing is left to decide."""
+    """The trials of searches that have to choose configurations for other runs first. `runs` and `trials` are empty if nothing
+    is left to decide."""
     left_out: int = 0
-    """Runs and trials that they also need, and that `--only` leaves out."""
+    """Number of runs and trials that these looks also need, but `--only` leaves out."""
 
 
 def stage_of(plan: Plan, store: Store, without: Collection[str] = ()) -> Stage:
-    """By the store's declaration and records, but for those of the runs `without`, which are about to be replaced."""
+    """What the looks need next, by the plan and the records in the store. without: ids of runs whose records are about to be
+    replaced, and don't count."""
     experiment = load_experiment([store], without=without)
     waiting = next_runs(experiment)
     wanted = {(look.task, look.model, name, seed) for look in waiting for name, seeds in look.seeds.items() for seed in seeds}
@@ -57,7 +60,8 @@ def make_look_by_look(
 ) -> tuple[Plan, list[Record]]:
     """Makes the runs of each look that is needed, the trials of its searches first.
 
-    choose: gives the plan with what recorded trials choose. Returns the plan with all choices, and the records that were made.
+    choose: returns the plan with the configurations that recorded trials choose. Returns the plan with all choices, and the
+    records that were made.
     """
     done: list[Record] = []
     before: Stage | None = None
@@ -81,7 +85,8 @@ def make_look_by_look(
 
 
 def left_in_words(plan: Plan, stage: Stage, scheduler: Scheduler) -> str:
-    """Where the looks stand once those of their runs are made that `--only` takes."""
+    """A sentence for the user of `--only`: how many of its runs are still to be made, and what the next look needs beyond
+    them."""
     later = sum(scheduler.is_due(run) for run in plan.wanted.values())
     waits = f"{count(later, 'run')} of --only {'waits' if later == 1 else 'wait'}" if later else "all runs of --only are made"
     if not stage.numbers:

@@ -27,14 +27,17 @@ LEAST_REPETITIONS = 20
 MOST_REPETITIONS = 1000
 PRODUCT_SIZE = {"cpu": 1024}
 LARGE_PRODUCT = 8192
-"""Rows and columns of the square matrices whose product is timed: larger ones give no more operations a second."""
+"""Rows and columns of the square matrices whose product is timed on an accelerator: larger ones reach no more operations per
+second."""
 PRODUCT_SECONDS = 0.2
 LONGEST_SECONDS = 3.0
-"""On a busy machine the work takes a hundred times as long; then fewer repetitions suffice."""
+"""On a busy machine the benchmark may take a hundred times as long: after this many seconds fewer repetitions than
+`LEAST_REPETITIONS` are enough."""
 
 
 def measure_control(settings: Settings, *, session: str, moment: Literal["before", "after"]) -> Control:
-    """Times the benchmark on the device and threads of the runs; raises BakeoffError if it ends early."""
+    """Times the benchmark on the device and threads of the runs. session: identifies the command whose two control runs belong
+    together. Raises BakeoffError if the process ends early."""
     started = datetime.now(UTC).isoformat(timespec="seconds")
     found = ask_worker(work_and_send, settings.device, settings.threads, key="seconds", named="the control run")
     seconds: list[float] = found["seconds"]
@@ -53,7 +56,8 @@ def measure_control(settings: Settings, *, session: str, moment: Literal["before
 
 
 def work_and_send(send: Callable[[Message], None], device_name: str, threads: int) -> None:
-    """The worker's side of `measure_control`: {"seconds": [...], "hardware": its class, "peak_flops": by precision}."""
+    """What the worker process of `measure_control` does; it sends {"seconds": of each repetition, "hardware": its class,
+    "peak_flops": precision -> operations per second}."""
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
     device = hardware.pick_device(device_name, threads=threads)
@@ -63,7 +67,7 @@ def work_and_send(send: Callable[[Message], None], device_name: str, threads: in
 
 
 def time_work(device: Any) -> list[float]:
-    """Seconds of each repetition after the warm-up."""
+    """Seconds of each repetition of the benchmark, after a warm-up."""
     repeat = make_work(device)
     repetitions(repeat, device, least=1, seconds=WARM_UP_SECONDS)
     return repetitions(repeat, device, least=LEAST_REPETITIONS, seconds=MEASURED_SECONDS, longest=LONGEST_SECONDS)
@@ -72,7 +76,8 @@ def time_work(device: Any) -> list[float]:
 def repetitions(
     work: Callable[[], Any], device: Any, *, least: int, seconds: float, longest: float = float("inf")
 ) -> list[float]:
-    """Seconds of each repetition: at least `least` repetitions that take `seconds` together, fewer if they take `longest`."""
+    """Repeats `work` and returns the seconds of each repetition: at least `least` repetitions that take `seconds` together,
+    fewer if they take `longest`."""
     found: list[float] = []
     while len(found) < 2 or sum(found) < (seconds if len(found) >= least else longest):  # an interquartile range needs two
         began = time.perf_counter()
@@ -100,7 +105,8 @@ def time_products(device: Any) -> dict[str, float]:
 
 
 def make_work(device: Any) -> Callable[[], None]:
-    """One repetition: forward, loss, backward and an AdamW step of a small transformer layer, as fine-tuning does it."""
+    """A function that does one repetition: forward, loss, backward and an AdamW step of a small transformer layer, as
+    fine-tuning does it."""
     import torch
 
     random_streams.restart_random(0)

@@ -1,7 +1,7 @@
-"""Can these runs run here? Answered before the first one, for `bakeoff run` and `bakeoff check --build`.
+"""The check before the first run, for `bakeoff run` and `bakeoff check --build`: can these runs be made here?
 
 In a process of its own, each task is loaded, each model built and each method applied once, by the stages of
-`training/assembly`, and each model is asked for answers. `check --build` also lets each trainer take two steps
+`training/assembly`, and each model has to answer a few rows. `check --build` also lets each trainer take two steps
 (`training/rehearsal`). Nothing is written.
 """
 
@@ -51,12 +51,12 @@ from bakeoff.training.rehearsal import rehearse, rehearse_own
 from bakeoff.training.request import Request
 
 Culprit = tuple[str, str]
-"""What a problem belongs to: `task`, `model` or `strategy`, and its label."""
+"""The cause of a problem: `task`, `model` or `strategy`, and its label."""
 
 
 def preflight(document: Document, plan: Plan, settings: Settings, progress: Progress, *, rehearsed: bool = False) -> Machine:
-    """What the runs would run on; raises SpecError with everything that would keep one of them from starting. rehearsed: also
-    lets each trainer take two steps."""
+    """Returns the hardware that the runs would use, and the data and weights from which they would be made. Raises SpecError
+    with all problems that would keep a run from starting. rehearsed: also lets each trainer take two steps."""
     require_trust(document, plan, settings)
     hardware.prepare_environment(settings.threads)
     runs: dict[tuple[Any, ...], Run] = {}  # one seed stands for all
@@ -97,9 +97,9 @@ def preflight(document: Document, plan: Plan, settings: Settings, progress: Prog
 
 
 def small_margins(plan: Plan, found: Sequence[tuple[str, str, float]]) -> Iterator[str]:
-    """What is wrong with a written margin that is less than what one example of the reported split is worth.
+    """Yields a problem for each margin that is less than what one example of the reported split adds to the score.
 
-    found: (task's label, split, what one of its examples adds to the primary metric, in the metric's own unit), of all tasks
+    found: (task's label, split, what one of its examples adds to the primary metric, in the metric's own unit), for all tasks
     whose scores are shares of examples.
     """
     examples = {label: example for label, split, example in found if split == plan.spec.report_on}
@@ -122,13 +122,13 @@ def try_runs(
     seeds: Sequence[tuple[int, int]],
     rehearsed: bool,
 ) -> None:
-    """The worker's side of `preflight`, for the runs of one seed; `trials` are the ids of a search's runs, and `seeds` holds
-    seed and replicate of all runs.
+    """What the worker process of `preflight` does. requests: JSON of one request for each kind of run, of one seed; trials:
+    ids of the runs of searches; seeds: (seed, replicate) of all runs. It sends one message:
 
-    {"problems": [(kind of culprit, its label, message), ...], "notes": [(label of task or model, sentence), ...],
-    "sources": [(task's label, model's label, facts as plain lists), ...],
-    "examples": [(task's label, scored split, what one of its examples adds to the primary metric), ...],
-    "machine": {"device": "cuda", "accelerator": its name, "instructions": "AVX512"}}
+        {"problems": [(kind of culprit, its label, message), ...], "notes": [(label of task or model, sentence), ...],
+        "sources": [(task's label, model's label, facts as plain lists), ...],
+        "examples": [(task's label, scored split, what one of its examples adds to the primary metric), ...],
+        "machine": {"device": "cuda", "accelerator": its name, "instructions": "AVX512"}}
     """
     import bakeoff.machine.preload  # noqa: F401 - where there is no fork server, its settings are made here
 
@@ -159,26 +159,28 @@ class Preflight:
         rehearsed: bool = False,
         doing: Callable[[str, str, str], None] = lambda kind, label, what: None,
     ) -> None:
-        """As `try_runs` has them; without `seeds` there are no others than the requests have. doing: called with a culprit and
-        what is tried next of it, since the process may not survive that."""
+        """requests, trials, seeds: as for `try_runs`; without `seeds`, those of the requests. doing: called with a culprit and
+        what is done with it next, so that it is known if the process does not survive that."""
         self.rehearsed, self.doing = rehearsed, doing
         self.requests, self.trials = requests, frozenset(trials)
         self.seeds = seeds or sorted({(one.requested.seed, one.requested.replicate) for one in requests})
         self.registry, self.device = load_registry(), hardware.pick_device(requests[0].device)
         self.problems: list[tuple[str, str, str]] = []
         self.notes: list[tuple[str, str]] = []
-        """Label of a task or model, and what is odd about its rows or its checkpoint."""
+        """(label of a task or model, what is odd about its rows or its checkpoint)."""
         self.tasks: dict[str, LoadedTask | None] = {}
-        """By label; None for one that does not load."""
+        """A task's label -> the loaded task; None for a task that can't be loaded."""
         self.sources: dict[tuple[str, str], Facts] = {}
         """Labels of task and model -> what runs of them would be made from."""
         self.examples: list[tuple[str, str, float]] = []
-        """Task's label, scored split, and what one of its examples adds to the primary metric, where scores are such shares."""
+        """(task's label, scored split, what one of the split's examples adds to the primary metric), for metrics that are
+        shares of examples."""
         self.tried: set[tuple[str, ...]] = set()
         self.answers: dict[tuple[str, ...], bool] = {}
-        """What `question_of` a run gives -> whether the model can read all rows, and answers each for itself."""
+        """Value of `question_of` -> whether that model can read all rows, and its answer to a row does not depend on the other
+        rows."""
         self.kept: set[tuple[str, ...]] = set()
-        """Task, model and method of which a trained model has been kept on trial."""
+        """(task, model, method) for which saving and reloading a model has been tried."""
 
     def try_all(self) -> None:
         for request in self.requests:
@@ -191,8 +193,8 @@ class Preflight:
                     self.rehearse(request, parts, task)
 
     def rehearse(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
-        """Lets the trainer take two steps, once for all runs that differ in numbers of their recipe alone. One that reads
-        predictions reads all of them."""
+        """Lets the trainer take two steps, once for all runs that differ only in numbers of their recipe. A trainer that owns
+        its model answers a few rows instead, and one that reads predictions reads all of them."""
         asked = request.requested
         recipe = request.recipe.model_dump(exclude={"epochs", "max_steps", "min_steps", "train_examples", "warmup"})
         settings = {key: value for key, value in recipe.items() if not isinstance(value, float)}
@@ -282,7 +284,8 @@ class Preflight:
             self.attempt(of_strategy, require_keepable, network, prepared, info, texts, self.device, **paths)
 
     def try_own_model(self, request: Request, parts: dict[str, Configured], task: LoadedTask) -> None:
-        """Of a run whose trainer owns its model: the strategy's model is built, and has a head, if the trainer uses it."""
+        """Checks a run whose trainer owns its model. If the trainer uses the strategy's model, that is built and must have a
+        head."""
         asked, recipe = request.requested, request.recipe
         of_strategy, pair = ("strategy", asked.strategy), (asked.task_label, asked.model_label)
         if request.id in self.trials:
@@ -296,7 +299,8 @@ class Preflight:
                 self.attempt(of_strategy, head_modules, model[1].model)
 
     def build(self, request: Request, part: Configured, task: LoadedTask) -> tuple[Prepared, Built] | None:
-        """The model, if it reads and answers all rows that runs of this task are given."""
+        """Builds the model, and returns it if it can read all rows that runs of this task are given and answers them one by
+        one; else adds a problem and returns None."""
         asked, recipe, info = request.requested, request.recipe, task.info
         culprit, model, options = ("model", asked.model_label), part.registered.component, part.options
         files = watched_files(model, options, request.places)
@@ -320,7 +324,7 @@ class Preflight:
                 self.sources[pair] = {**facts_of_rows(task.fingerprints, made_from), **facts_of_model(made_from)}
         positions = positions_of(built.model)
         if positions is not None and recipe.max_length > positions:
-            message = f"max_length {recipe.max_length} is more than the model's {positions} positions"
+            message = f"max_length {recipe.max_length} is more than the model's {positions} positions; take at most {positions}"
             self.add_problem(("strategy", asked.strategy), message)
             return None
         if encoded is None:
@@ -341,7 +345,7 @@ class Preflight:
         return (prepared, built) if self.answers[question] else None
 
     def used_rows(self, request: Request, task: LoadedTask) -> dict[str, Columns]:
-        """By split, the rows that some run with the same question is given, whatever its seed."""
+        """Split -> the rows that at least one run with the same `question_of` is given, at any seed."""
         rows = {name: task.splits[name] for name in task.info.splits}
         alike = [other.recipe for other in self.requests if question_of(other) == question_of(request)]
         wanted = [recipe.train_examples for recipe in alike if recipe.train_examples is not None]
@@ -357,8 +361,8 @@ class Preflight:
         hardware.require_processes(request.recipe.processes, device.type, jobs=request.jobs)
 
     def attempt(self, culprit: Culprit, action: Callable[..., Any], *arguments: Any, during: str = "", **more: Any) -> Any:
-        """What the action returns, or None and a problem. during: what a component was doing, for errors that are not of
-        Bakeoff's kinds, whose messages may not name it."""
+        """Calls the action and returns what it returns; if it raises an error, adds a problem and returns None. during: what a
+        component was doing, put before the message of an error that is not Bakeoff's, which may not name the component."""
         try:
             return action(*arguments, **more)
         except BaseException as error:  # a component of any author: its errors are what is looked for here
@@ -378,12 +382,12 @@ class Preflight:
 
 
 def named(part: Configured) -> str:
-    """A component with its owner, in a message."""
+    """A component's kind and name, and the plugin that it comes from, for a message."""
     return f"{part.registered.component.kind} '{part.name}' ({part.registered.origin})"
 
 
 def question_of(request: Request) -> tuple[str, ...]:
-    """What a model's answers to single rows depend on, before training: task, model, length and padding."""
+    """What the answers of an untrained model to single rows depend on: task, model, length and padding."""
     asked, recipe = request.requested, request.recipe
     return asked.task_label, asked.model_label, str(recipe.max_length), recipe.padding
 
@@ -401,7 +405,8 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
 
 
 def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> None:
-    """Raises DataError if the primary metric cannot choose an epoch or configuration: it gives all the same score on dev."""
+    """Raises DataError if the primary metric cannot choose an epoch or a configuration, because every choice gets the same
+    score on dev. way_out: what the user may write instead."""
     split, primary = selection_split(info.scored_splits), info.primary
     if silent := why_silent(primary, np.asarray(splits[split]["label"]), info.labels, load=True):
         raise DataError(

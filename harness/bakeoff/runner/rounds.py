@@ -1,4 +1,5 @@
-"""The rounds of turns in which the strategies of one comparison group are timed. Read `Rounds.measure`."""
+"""Times the strategies of one comparison group in rounds: in each round every strategy takes a turn, a few steps and
+evaluation batches, in random order. Read `Rounds.measure`."""
 
 from __future__ import annotations
 
@@ -29,76 +30,86 @@ from bakeoff.training.run_in_turns import FIRST_STEPS
 from bakeoff.training.turns import Ready, Taken, Turn
 
 CLAIM: Final = "costs"
-"""As a run is claimed: two commands that time one experiment would time each other."""
+"""The name under which a command claims the timing of an experiment, as it claims runs: two commands at once would slow each
+other."""
 TURN_SECONDS: Final = 0.5
-"""A turn's steps take about so long, its batches half of it: far longer than changing over, far shorter than load lasts."""
+"""About how long the steps of a turn take; its evaluation batches take half of that. Far longer than to switch between
+processes, far shorter than other programs usually load the machine."""
 FEWEST: Final = 3
 MOST: Final = 100
-"""Steps or batches of a turn."""
+"""The fewest and the most steps, or evaluation batches, of a turn."""
 WARM_UP: Final = Turn(steps=FEWEST, batches=1)
-"""The first turn, which is not counted, and by whose times the length of the others is chosen."""
+"""Each process's first turn: its times are not counted, but decide how many steps and batches the later turns have."""
 LEAST_ROUNDS: Final = 8
-"""Before a narrow interval is believed."""
+"""With fewer rounds than this an interval counts as infinitely wide: a narrow one is not believed yet."""
 LOOK_EVERY: Final = 4
-"""Rounds between two looks at the intervals: looked at in each round, they are found narrow too soon, and hold the truth less
-often."""
+"""The intervals are examined every so many rounds: examined in each round, they would be found narrow too soon, and would hold
+the true ratio less often than 95 %."""
 FAIR_SHARE: Final = 2.0
-"""A strategy whose turns are whole trainings sits out a round while it has spent so many times the mean of the others."""
+"""A strategy whose turns are whole trainings skips rounds while its turns have taken more than this many times the mean time
+of the other strategies."""
 CUDA_BYTES: Final = 2**30
-"""Of a CUDA device: what a process takes there beside its tensors."""
+"""Bytes of a CUDA device's memory that a process takes besides its tensors."""
 PATIENCE: Final = 20.0
-"""A turn may take so many times as long as the longest before, and a minute besides, before its process is given up."""
+"""A process is given up when its turn takes over a minute plus the larger of two times: this many times its longest turn
+before, and what is left of the budget."""
 
 
-LATE: Final = "it was not ready when the budget was spent; give a larger --budget"
+LATE: Final = "its process was not ready when the budget was spent; give a larger --budget"
 
 
 class TimingProgress(Protocol):
-    """Who hears how the measurement goes on."""
+    """An object that is told how the measurement goes on, to show it to the user."""
 
     def prepare(self, title: str, name: str, number: int, total: int) -> None:
-        """A strategy's process is started, the `number`th of `total` of the comparison group."""
+        """The process of strategy `name` is started, the `number`th of the `total` processes of the comparison group
+        `title`."""
 
     def turn(self, title: str, *, rounds: int, widest: float, name: str, seconds_left: float) -> None:
-        """A round has ended; `widest` is half the width of the least certain ratio, that of `name`; infinite at first."""
+        """A round of the comparison group `title` has ended, the `rounds`th. widest: half the width of the widest 95 %
+        interval of a ratio, relative to the ratio (0.02 is 2 %), infinite at first; name: the strategy whose ratio that is."""
 
     def note(self, line: str) -> None:
-        """A sentence for the user."""
+        """Shows a sentence to the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TimingGoal:
-    """When the measurement has come to its end."""
+    """When the measurement may end: when all ratios are certain enough, or the time is spent."""
 
     within: float = 0.02
-    """The 95 % interval of each ratio reaches at most so far to either side of it."""
+    """Each ratio of a strategy's time to the baseline's is certain enough if its 95 % interval reaches at most this far to
+    either side, relative to the ratio: 0.02 is 2 %."""
     budget: float = 600.0
-    """Seconds of the whole command, preparations included."""
+    """Seconds that the whole command may take, preparations included."""
 
 
 @dataclass(frozen=True)
 class Contender:
-    """What is timed once: strategies of a comparison group whose runs take equally long."""
+    """The strategies of a comparison group whose runs do the same work (equal `timed_digest`), so that one of them is timed
+    for all."""
 
     names: tuple[str, ...]
     run: Run
+    """The run that is timed: one of the first of these strategies, at the first seed."""
     digest: str
+    """Their `timed_digest`: the hash of what a run's time depends on."""
 
 
 @dataclass(frozen=True)
 class TimedGroup:
-    """A comparison group: its baseline comes first."""
+    """A comparison group that is timed; the contender of its baseline comes first."""
 
     task: str
     model: str
     baseline: str
     contenders: tuple[Contender, ...]
     title: str = ""
-    """What messages call it."""
+    """What messages call the group: the titles of its task and model."""
 
 
 def free_memory() -> int:
-    """Bytes that new processes can have."""
+    """Bytes of main memory that new processes can take."""
     return int(psutil.virtual_memory().available)
 
 
@@ -110,14 +121,16 @@ class Active:
     worker: TurnWorker
     ready: Ready
     warm: Taken
-    """Its first turn, which does not count."""
+    """What its first turn took, which does not count."""
     step_seconds: list[float | None] = field(default_factory=list)
     batch_seconds: list[float | None] = field(default_factory=list)
-    """By round; shorter where it took no turn in the last ones."""
+    """Seconds of a step and of an evaluation batch, by round; None where it took no turn, and shorter if it took none in the
+    last rounds."""
     unfinished: set[What] = field(default_factory=set)
-    """Of what its ratio to the baseline was not certain enough at the last look."""
+    """For which of training steps and evaluation batches its ratio to the baseline was not certain enough when last
+    examined."""
     last: float = 0.0
-    """Seconds of its last turn, evaluation included; 0 before the first that counts."""
+    """Seconds of its last turn, evaluation included; 0 before its first turn that counts."""
 
     @property
     def name(self) -> str:
@@ -132,13 +145,14 @@ class Active:
         return self.ready.batches
 
     def note(self, number: int, taken: Taken) -> None:
-        """Keeps what a turn of this round took."""
+        """Appends what its turn in round `number` (from 0) took, after a None for each round since its last turn."""
         for seconds, found in ((self.step_seconds, taken.step_seconds), (self.batch_seconds, taken.batch_seconds)):
             seconds += [None] * (number - len(seconds))
             seconds.append(found)
 
     def uncertainty(self, what: What, baseline: Active) -> float:
-        """Half the width of the interval of its ratio to the baseline, on the log scale; of the baseline, of its seconds."""
+        """Half the width, on the log scale, of the 95 % interval of its ratio to the baseline; for the baseline itself, of its
+        median seconds. Infinite before `LEAST_ROUNDS` rounds."""
         if self is not baseline:
             found = paired(what, self, baseline)
         else:
@@ -175,7 +189,8 @@ class Rounds:
         keep: Literal["none", "final"],
         polled: Callable[[], None],
     ) -> None:
-        """`keep`: whether runs keep their model, which takes time. `polled` is called about twice a second."""
+        """keep: whether runs save their model (`final`), which takes time too. polled: called about twice a second while a
+        process is waited for."""
         self.group, self.store, self.settings, self.goal, self.progress = group, store, settings, goal, progress
         self.keep, self.polled = keep, polled
         self.failed: dict[str, str] = {}
@@ -183,12 +198,13 @@ class Rounds:
         self.done: list[Active] = []
         self.rounds = self.started = 0
         self.lengths: tuple[int, int] | None = None
-        """Steps and batches of a turn: the same for all and in all rounds."""
+        """Steps and batches of a turn, the same for all strategies and rounds; None before the first round."""
         self.random = random.Random(0)  # noqa: S311 - an order of turns, no secret
 
     def measure(self, *, until: float) -> Timing:
-        """Times all contenders until `until`, a time of the monotonic clock: together where there is memory for that, else in
-        several sets beside the baseline. Raises BakeoffError where the baseline fails."""
+        """Times all contenders until `until` (seconds of `time.monotonic()`): all in the same rounds if their processes fit
+        into memory together, else in several sets, each together with the baseline. Raises BakeoffError if the baseline
+        fails."""
         began, moment, load = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
         first, *others = self.group.contenders
         waiting, members = deque(others), list[Active]()
@@ -234,8 +250,8 @@ class Rounds:
     # --- turns -----------------------------------------------------------------------------------------------------------
 
     def take_turns(self, baseline: Active, members: list[Active], *, until: float) -> None:
-        """Rounds until each member's ratios to the baseline are certain enough, or until `until`; at least one. Members that
-        fail are removed."""
+        """Makes rounds until each member's ratios to the baseline are certain enough, or until the time `until`; at least one
+        round. Members that fail are removed from `members`."""
         steps, batches = self.lengths = self.lengths or lengths_of((baseline, *members))
         first = self.rounds
         while self.rounds < MOST_ROUNDS:
@@ -260,7 +276,7 @@ class Rounds:
             self.report(baseline, members, until)
 
     def take_turn(self, one: Active, turn: Turn, until: float) -> bool:
-        """False where it fails, which is noted."""
+        """Lets `one` take a turn. Returns False if that fails; the failure is noted."""
         within = 60 + max(PATIENCE * one.worker.longest, until - time.monotonic())
         spent = one.worker.spent
         try:
@@ -272,14 +288,14 @@ class Rounds:
         return True
 
     def look(self, baseline: Active, members: list[Active]) -> None:
-        """Decides of which ratios more turns are needed."""
+        """Examines the intervals: sets `unfinished` of each member to the parts whose ratio needs more turns."""
         for one in members or [baseline]:
             parts: set[What] = {"train", "evaluate"} if min(one.batches, baseline.batches) else {"train"}
             one.unfinished = {what for what in parts if one.uncertainty(what, baseline) > math.log1p(self.goal.within)}
 
     def sits_out(self, one: Active, everyone: Iterable[Active], until: float) -> bool:
-        """Whether a strategy whose turns are whole trainings leaves this round to the others: they have had less, or there is
-        no time left for another."""
+        """Whether a strategy whose turns are whole trainings skips this round: the others have had much less time, or there is
+        no time left for another training."""
         if not one.ready.whole or not one.last:
             return False
         others = [other.worker.spent for other in everyone if other is not one]
@@ -294,7 +310,7 @@ class Rounds:
     # --- processes -------------------------------------------------------------------------------------------------------
 
     def start(self, contender: Contender, until: float) -> Active | None:
-        """Its process, ready and warmed up; None where it fails, which is noted."""
+        """Starts the contender's process and lets it warm up; returns None if that fails, which is noted."""
         self.started += 1
         self.progress.prepare(self.group.title, contender.names[0], self.started, len(self.group.contenders))
         folder, worker = self.store.begin(CLAIM), None
@@ -314,7 +330,8 @@ class Rounds:
             return None
 
     def has_room(self, baseline: Active, members: list[Active]) -> bool:
-        """Whether another process fits beside those that are ready. Two always may: without them there is no ratio."""
+        """Whether another process fits into memory beside those that are ready. The baseline and one more are always allowed:
+        with fewer there is no ratio."""
         if not members:
             return True
         workers = [one.worker for one in (baseline, *members)]
@@ -327,12 +344,13 @@ class Rounds:
             return True
         self.progress.note(
             f"{self.group.title}: {gibibytes(free)} of memory are free, and a strategy takes up to {gibibytes(needed)}: "
-            f"{', '.join(one.name for one in members)} first, the others after that, each time beside {baseline.name}"
+            f"{', '.join(one.name for one in members)} are timed first, then the others, each time beside {baseline.name}"
         )
         return False
 
     def finish(self, one: Active) -> bool:
-        """Whether its process has ended well."""
+        """Lets its process save what a run saves and end, and adds it to `done`. Returns False if that fails; the failure is
+        noted."""
         try:
             one.worker.finish(within=60 + PATIENCE * one.worker.longest)
         except TurnError as error:
@@ -352,7 +370,8 @@ class Rounds:
 
 
 def lengths_of(everyone: Iterable[Active]) -> tuple[int, int]:
-    """Steps and batches of a turn, by the first ones' times."""
+    """How many steps and evaluation batches a turn has, so that they take about `TURN_SECONDS` and half of that, by the times
+    of the warm-up turns."""
     stepped = [one for one in everyone if not one.ready.whole]
     steps = [one.warm.step_seconds for one in stepped if one.warm.step_seconds]
     batches = [one.warm.batch_seconds for one in everyone if one.warm.batch_seconds]

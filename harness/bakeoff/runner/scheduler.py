@@ -1,4 +1,5 @@
-"""Starts runs while there is memory for them, watches them, publishes their records; waits for those of other processes."""
+"""Starts runs while there is memory for them, watches them, and publishes their records. Runs that other processes are making
+are waited for."""
 
 from __future__ import annotations
 
@@ -26,9 +27,9 @@ from bakeoff.spec.experiment_file import Spec
 from bakeoff.text.numbers import count, gibibytes, with_decimals
 
 CLAIM_SECONDS = 10.0
-"""So often the claim of a run is renewed."""
+"""Seconds after which the claim of a run is renewed."""
 MEMORY_FACTOR = 1.2
-"""Another run starts only if so many times the memory of the largest run is free."""
+"""Another run starts only if this many times the memory of the largest run so far is free."""
 RESUMABLE = {"interrupted", "crashed", "timed out", "out of memory"}
 """Failures after which another attempt continues from a checkpoint: the steps up to it were right."""
 
@@ -38,7 +39,7 @@ class Rerun:
     """A recorded run that is made anew."""
 
     mark: Mark
-    """Of the record that is replaced; if another stands there when the run begins, that one stays."""
+    """The mark of the record that is to be replaced. If another record stands there when the run begins, that one stays."""
     why: str
 
 
@@ -49,16 +50,16 @@ class Active:
     run: Run
     folder: Path
     place: int
-    """Which of the runs at the same time it is, from 0."""
+    """The run's number, from 0, among those that run at the same time; it decides which devices the run takes."""
     supervisor: Supervisor
     instead_of: Mark | None
-    """Of the record that it replaces."""
+    """The mark of the record that this run replaces; None if there is none."""
     claimed: float = field(default_factory=time.monotonic)
-    """When its claim was renewed last."""
+    """When the run's claim was last renewed, by `time.monotonic()`."""
 
 
 class Scheduler:
-    """Up to `settings.jobs` runs at the same time."""
+    """Makes runs, up to `settings.jobs` of them at the same time."""
 
     def __init__(
         self,
@@ -70,7 +71,8 @@ class Scheduler:
         sources: Mapping[tuple[str, str], Facts],
         reruns: Mapping[str, Rerun],
     ) -> None:
-        """sources: labels of task and model -> what runs of them are made from; reruns: recorded runs that are made anew."""
+        """sources: labels of task and model -> the data and weights that their runs are made from. reruns: run id -> how to
+        replace its record."""
         self.spec, self.store, self.settings, self.progress = spec, store, settings, progress
         self.sources, self.reruns = sources, reruns
         self.active: list[Active] = []
@@ -112,7 +114,8 @@ class Scheduler:
         return done
 
     def find(self, run_id: str) -> Record | None:
-        """The run's record, if it stays; None if there is none, or if it is to be made anew, is damaged, or was interrupted."""
+        """The run's record, if it need not be made again; None if there is none, or if it is to be replaced, is damaged, or
+        was interrupted."""
         return None if self.is_rerun(run_id, self.store.mark(run_id)) else self.store.find(run_id)
 
     def is_rerun(self, run_id: str, mark: Mark | None) -> bool:
@@ -144,7 +147,7 @@ class Scheduler:
         return False
 
     def start(self, run: Run) -> bool:
-        """Whether the run is active now; False if another process has claimed or recorded it."""
+        """Claims and starts a run. Returns False if another process has claimed or recorded it."""
         store = self.store
         store.require_place()
         if not store.claims.take(run.id):
@@ -179,11 +182,11 @@ class Scheduler:
         return True
 
     def leaves_files(self, run: Run) -> bool:
-        """Whether files of an attempt wait for the next one: checkpoints, or those of a trainer that owns its model."""
+        """Whether an attempt leaves files for the next one: checkpoints, or files of a trainer that owns its model."""
         return bool(self.spec.checkpoint_every) or run.strategy.owns_model
 
     def attempts(self, run: Run) -> list[Attempt]:
-        """Earlier attempts at this run, oldest first: those that are archived, and what stands there."""
+        """Earlier attempts at this run, oldest first: those whose records were archived, and the one whose record stands."""
         known = self.store.attempts().get(run.id, [])
         with suppress(StoreError):
             last = attempt_of(self.store.read(run.id)) if self.store.has(run.id) else None
@@ -191,7 +194,8 @@ class Scheduler:
         return known
 
     def poll(self) -> list[Record]:
-        """The records of the runs that have ended, after waiting a moment for a message of any."""
+        """Waits a moment for messages of the active runs, handles them, and returns the records of the runs that have
+        ended."""
         wait([each for one in self.active for each in one.supervisor.worker.waitables()], timeout=WAIT_SECONDS)
         self.store.require_place()
         ended = []
@@ -207,7 +211,8 @@ class Scheduler:
         return ended
 
     def publish(self, one: Active, record: Record) -> list[Record]:
-        """The record in a list, if it counts: it stands now, or it failed and a better one stands."""
+        """Publishes the record of a run that has ended, and returns it in a list; an empty list if another process's record,
+        or its run, counts instead."""
         title = one.run.title
         try:
             if record.failure is not None and not self.owns(one):
@@ -225,18 +230,20 @@ class Scheduler:
             self.release(one)
 
     def owns(self, one: Active) -> bool:
-        """Whether this process still holds the run's claim. One that was removed, and taken by nobody, is taken again."""
+        """Whether this process still holds the run's claim. A claim that was removed, and that no process has taken, is taken
+        again."""
         claims, run_id = self.store.claims, one.run.id
         return claims.renew(run_id) or (self.store.mark(run_id) == one.instead_of and claims.take(run_id))
 
     def hand_over(self, one: Active) -> None:
-        """Leaves a run to the process that has taken it over while this one was suspended."""
+        """Leaves a run to another process, which has taken over its claim while this process was suspended."""
         self.progress.note(f"{one.run.title}: another process has taken it over while this one was suspended")
         self.elsewhere.append(one.run)
         self.release(one)
 
     def interrupt(self) -> None:
-        """Records each active run as interrupted: it is made again next time, as it is if there is no room for that record."""
+        """Records each active run as interrupted, so that the next `bakeoff run` makes it again. A run whose record can't be
+        written is made again too."""
         for one in [*self.active]:
             seconds = time.monotonic() - one.supervisor.worker.started
             with suppress(OSError):
@@ -244,7 +251,8 @@ class Scheduler:
                 self.publish(one, record)
 
     def release(self, one: Active) -> None:
-        """Ends what is left of a run here. Its checkpoints go once a record stands that no attempt will continue."""
+        """Ends the run's process, and removes its folder and its claim. Its checkpoints are removed too, unless another
+        attempt will continue from them."""
         if one not in self.active:
             return
         self.active.remove(one)

@@ -1,4 +1,5 @@
-"""How runs are made: folders, devices, policies, and who hears of their progress; and the request of one run."""
+"""How runs are made: folders, devices, policies, and the object that is told of their progress; and the request for one
+run."""
 
 from __future__ import annotations
 
@@ -17,17 +18,19 @@ Policy = Literal["stop", "rerun", "mix"]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What is not part of the experiment."""
+    """How the runs of a command are made: what its options say, and the experiment file does not."""
 
     paths: Paths
     device: str = "auto"
     threads: int = field(default_factory=hardware.usable_threads)
-    """Of one run."""
+    """CPU threads of one run."""
     jobs: int = 1
-    """Runs at the same time."""
+    """How many runs are made at the same time."""
     changed: Policy = "stop"
+    """What to do if recorded runs were made under other conditions."""
     retry: Literal["failed", "unkept"] | None = None
-    """Recorded runs that are made anew: those that failed, or those that left no model although the file says `keep: final`."""
+    """Which recorded runs are made anew: those that failed, or those that left no model although the experiment file says
+    `keep: final`; None for none."""
     trusted: str = ""
     """The hash of the experiment file's commands that the user has agreed to with this call (`runner/trust`)."""
     control: bool = True
@@ -35,7 +38,7 @@ class Settings:
 
 
 class Progress(Protocol):
-    """Who hears how runs go on."""
+    """An object that is told how runs go on, to show it to the user."""
 
     def start(self, *, total: int, done: int) -> None:
         """A command begins; `done` of the `total` runs are recorded already."""
@@ -50,11 +53,11 @@ class Progress(Protocol):
         """A run has ended with this record."""
 
     def note(self, line: str) -> None:
-        """A sentence for the user."""
+        """Shows a sentence to the user."""
 
 
 def request_of(run: Run, settings: Settings, **more: Any) -> Request:
-    """The request for a run's worker; `more` are further fields of it."""
+    """The request that tells a worker process which run to make, and how. more: further fields of `Request`."""
     return Request(
         id=run.id,
         requested=run.requested,

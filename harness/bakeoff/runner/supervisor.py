@@ -1,4 +1,5 @@
-"""Watches one run from outside: starts its process, hears its progress, times it, and reads its record or writes one for it."""
+"""Watches one run from outside: starts its process, hears its progress, measures its time, and reads the record that it wrote,
+or writes one of its failure."""
 
 from __future__ import annotations
 
@@ -33,14 +34,14 @@ from bakeoff.training.run_folder import clear
 from bakeoff.training.worker import perform, places_of
 
 FAULT = "fault"
-"""The key of a worker's message that the machine failed, not the run: nothing is to be recorded."""
+"""The key of a worker's message that the machine failed and not the run (a full disk, say): nothing is recorded then."""
 
 LONGEST_POLL = 10.0
-"""Seconds between two polls that count towards a timeout at most: more pass only if the command was suspended, and the run with
-it."""
+"""At most this many seconds between two polls count towards a run's timeout: more pass only if the command was suspended, and
+the run with it."""
 
 LONGEST_NOTE = 2000
-"""Characters of a sentence for the user in a worker's message."""
+"""The longest sentence for the user in a worker's message, in characters."""
 
 CODE_OF_PHASE: Final[Mapping[str, Sequence[str]]] = {
     "import": ("task", "model", "method", "trainer"),
@@ -68,7 +69,8 @@ class ProgressReport(BaseModel):
 
 
 class Supervisor:
-    """A run's process from its start to a record; what it cannot record itself (crash, timeout) is recorded for it."""
+    """A run's process from its start to its record. A failure that the process cannot record itself (a crash, a timeout) is
+    recorded here."""
 
     def __init__(
         self,
@@ -80,7 +82,7 @@ class Supervisor:
         *,
         read: Callable[[Path], Record],
     ) -> None:
-        """`folder` is empty, and holds the record at the end; `timeout` is in seconds; `read` gives the record in a folder."""
+        """folder: empty; the process writes the record into it. timeout: in seconds. read: reads the record in a folder."""
         self.run, self.folder, self.request, self.timeout, self.progress = run, folder.absolute(), request, timeout, progress
         self.read = read
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -89,10 +91,11 @@ class Supervisor:
         self.seconds, self.polled = 0.0, time.monotonic()
         """How long the run has taken, and when it was polled last."""
         self.recorded: tuple[State, float] | None = None
-        """The record's file as it was last seen, and since when it is so."""
+        """The state of the record's file when it was last seen, and since when (`time.monotonic()`) it is unchanged."""
 
     def poll(self) -> Record | None:
-        """Hears what the worker has said; returns the record once the run has ended or had to be ended. Raises MachineError."""
+        """Handles the messages that have arrived. Returns the record once the run has ended or had to be ended, else None.
+        Raises MachineError if the worker says that the machine failed."""
         now = time.monotonic()
         self.seconds, self.polled = self.seconds + min(now - self.polled, LONGEST_POLL), now
         alive = self.worker.alive  # asked first, so that everything is heard that a worker says before it ends
@@ -112,7 +115,8 @@ class Supervisor:
         return None
 
     def hear(self, message: Message) -> None:
-        """Raises MessageError for a message that is not a `ProgressReport`, and MachineError."""
+        """Handles one message: notes and shows the progress in it. Raises MessageError if it is no `ProgressReport`, and
+        MachineError if it says that the machine failed."""
         if FAULT in message:
             raise MachineError(str(message[FAULT]))
         if "error" in message:  # of a process that could not even begin; its exit code says the same
@@ -142,7 +146,8 @@ class Supervisor:
         return True
 
     def left(self, remark: str = "") -> Record:
-        """The record of a worker that has ended: a complete one stands, however the process ended."""
+        """The record of a run whose process has ended. A complete record counts, however the process ended; without one, a
+        failure is recorded. remark: what to add to the record about how the process ended."""
         code = self.worker.process.exitcode
         try:
             record, words = self.written(), self.worker.how_it_ended()
@@ -166,8 +171,8 @@ class Supervisor:
         return self.with_remark(record, remark) if remark else record
 
     def stop(self, reason: Reason, message: str) -> Record:
-        """Ends the worker, and returns a record that says why. If the run was recorded completely, that record stands, with or
-        without its model."""
+        """Ends the worker, and returns the record of a failure with this reason and message. If the run had already been
+        recorded completely, that record is returned, with or without its model."""
         self.worker.end()
         how = f"{reason}: {message}"
         with contextlib.suppress(StoreError):  # written at this moment, and not complete
@@ -191,14 +196,15 @@ class Supervisor:
         return remarked
 
     def code_at_work(self) -> str:
-        """Whose code was running when the process was last heard of."""
+        """The phase in which the process was last heard of, and the components whose code runs in it, as text."""
         phase = self.seen.phase
         parts = [getattr(self.request.requested, kind) for kind in CODE_OF_PHASE[phase]]
         named = (f"{kind} {part.name} of {part.distribution}" for kind, part in zip(CODE_OF_PHASE[phase], parts, strict=True))
         return escaped(f"phase {phase}: {', '.join(named)}")
 
     def written(self) -> Record | None:
-        """The record that the worker has written so far; raises StoreError if it is damaged or that of another run."""
+        """The record that the worker has written so far; None if there is none. Raises StoreError if it is damaged or another
+        run's."""
         if not (self.folder / RECORD_FILE).exists():
             return None
         record = self.read(self.folder)
@@ -207,7 +213,8 @@ class Supervisor:
         return record
 
     def record_failure(self, reason: Reason, message: str) -> Record:
-        """Records a failure for a process that could not do it itself; removes what it left incomplete."""
+        """Writes and returns the record of a failed run whose process could not write it itself. Removes incomplete files of
+        the run."""
         failure = Failure(reason=reason, message=message, phase=self.seen.phase)
         record = bare_record(self.request, self.started, failure, cost=self.seen.cost())
         tree = Tree(self.folder.parent)
@@ -220,7 +227,8 @@ class Supervisor:
 
 
 class Seen:
-    """What the supervisor knows about a run: its phases, steps and memory."""
+    """What the supervisor has heard and measured of a run: its phase, the seconds of each phase, its steps and its peak
+    memory."""
 
     def __init__(self) -> None:
         self.phase, self.step, self.memory = "import", 0, 0
@@ -239,7 +247,8 @@ class Seen:
         self.entered = now
 
     def weigh(self, process: int | None) -> None:
-        """process: the run's own, not its guard; None before its first message."""
+        """Reads the process's memory (resident set), and keeps the largest value. process: the id of the run's process, not of
+        its guard; None before its first message."""
         if process is None:
             return
         with contextlib.suppress(psutil.Error):  # it has just ended
@@ -265,7 +274,8 @@ class Seen:
 
 
 def perform_and_report(send: Callable[[Message], None], request: str, folder: str) -> None:
-    """The worker's side of `Supervisor`."""
+    """What the worker process of a `Supervisor` does: makes the run of this request (JSON of `Request`), and sends its
+    progress."""
 
     def report(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
         finite = loss if loss is None or loss == loss else None

@@ -1,8 +1,10 @@
-"""`bakeoff time`: what a run of each strategy takes, also on a machine that others use. Read `time_experiment`.
+"""`bakeoff time`: how long a run of each strategy takes, measured so that it also works on a machine that others use. Read
+`time_experiment`.
 
-A process of each strategy is kept ready and gets turns in random order, round after round: a few steps and evaluation batches,
-the same batches for all. Whatever slows the machine for longer than a round slows all strategies of it, so the ratio of two of
-them in one round hardly depends on it; bursts that hit single turns hardly move the median over rounds.
+A process of each strategy is kept ready and takes turns with the others in random order, round after round: a few steps and
+evaluation batches, the same batches for all. Whatever slows the machine for longer than a round slows all strategies in that
+round, so the ratio of two strategies' times in one round hardly depends on it; short disturbances of single turns hardly move
+the median over rounds.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class TimingOutcome:
 
     timings: tuple[Timing, ...]
     failed: Mapping[tuple[str, str], str]
-    """(task · model, strategy) -> why it was not timed."""
+    """(titles of task and model, strategy) -> why the strategy was not timed."""
 
 
 def time_experiment(
@@ -50,10 +52,10 @@ def time_experiment(
     goal: TimingGoal,
     progress: TimingProgress,
 ) -> TimingOutcome:
-    """Times all strategies of the plan, and writes each comparison group's timing beside the records as it is done.
+    """Times all strategies of the plan, and writes the timing of each comparison group beside the records once it is measured.
 
-    Raises BakeoffError where a baseline can't be timed, StoreError where another command times the same experiment, and
-    MachineError where the machine fails.
+    Raises BakeoffError if a baseline can't be timed, StoreError if another command times the same experiment, and MachineError
+    if the machine fails.
     """
     require_trust(document, plan, settings)
     deadline = time.monotonic() + goal.budget
@@ -80,7 +82,8 @@ def time_experiment(
 
 
 def timed_groups(plan: Plan) -> list[TimedGroup]:
-    """The plan's comparison groups. Where models are under test, those of a task are one group."""
+    """The plan's comparison groups, with the runs to time. If models are under test, all groups of a task are joined into
+    one."""
     joined = "model" in (plan.spec.under_test or ()) and len(plan.models) > 1
 
     def name_of(strategy: ResolvedStrategy, model: Configured | None) -> str:
@@ -120,13 +123,14 @@ def timed_groups(plan: Plan) -> list[TimedGroup]:
 
 
 def untimed(plan: Plan) -> list[str]:
-    """A sentence where trainers own their model: they take no steps, of which turns are made."""
+    """A sentence that names the strategies whose trainer owns its model: they take no steps that could be timed. Empty without
+    them."""
     names = [strategy.name for strategy in plan.strategies if strategy.owns_model]
     return [f"{listed(names)}: not timed, since the trainer owns the model and takes no steps"] if names else []
 
 
 def undecided(plan: Plan, groups: Sequence[TimedGroup]) -> list[str]:
-    """A sentence where a search has not chosen yet."""
+    """A sentence that names the strategies whose search has not chosen a configuration yet. Empty without them."""
     open_ones = {one.run.strategy.name for group in groups for one in group.contenders if one.run.strategy.tuning is not None}
     if not open_ones:
         return []
@@ -135,7 +139,8 @@ def undecided(plan: Plan, groups: Sequence[TimedGroup]) -> list[str]:
 
 @contextmanager
 def claimed(store: Store) -> Iterator[Callable[[], None]]:
-    """Keeps others from timing the same experiment meanwhile; what is yielded renews that, and is to be called often."""
+    """A context in which no other command can time the same experiment. It yields a function that renews the claim, to be
+    called every few seconds. Raises StoreError if another command times it already."""
     if not store.claims.take(CLAIM):
         raise StoreError(f"another command times the experiment in {shown_path(store.folder)} at this moment; wait for its end")
     renewed = time.monotonic()

@@ -1,8 +1,8 @@
 """Trust: an experiment file that names commands is run only after the user has agreed to them.
 
-That is remembered on this machine by a hash over the file, its commands and their code, in one private file for each such hash:
-an edit of any of them has another hash, and asks again. What is remembered is nobody else's: a file of another user, or behind
-a link, counts for nothing.
+Bakeoff remembers that on this machine by a hash over the file, its commands and their code, in one private file for each hash:
+after an edit of any of them the hash is another, and the user is asked again. Only what this user has agreed to counts: a
+remembering file that belongs to another user, or behind a link, is ignored.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from bakeoff.text.words import escaped, shown_path
 from bakeoff.training.request import read_request
 
 FOLDER: Final = "trusted"
-"""In the folder of the user's configuration."""
+"""The folder of these files, in the folder of the user's configuration."""
 LARGEST: Final = 4096
-"""The largest size of a file that remembers, in bytes."""
+"""The largest size of a file that remembers an agreement, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -45,22 +45,22 @@ class Commands:
     code: tuple[str, ...]
     """The files and folders of their code."""
     digest: str
-    """SHA-256 over the experiment file, the commands and, by the hash of it that a trainer's options hold, their code."""
+    """SHA-256 over the experiment file, the commands, and the trainers' options, which hold a hash of the commands' code."""
 
     @property
     def lines(self) -> list[str]:
-        """Commands and files, one a line, for a user who is to decide."""
+        """The commands and the files of their code, one a line, for a user who is to decide whether to trust them."""
         shown = [f"  {name}: {in_a_shell(words)}" for name, words in self.by_strategy]
         return [*shown, *(f"  code: {shown_path(path)}" for path in self.code)]
 
     def note(self, remedy: str) -> str:
-        """One sentence for `check` and `plan`: the commands, and whether the user trusts them."""
+        """One sentence for `check` and `plan`: the commands, and whether the user trusts them. remedy: how to trust them."""
         shown = "; ".join(f"`{in_a_shell(words)}` ({escaped(name)})" for name, words in self.by_strategy)
         told = "trusted on this machine" if is_trusted(self.digest) else f"not trusted on this machine yet: {remedy}"
         return f"the file runs commands: {shown}; {told}"
 
     def refusal(self, remedy: str) -> BakeoffError:
-        """The error of a command that would run them."""
+        """The error of a Bakeoff command that would have to run untrusted commands. remedy: how to trust them."""
         names = ", ".join(dict.fromkeys(escaped(name) for name, _ in self.by_strategy))
         files = f" and their code ({', '.join(map(shown_path, self.code))})" if self.code else ""
         return BakeoffError(
@@ -70,12 +70,12 @@ class Commands:
 
 
 def in_a_shell(words: Sequence[str]) -> str:
-    """A command as text."""
+    """A command as it would be typed into a shell."""
     return " ".join(map(shell_word, words))
 
 
 def commands_of(document: Document, plan: Plan) -> Commands | None:
-    """The commands of all strategies; None where the file names none."""
+    """The commands of all strategies; None if the experiment file names no command."""
     parts = {
         (strategy.name, canonical(variant.trainer.identity)): variant.trainer
         for strategy in plan.strategies
@@ -95,22 +95,22 @@ def commands_of(document: Document, plan: Plan) -> Commands | None:
 
 
 def require_trust(document: Document, plan: Plan, settings: Settings) -> None:
-    """Raises BakeoffError if the file names commands that the user has not agreed to. Whatever executes a plan asks this
-    first."""
+    """Raises BakeoffError if the experiment file names commands that the user has not agreed to. Whatever makes the runs of a
+    plan calls this first."""
     found = commands_of(document, plan)
     if found and found.digest != settings.trusted and not is_trusted(found.digest):
         raise found.refusal("trust it by --trust (from Python: trust=True)")
 
 
 def refuse_commands(path: Path) -> None:
-    """Raises BakeoffError if the request of a run at `path` names commands."""
+    """Raises BakeoffError if the run that the request file at `path` asks for has a trainer that runs commands."""
     trainer, registry = read_request(path).requested.trainer.name, load_registry()
     if trainer in registry.names("trainer") and registry.get("trainer", trainer).component.runs_commands:
         raise BakeoffError(f"{shown_path(path)}: trainer '{trainer}' runs commands; read them and their code, then add --trust")
 
 
 def is_trusted(digest: str) -> bool:
-    """Whether the user has agreed to what has this hash, on this machine."""
+    """Whether the user has agreed, on this machine, to the commands with this hash (`Commands.digest`)."""
     folder = configuration_folder()
     path = folder / FOLDER / digest
     try:
@@ -123,7 +123,7 @@ def is_trusted(digest: str) -> bool:
 
 
 def remember(commands: Commands) -> None:
-    """Remembers that the user has agreed to these commands. Raises StoreError where that can't be written."""
+    """Remembers that the user has agreed to these commands. Raises StoreError if that can't be written."""
     tree = Tree(configuration_folder())
     path = tree.root / FOLDER / commands.digest
     content = f"{commands.digest} {commands.file}\n".encode(errors="backslashreplace")

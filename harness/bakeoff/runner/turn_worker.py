@@ -1,4 +1,5 @@
-"""The process of one strategy that is timed in turns, as the command sees it: `training.run_in_turns` is what it does."""
+"""The command's side of a process that is timed in turns: starts it, sends it turns, hears what they took. The process's own
+side is `training.run_in_turns`."""
 
 from __future__ import annotations
 
@@ -27,29 +28,31 @@ from bakeoff.training.worker import places_of
 P = TypeVar("P", bound=Part)
 
 PROGRESS_SECONDS: Final = 10.0
-"""Seconds between two polls that count towards a limit at most: more pass only while the command is suspended, and the process
-with it."""
+"""At most this many seconds between two polls count towards a time limit: more pass only while the command is suspended, and
+the process with it."""
 
 
 class TurnError(BakeoffError):
-    """A strategy's process can't go on; the others can."""
+    """The process of one strategy can't go on; the other strategies' processes can."""
 
 
 class SilenceError(TurnError):
-    """It has not answered in time."""
+    """The process has not answered within its time limit."""
 
 
 class TurnWorker:
-    """Starts the process, gives it turns and hears what they took."""
+    """The process of one strategy: starts it, gives it turns and hears what they took."""
 
     def __init__(self, request: Request, folder: Path, *, polled: Callable[[], None]) -> None:
-        """`folder` is new, for its files; `polled` is called about twice a second while the process is waited for."""
+        """folder: a new folder for the process's files. polled: called about twice a second while the process is waited
+        for."""
         self.request, self.folder, self.polled = request, folder, polled
         self.spent = 0.0
-        """Seconds that its turns took."""
+        """Seconds that all turns of the process took together."""
         self.longest = 0.0
-        """Seconds of its longest turn."""
+        """Seconds of the longest turn of the process."""
         self.fixed_seconds: dict[str, float] = {}
+        """Phase -> seconds that a run takes there once, however many its steps; empty before `finish`."""
         self.memory = self.device_memory = 0
         self.device_free: int | None = None
         theirs, self.orders = Pipe(duplex=False)
@@ -62,11 +65,12 @@ class TurnWorker:
             theirs.close()
 
     def ready(self, *, within: float) -> Ready:
-        """Waits for it; raises TurnError."""
+        """Waits until the process can take its first turn, and returns what it says of itself. Raises TurnError if it fails or
+        takes over `within` seconds."""
         return self._hear(Ready, within)
 
     def take(self, turn: Turn, *, within: float) -> Taken:
-        """Lets it take a turn; raises TurnError where that fails or takes more than `within` seconds."""
+        """Lets the process take a turn, and returns the times. Raises TurnError if it fails or takes over `within` seconds."""
         began = time.monotonic()
         self._order(turn)
         taken = self._hear(Taken, within)
@@ -77,7 +81,7 @@ class TurnWorker:
         return taken
 
     def finish(self, *, within: float) -> None:
-        """Lets it save what a run saves, and end; raises TurnError."""
+        """Lets the process save what a run saves, and end. Raises TurnError if that fails or takes over `within` seconds."""
         self._order(Turn(end=True))
         self.fixed_seconds = self._hear(Ended, within).fixed_seconds
 
@@ -106,10 +110,11 @@ class TurnWorker:
             now = time.monotonic()
             waited, polled = waited + min(now - polled, PROGRESS_SECONDS), now
             if waited > within:
-                raise SilenceError(f"it gave no answer for {duration(waited)}")
+                raise SilenceError(f"its process gave no answer for {duration(waited)}")
 
     def _part_of(self, message: dict[str, Any], kind: type[P]) -> P | None:
-        """The part in a message; None in one of another kind. Raises MachineError, and TurnError where it has failed."""
+        """The `kind` in a message; None if the message holds something else. Raises TurnError if it says that the run failed,
+        and MachineError if the machine did."""
         if FAULT in message:
             raise MachineError(str(message[FAULT]))
         for key in (FAILED, "error"):
@@ -123,7 +128,8 @@ class TurnWorker:
             raise TurnError(f"a message in its pipe is not one of Bakeoff's: {first_flaw(error)}") from None
 
     def _death(self) -> BaseException:
-        """Why it ended: raises KeyboardInterrupt where a signal was for the command too."""
+        """The error that says why the process ended. Raises KeyboardInterrupt if it ended by a signal that the command
+        received too, such as Ctrl-C."""
         if was_stopped(self.worker.process.exitcode):
             await_own_signal()
         if (fault := full_disk(places_of(self.request, self.folder))) is not None:

@@ -1,6 +1,6 @@
-"""What to write in place of a key, a value or a component that is not known where it stands.
+"""Advice for error messages: what to write in place of an unknown key, value or component of an experiment file.
 
-A key may be another tool's (`other_names`), or one of ours in the wrong place: `learning_rate` in a strategy, `r` beside
+A key may be another tool's (`other_names`), or one of Bakeoff's in the wrong place: `learning_rate` in a strategy, `r` beside
 `method`.
 """
 
@@ -23,15 +23,15 @@ from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, nearest, quoted
 
 Place = Literal["file", "recipe", "strategy", "method", "trainer", "task", "model", "search", ""]
-"""What a mapping of the file is."""
+"""Which part of an experiment file a mapping is; empty for any other mapping."""
 OF_STRATEGY: Final = ("method", "trainer")
 COMPONENTS: Final = (*OF_STRATEGY, "task", "model")
 TABLES: Final = (".csv", ".tsv", ".json", ".jsonl", ".parquet")
-"""How the names of files with rows end."""
+"""The endings of files that hold rows."""
 
 
 def place_of(path: KeyPath) -> Place:
-    """What the mapping at a path of the file is; empty for any other."""
+    """Which part of an experiment file the mapping at this path is; empty for any other path."""
     match path:
         case ():
             return "file"
@@ -54,15 +54,15 @@ def place_of(path: KeyPath) -> Place:
 
 @dataclass(frozen=True)
 class Unknown:
-    """A key that is not known where it stands in an experiment file."""
+    """A key that is unknown where it stands in an experiment file, with what is needed to advise on it."""
 
     data: Mapping[str, Any]
     """The whole file."""
     path: KeyPath
-    """Of the key."""
+    """The path of the key in the file."""
     registry: Registry
     keys: Mapping[Literal["file", "strategy"], type[BaseModel]]
-    """What the file and a strategy may have as keys."""
+    """`file`, `strategy` -> the model whose fields are the keys that are allowed there."""
 
     @property
     def key(self) -> str:
@@ -74,7 +74,7 @@ class Unknown:
 
     @cached_property
     def beside(self) -> Mapping[str, Any]:
-        """The mapping that it stands in."""
+        """The mapping that the key stands in."""
         found: Any = self.data
         for part in self.path[:-1]:
             found = found[part]
@@ -82,7 +82,7 @@ class Unknown:
 
     @property
     def sentence(self) -> str | None:
-        """Where the key belongs, or what it is called here; None where neither is known."""
+        """The error message: where the key belongs, or what Bakeoff calls it. None where neither is known."""
         if not self.place or any(plain(self.key) == plain(one) for one in self._valid):
             return None  # a mapping of a few keys of its own; or it is only spelt differently, which `did_you_mean` tells
         if (joined := re.fullmatch(r"([\w.-]+):(\S.*)", self.key)) and self.beside.get(self.key) is None:
@@ -118,7 +118,7 @@ class Unknown:
 
     @property
     def _ours(self) -> Meant | None:
-        """A key of ours that belongs elsewhere."""
+        """What to write if the key is one of Bakeoff's that belongs elsewhere in the file; None if it is not."""
         homes: dict[Home, type[BaseModel]] = {"recipe": Recipe, "file": self.keys["file"], "strategy": self.keys["strategy"]}
         fields_of_file = self.keys["file"].model_fields
         for home, fields in homes.items():
@@ -132,7 +132,7 @@ class Unknown:
         return None
 
     def _components_with(self, option: str, kind: Home = "") -> Iterator[tuple[Home, str]]:
-        """(kind, name) of the components with this option: those that the file names first."""
+        """Yields (kind, name) of the components that have this option; components that the file names come first."""
         near = self.place in ("recipe", *OF_STRATEGY, "strategy")
         kinds: tuple[Home, ...] = OF_STRATEGY if near else ("model", "task", *OF_STRATEGY)
         for one in (kind,) if kind else kinds:
@@ -143,7 +143,8 @@ class Unknown:
                     yield one, name
 
     def _named(self, kind: str) -> list[Any]:
-        """The names of components of this kind that the key may be about: of its strategy, or of the file."""
+        """The names of the components of this kind that the key may refer to: method or trainer of its strategy, else all
+        tasks or models of the file."""
         if kind in OF_STRATEGY:
             found = [self.beside.get(kind)] if self.place == "strategy" else []
         else:
@@ -199,7 +200,7 @@ def unknown_value(key: str, given: Any, valid: Sequence[str]) -> str:
 
 
 def options_of(registry: Registry, kind: str, name: Any) -> list[str]:
-    """The options of an installed component; none of any other."""
+    """The names of a component's options; empty if it is not installed."""
     try:
         return list(registry.get(kind, str(name)).component.Options.model_fields)
     except PluginError:
@@ -207,9 +208,10 @@ def options_of(registry: Registry, kind: str, name: Any) -> list[str]:
 
 
 def unknown_component(kind: str, name: str, registry: Registry) -> str:
-    """A sentence about a component that is not installed: the nearest name, or how a model of the hub or a file is written."""
+    """The error message for a component that is not installed: the nearest name, or how to write a model of the hub or a
+    file."""
     if " - " in name:
-        return f"no {kind} {quoted(name)}; it is one text over several lines: begin each `-` in one column"
+        return f"no {kind} {quoted(name)}; it was read as one text of several lines: begin each `-` in the same column"
     written = by_path(kind, name, registry)
     if written:
         return f"no {kind} {quoted(name)}; write `{written}`"
@@ -221,8 +223,8 @@ def unknown_component(kind: str, name: str, registry: Registry) -> str:
 
 
 def by_path(kind: str, name: str, registry: Registry) -> str | None:
-    """How a model that is named by its address or folder, or a task by its file, is written; None where the name is no such
-    thing, or nothing installed takes it."""
+    """How to write a model that was named by its hub id or folder, or a task that was named by its file. None where the name is
+    neither, or no installed component reads it."""
     near = nearest(name, registry.names(kind))
     if kind == "model":
         path = hub_id(name) or (name if _is_path(name) else None)

@@ -35,7 +35,7 @@ class Document:
     content: bytes = b""
     """The bytes of the file as it was read, since it may be edited while its runs train."""
     path: Path = Path()
-    """Where it was read from."""
+    """The path of the file that was read."""
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """A problem whose line and column are those of the deepest part of `path` that is in the file."""
@@ -60,7 +60,8 @@ class Document:
     ) -> list[Problem]:
         """pydantic's errors as problems with line and column; those already reported as flaws are left out.
 
-        registry: of the components that unknown keys of an experiment file may belong to.
+        model: the model that was validated. registry: the components that an unknown key may belong to; None for a file
+        other than an experiment file.
         """
         found, unknown_keys = [], 0
         for detail, message in in_plain_words(error, model):

@@ -1,4 +1,4 @@
-"""An experiment that a program gives: the path of a file, YAML text, a mapping, or a validated `Spec`."""
+"""An experiment that is passed from Python: the path of a file, YAML text, a mapping, or a validated `Spec`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from bakeoff.text.words import quoted
 Given = str | Path | Mapping[str, Any] | Spec
 
 SHOWN = "spec"
-"""The name of an experiment without a file, in messages."""
+"""What messages call an experiment that has no file."""
 NOWHERE = Path(os.devnull) / "experiment.yaml"
-"""Its path: it is stored beside its records under that name, and no file is there."""
+"""The path of an experiment that has no file: nothing is there, but under that file name it is stored beside its records."""
 
 
 def document_of(spec: Given) -> Document:
@@ -49,12 +49,12 @@ def document_of(spec: Given) -> Document:
 
 
 def is_given(document: Document) -> bool:
-    """Whether no file holds the document."""
+    """Whether the document was passed from Python, so that no file holds it."""
     return document.path.parent == NOWHERE.parent
 
 
 def document_from(data: Mapping[str, Any]) -> Document:
-    """A mapping as a document, held to all that an experiment file is held to."""
+    """A mapping as a document, checked like an experiment file. Raises SpecError, with keys in place of lines."""
     text = yaml_text(_plain(data, ()))
     try:
         found = parse_document(text, SHOWN)
@@ -79,7 +79,8 @@ def yaml_text(data: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any, path: KeyPath) -> Any:
-    """The value as YAML has it: tuples as lists, paths as texts, numbers of numpy as numbers. Raises SpecError for others."""
+    """The value as YAML has it: tuples as lists, paths as texts, numbers of numpy as numbers. Raises SpecError for other
+    types."""
     if len(path) > MAX_DEPTH:
         raise SpecError([_problem(path[:1], f"nested deeper than {MAX_DEPTH} levels")])
     if isinstance(value, Mapping):
@@ -92,8 +93,8 @@ def _plain(value: Any, path: KeyPath) -> Any:
         return str(value)
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    hint = "; give rows by data=" if hasattr(value, "columns") or hasattr(value, "column_names") else ""
-    raise SpecError([_problem(path, f"no value of an experiment file; got {quoted(type(value).__name__)}{hint}")])
+    hint = "; pass rows by `data=`" if hasattr(value, "columns") or hasattr(value, "column_names") else ""
+    raise SpecError([_problem(path, f"an experiment can't hold a value of type {quoted(type(value).__name__)}{hint}")])
 
 
 def _problem(path: KeyPath, message: str) -> Problem:
@@ -104,15 +105,18 @@ def _problem(path: KeyPath, message: str) -> Problem:
 
 
 def tasks_in(document: Document) -> list[dict[str, Any]]:
-    """The tasks as they are written, each a mapping with its name; `{}` for what can't be one."""
+    """The tasks as the document has them, each as a mapping with its name; `{}` in place of what can't be a task."""
     entries = document.data.get("tasks")
     named = [{"name": entry} if isinstance(entry, str) else entry for entry in (entries if isinstance(entries, list) else [])]
     return [entry if isinstance(entry, dict) else {} for entry in named]
 
 
 def with_files(document: Document, files: Mapping[int, Mapping[str, str]]) -> Document:
-    """The document with these options in its tasks, split -> file. No file holds it yet; it is stored as its content. A task
-    without a title is called like the experiment, and not like its files."""
+    """The document with files of rows in the options of its tasks. files: index of a task -> split -> file.
+
+    A task without a title gets the experiment's name as its title, so that it is not called after its files. The document has
+    no file of its own; what is stored is its `content`.
+    """
     title = {"title": name} if isinstance(name := document.data.get("name"), str) else {}
     tasks = [
         {"name": task["name"], **title, **task, **files[index]} if index in files else written
@@ -124,7 +128,7 @@ def with_files(document: Document, files: Mapping[int, Mapping[str, str]]) -> Do
 
 
 def files_in(document: Document, folder: str) -> list[str]:
-    """The files in a folder that the tasks name."""
+    """The names of the files below a folder that the document's tasks name."""
     return [name for task in tasks_in(document) for name in _texts(task) if name.startswith(f"{folder}/")]
 
 
@@ -140,7 +144,7 @@ def _texts(value: Any) -> Iterator[str]:
 
 
 def data_of(spec: Spec) -> dict[str, Any]:
-    """What an experiment file with this Spec says; read again, it gives the same Spec."""
+    """The data of an experiment file that says the same as this Spec; read again, it gives an equal Spec."""
     return {key: _written(key, getattr(spec, key)) for key in type(spec).model_fields if key in spec.model_fields_set}
 
 

@@ -1,4 +1,4 @@
-"""Where an experiment is, given its file or its folder."""
+"""Finds the experiment file, or the experiment's folder, given either of the two."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ENDINGS = (".yaml", ".yml")
 KEYS = re.compile(rb"^(tasks|models|strategies|baseline|under_test)[ \t]*:", re.MULTILINE)
 """A file with two of these at the start of a line is an experiment file, even where it is no valid YAML."""
 READ = 200_000
-"""Experiment files are looked for among files of up to so many bytes."""
+"""A file of more bytes than this is not taken for an experiment file."""
 LISTED = 20
 """How many experiment files a message names."""
 
@@ -38,7 +38,7 @@ def experiment_file(path: Path) -> Path:
 
 
 def experiment_files(folder: Path) -> list[Path]:
-    """The experiment files in a folder, by name. Raises BakeoffError if it can't be read."""
+    """The experiment files in a folder, sorted by name. Raises BakeoffError if it can't be read."""
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in ENDINGS and path.name[0] != ".")
     except OSError as error:

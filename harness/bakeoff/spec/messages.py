@@ -14,7 +14,7 @@ from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean, escaped, quoted
 
 HINTS = 50
-"""The nearest valid name is looked up for so many unknown keys at most; for thousands it would take minutes."""
+"""The nearest valid name is looked up for at most this many unknown keys; for thousands it would take minutes."""
 NUMBER = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 MESSAGE = "message"
 """Key in the context of a pydantic error whose value is a message already in plain words."""
@@ -29,7 +29,7 @@ def in_plain_words(error: ValidationError, model: type[BaseModel]) -> Iterator[t
 
 
 def reworded(error: ValidationError, model: type[BaseModel]) -> ValidationError:
-    """The same errors with their messages in plain words, to be raised during the validation of another model."""
+    """A copy of the error with its messages in plain words, to be raised during the validation of another model."""
     return validation_error(
         *((detail["type"], detail["loc"], message, detail["input"]) for detail, message in in_plain_words(error, model))
     )

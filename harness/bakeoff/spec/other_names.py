@@ -1,6 +1,7 @@
-"""Names of other tools for what an experiment file says: of TrainingArguments, peft, run_glue.py, Lightning, argparse scripts.
+"""Keys and values as other tools name them (TrainingArguments, peft, run_glue.py, Lightning, argparse scripts), and what to
+write in an experiment file instead.
 
-Each leads to what to write here. None is accepted as an alias: one thing has one name, in every file and record.
+They serve error messages. None is accepted as an alias: one thing has one name, in every file and record.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean, quoted, quoted_whole
 
 Home = Literal["recipe", "file", "strategy", "task", "model", "method", "trainer", "command", ""]
-"""Where a key belongs; `command`: it is an option of the command line; empty: nothing is written."""
+"""Where a key belongs; `command`: it is an option of the command line; empty: there is nothing to write."""
 
 
 @dataclass(frozen=True)
@@ -23,29 +24,31 @@ class Meant:
 
     home: Home
     write: str
-    """The key with its value, as YAML on one line (`epochs: 3`); of `command` the option; empty where there is nothing."""
+    """The key with its value, as YAML on one line (`epochs: 3`); of `command` the option; empty where there is nothing to
+    write."""
     note: str = ""
-    """What else to know, as a clause."""
+    """A further hint, as a clause; empty for none."""
 
 
 Rule = Callable[[Any, Mapping[str, Any]], Meant]
-"""(value, the keys beside it by their plain names) -> what is meant."""
+"""A function of another tool's key: (its value, the other keys of the same mapping, by `plain` name) -> what to write."""
 
 
 def plain(name: str) -> str:
-    """A name as it is looked up: `--Num-Train-Epochs`, `numTrainEpochs` and `num_train_epochs` are one."""
+    """A name in the spelling in which it is looked up: `num_train_epochs` for `--Num-Train-Epochs` and `numTrainEpochs`."""
     parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip().lstrip("-"))
     return re.sub(r"[\s.-]+", "_", parted).casefold()
 
 
 def meant_by(name: str, value: Any, beside: Mapping[str, Any]) -> Meant | None:
-    """What another tool's name means here; None if it is not known. beside: the keys of the same mapping, with their values."""
+    """What to write in place of another tool's key; None if it is not known. beside: the keys of the same mapping -> values."""
     rule = RULES.get(plain(name))
     return rule(value, {plain(key): one for key, one in beside.items()}) if rule else None
 
 
 def dotted_meant_by(name: str, valid: Collection[str]) -> str | None:
-    """Of valid names like `recipe.learning_rate` or `method.r` the one that is meant by `lr` or `r`; None if there is none."""
+    """The valid name that a name of another tool means: `recipe.learning_rate` for `lr`, `method.r` for `r`; None if there is
+    none. valid: the names to choose from."""
     home, _, own = name.rpartition(".")
     found = meant_by(own, None, {})
     keys = [plain(own), *([found.write.partition(":")[0]] if found and found.home in ("recipe", "method") else [])]
@@ -54,13 +57,14 @@ def dotted_meant_by(name: str, valid: Collection[str]) -> str | None:
 
 
 def not_found(what: str, name: str, valid: Collection[str]) -> str:
-    """A sentence about an unknown name among valid ones like `recipe.learning_rate`, with the one that is meant or near."""
+    """The error message for an unknown name, with the valid one that is meant or nearest. what: what the name should be, in
+    words. valid: names such as `recipe.learning_rate`."""
     meant = dotted_meant_by(name, valid)
     return f"no {what} {quoted(name)}; did you mean {quoted_whole(meant)}?" if meant else did_you_mean(what, name, valid)
 
 
 def entry(key: str, value: Any) -> str:
-    """`epochs: 3`; a value that is long or missing is left open."""
+    """A key with its value, `epochs: 3`; `...` stands for a value that is None or longer than 60 characters."""
     shown = "..." if value is None else spelt(value) if isinstance(value, float) else yaml_value(value)
     return f"{key}: {shown if len(shown) <= 60 else '...'}"
 
@@ -77,7 +81,7 @@ def _recipe(key: str, note: str = "") -> Rule:
 
 
 def _whole(value: Any) -> Any:
-    """8.0 or "8" as 8."""
+    """The integer 8 for 8.0 or "8"; any other value unchanged."""
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -101,7 +105,7 @@ _PER_STEP = "batch_size counts the examples of an optimizer step, over all devic
 
 
 def _batch_size(value: Any, beside: Mapping[str, Any]) -> Meant:
-    """Of another tool, where the number is that of one forward pass; `batch_size` counts the examples of a step."""
+    """Rule for another tool's batch size, that of one forward pass; here `batch_size` counts the examples of a step."""
     names = ("gradient_accumulation_steps", "accumulate_grad_batches", "grad_accum", "grad_accum_steps", "accumulation_steps")
     size, times = _whole(value), _whole(next((beside[name] for name in names if name in beside), 1))
     if isinstance(size, int) and isinstance(times, int) and times > 1 and not isinstance(value, bool):
@@ -121,7 +125,7 @@ def _accumulation(value: Any, beside: Mapping[str, Any]) -> Meant:
 
 
 def _half(value: Any, beside: Mapping[str, Any]) -> Meant:
-    """fp16, bf16, amp, mixed_precision, `precision: 16-mixed`."""
+    """Rule for half precision: fp16, bf16, amp, mixed_precision, `precision: 16-mixed`."""
     text = str(value).casefold()
     if not _is_on(value) or text in ("fp32", "32", "32-true", "float32"):
         return Meant("recipe", "precision: fp32", "the default")
@@ -219,7 +223,7 @@ _EVALUATED = (
     "leave it out: every labelled split is evaluated after training, and dev after each epoch with `select: best-on-dev`"
 )
 _HARNESS = "leave it out: Bakeoff feeds and evaluates the runs itself, alike for every trainer"
-_NOT_OFFERED = "it is not offered: a comparison needs the same for every trainer"
+_NOT_OFFERED = "leave it out: Bakeoff does not offer it, since a comparison needs the same settings for every trainer"
 _METHODS = "`bakeoff plugins` lists the methods"
 _SHARING = "leave it out: Bakeoff uploads nothing; `keep: final` saves each trained model beside its record"
 
@@ -237,7 +241,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
      "auto_find_batch_size val_batch_size", _nothing("leave it out: it changes no score, and evaluation chooses it itself")),
     ("max_train_samples max_train_examples n_train num_train_examples train_samples train_size subset",
      _recipe("train_examples")),
-    ("max_eval_samples max_predict_samples max_test_samples max_val_samples", _nothing("splits are always evaluated whole")),
+    ("max_eval_samples max_predict_samples max_test_samples max_val_samples",
+     _nothing("leave it out: splits are always evaluated whole")),
     ("shuffle shuffle_train_dataset dataloader_shuffle",
      _nothing("leave it out: every epoch has an order of its own, by the seed, alike for every trainer")),
     # optimizer
@@ -337,7 +342,7 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("test_size validation_split val_split split_ratio val_size dev_size validation_size valid_size holdout test_split",
      lambda value, _: Meant("task", "split: {dev: 10%, test: 20%}", "rows of train that are held out")),
     ("class_weight class_weights loss_fn criterion focal_loss pos_weight loss_type",
-     _nothing("the loss is that of the kind of task, for every trainer; with rare labels, choose a metric such as f1")),
+     _nothing("leave it out: the loss is that of the kind of task; with rare labels, choose a metric such as f1")),
     # methods and peft
     ("peft peft_type peft_config adapter adapter_type finetuning_type tuning tune_method use_peft finetuning_method "
      "use_lora", lambda value, _: Meant(
@@ -396,7 +401,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
 
 
 def value_meant_by(key: str, given: Any) -> str | None:
-    """The value of a key that another tool's word stands for; None if it is not known."""
+    """The value, here, that another tool's word for a value of this key stands for; None if the word is not known."""
     return VALUES.get(key, {}).get(plain(str(given))) if isinstance(given, str | bool | int) else None
 
 
@@ -409,7 +414,7 @@ HUB_SHORT: Final[Mapping[str, str]] = {
     "electra": "google/electra-small-discriminator",
     "modernbert": "answerdotai/ModernBERT-base",
 }
-"""What is meant by the name of a family alone."""
+"""Name of a family of models -> the hub id of the model that is meant by it."""
 HUB_OWNERS: Final[Mapping[str, str]] = {
     "bert-": "google-bert",
     "roberta-": "FacebookAI",
@@ -434,7 +439,8 @@ HUB_OWNERS: Final[Mapping[str, str]] = {
 
 
 def hub_id(name: str) -> str | None:
-    """The address on the hub of a model that is named as in other tools; None if the name looks like none."""
+    """The hub id (`owner/name`) of a model that may be named without its owner, `bert-base-uncased`, or by its family, `bert`.
+    None for the path of a folder, and for a name without an owner that is not well known."""
     if "/" in name.strip("./~"):
         return None if name.startswith(("/", ".", "~")) else name
     if (short := HUB_SHORT.get(name.casefold())) is not None:

@@ -1,4 +1,4 @@
-"""Which seeds a user may ask for: how many, which, or looks at which the comparisons are judged."""
+"""Which seeds a user may ask for: how many, a list, or looks (numbers of seeds at which the comparisons are judged)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from bakeoff.text.values import listed
 
 
 def seed_list(value: Any, *, first: int = 0) -> Any:
-    """For a validator: a number of seeds as that many from `first`; a list stays as it is."""
+    """A validator: turns a number of seeds into a list of that many seeds from `first` on; returns a list unchanged."""
     if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS:
         return list(range(first, first + value))
     if not isinstance(value, list):
@@ -61,7 +61,8 @@ EXAMPLE = "{looks: [3, 5, 8, 12, 20]}"
 
 
 def _rising(looks: list[int]) -> list[int]:
-    """Raises ValidationError at each look that has no more seeds than the one before."""
+    """Returns the looks unchanged. Raises ValidationError at each look that has no more seeds than the one before, and
+    ValueError for a single look."""
     wrong = [
         ("rising", (number,), f"must be more than the {before} of the look before; got {look}", look)
         for number, (before, look) in enumerate(pairwise(looks), 1)
@@ -75,7 +76,8 @@ def _rising(looks: list[int]) -> list[int]:
 
 
 class Looks(Options):
-    """Numbers of seeds at which the comparisons are judged: what is decided, or cannot be, gets no more seeds."""
+    """Numbers of seeds at which the comparisons are judged: a strategy whose comparisons are decided, or can't be decided by
+    the last look, gets no more seeds."""
 
     looks: Annotated[list[Look], Field(min_length=1, max_length=MOST_LOOKS), AfterValidator(_rising)] = Field(
         description="Seeds of each strategy at each look, rising; the first is at least 3."
@@ -92,7 +94,7 @@ class Looks(Options):
         if self.first + self.looks[-1] - 1 > LARGEST_SEED:
             raise validation_error(("too_large", ("first",), f"the last seed would be more than {LARGEST_SEED}", self.first))
         if self.ranks and self.looks[-1] < FEWEST_FOR_RANKS:
-            told = f"all pairs are judged from {FEWEST_FOR_RANKS} seeds on, and the last look has {self.looks[-1]}"
+            told = f"all pairs are judged from {FEWEST_FOR_RANKS} seeds on, and the last look has {self.looks[-1]}: add a look"
             raise validation_error(("few_seeds", ("ranks",), told, self.ranks))
         return self
 
@@ -102,16 +104,16 @@ class ReportedSeeds:
     """The seeds of the runs that an experiment reports, and when its comparisons are judged."""
 
     numbers: tuple[int, ...]
-    """Of the seeds, in the order in which they are run."""
+    """The seeds themselves, in the order in which they are run."""
     looks: tuple[int, ...] = ()
-    """How many of them each look has, the last one all; empty where the number is fixed."""
+    """How many of the seeds each look has; the last look has all. Empty where the number of seeds is fixed."""
     ranks: bool = False
     """Whether the looks judge all pairs; False without looks."""
 
     @property
     def in_words(self) -> str:
-        """`looks at 3, 5 and 8 seeds`, and what they judge where that is more than the comparisons with the baseline; or `3
-        seeds`."""
+        """The seeds in words: `3 seeds`, or `looks at 3, 5 and 8 seeds`, followed by `, all pairs` where the looks judge more
+        than the comparisons with the baseline."""
         if not self.looks:
             return count(len(self.numbers), "seed")
         return f"looks at {listed(map(str, self.looks))} seeds{', all pairs' if self.ranks else ''}"
@@ -122,7 +124,8 @@ def fixed_seeds(numbers: Sequence[int]) -> ReportedSeeds:
 
 
 def _reported(value: Any) -> ReportedSeeds:
-    """Raises ValidationError with places inside the value."""
+    """The validator of `seeds`: a number, a list or a mapping with looks. Raises ValidationError with places inside the value,
+    and ValueError for a value of another type."""
     if not isinstance(value, int | list | dict) or isinstance(value, bool):
         raise ValueError(f"must be a number of seeds (1 to {MOST_SEEDS}), a list of seeds, or looks, like {EXAMPLE}")
     try:

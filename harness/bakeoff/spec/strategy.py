@@ -150,7 +150,7 @@ class SearchSpace(BaseModel):
             if any(values.count(value) > 1 for value in values):
                 raise ValueError(f"{quoted(key)} has a value twice; give each once")
         if math.prod(len(values) for values in self.grid.values()) > MOST_CONFIGURATIONS:
-            raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched")
+            raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched: give fewer values")
         return self
 
     @property
@@ -159,11 +159,12 @@ class SearchSpace(BaseModel):
 
     @property
     def parts(self) -> list[str]:
-        """What the search chooses, named as in `under_test`: `recipe.learning_rate`, `trainer`."""
+        """The parts of a strategy that the search chooses, named as in `under_test`: `recipe.learning_rate`, `trainer`."""
         return [key.partition(".")[0] if "." in key else f"recipe.{key}" for key in self.grid]
 
     def trial_seeds(self, number: int) -> list[int]:
-        """Of the search with this number, from 0: the first has `seeds`, the others those that follow them."""
+        """The seeds of the trials of the search with this number, from 0: the first search has `seeds`, each later one the same
+        seeds shifted past those of the one before."""
         width = max(self.seeds) - min(self.seeds) + 1
         return [seed + number * width for seed in self.seeds]
 
@@ -211,7 +212,10 @@ class Reading:
 
 
 def _component(kind: str, *, among: str = "") -> PlainValidator:
-    """among: the key in `Reading.components`, if it is not the kind."""
+    """A validator that finds the component to which a reference of this kind leads, and adds it to `Reading.components`.
+
+    among: the key of `Reading.components` to add it to; the kind by default.
+    """
 
     def look_up(entry: Any, info: ValidationInfo[Reading]) -> Configured:
         reading = info.context
@@ -326,7 +330,7 @@ class Strategy(Options):
 
     @property
     def spelt_out(self) -> list[str]:
-        """The parts, named as in `under_test`, that it spells out, but for what a search chooses."""
+        """The parts that the file sets for this strategy, named as in `under_test`, without those that a search chooses."""
         named = [kind for kind in ("trainer", "method", "model") if getattr(self, kind) is not None]
         return [*named, *(f"recipe.{key}" for key in self.recipe.changes)]
 
@@ -345,7 +349,7 @@ class Strategy(Options):
             )
         given = (self.trainer, self.method, self.model, self.recipe.changes, self.search)
         if self.same_as is not None and (any(given) or self.trials != 1):
-            raise ValueError("same_as repeats another strategy whole: only 'replicate' may stand beside it")
+            raise ValueError("same_as repeats another strategy whole: leave trainer, method, model, recipe, trials, search out")
         return self
 
 

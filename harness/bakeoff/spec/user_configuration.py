@@ -1,6 +1,6 @@
-"""The user's own configuration, `bakeoff/config.yaml` in the folder of configurations: where data lie on this machine.
+"""The user's own configuration file, `bakeoff/config.yaml` in $XDG_CONFIG_HOME or ~/.config: where data are on this machine.
 
-Experiment files and records name no place; this file does, and is nobody else's.
+Experiment files and records name no data folder by its path, so that they can be shared; this file does, and is not shared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def checked_folder_name(name: str) -> str:
-    """Raises ValueError unless experiment files can begin a file's path with the name."""
+    """Returns the name of a data folder unchanged. Raises ValueError unless it can begin a path in experiment files."""
     if not FOLDER_NAME.fullmatch(name):
         raise ValueError(
             "a data folder's name is up to 64 letters, digits, '.', '_' and '-', and starts with a letter or digit"
@@ -37,7 +37,7 @@ def _folder(text: str) -> str:
 
 
 class UserConfiguration(Options):
-    """The keys of the file."""
+    """The keys of the user's configuration file."""
 
     data: dict[
         Annotated[str, AfterValidator(checked_folder_name), WithJsonSchema({"type": "string"})],
@@ -46,13 +46,13 @@ class UserConfiguration(Options):
 
 
 def configuration_folder() -> Path:
-    """`bakeoff` in $XDG_CONFIG_HOME, else in ~/.config."""
+    """The folder of the configuration file: `bakeoff` in $XDG_CONFIG_HOME, else in ~/.config."""
     home = os.environ.get("XDG_CONFIG_HOME")
     return (Path(home) if home else Path.home() / ".config") / "bakeoff"
 
 
 def configuration_path() -> Path:
-    """`config.yaml` in that folder."""
+    """The path of the configuration file: `config.yaml` in `configuration_folder()`."""
     return configuration_folder() / "config.yaml"
 
 

@@ -18,20 +18,20 @@ ALL: Final = "all"
 SIZE: Final = "train_examples"
 MOST_VALUES: Final = 50
 LISTS: Final = ("betas", "weight_decay_exempt")
-"""Keys whose values are lists, of which no name of a row can be made."""
+"""Recipe keys that can't vary: their values are lists, and a row's name has no room for a list."""
 EXAMPLE: Final = "`vary: {train_examples: [64, 256, all]}`"
 
 
 @dataclass(frozen=True)
 class Varied:
-    """The key, and its values in their order."""
+    """The recipe key that varies, and its values in order."""
 
     key: str
     values: tuple[Any, ...]
-    """None for all rows of the training split."""
+    """None stands for `all` of `train_examples`, and for `none` of any other key."""
 
     def word(self, value: Any) -> str:
-        """A value as the name of a row has it: `64`, `all`."""
+        """A value as it is written in the name of a row: `64`, `all`."""
         if value is None:
             return ALL if self.key == SIZE else "none"
         if isinstance(value, float):
@@ -39,21 +39,21 @@ class Varied:
         return yaml_value(value) if isinstance(value, bool) else str(value)
 
     def row(self, strategy: str, value: Any) -> str:
-        """What a strategy is called at a value: `full@64`."""
+        """The name of the row that a strategy has at a value: `full@64`."""
         return f"{strategy}@{self.word(value)}"
 
     def said(self, given: Any) -> str:
-        """A value as a file writes it, as the name of a row has it."""
+        """What an experiment file gives as a value, as it is written in the name of a row."""
         return given if isinstance(given, str) else self.word(given)
 
     @property
     def words(self) -> list[str]:
-        """The values as the names of rows have them."""
+        """The values as they are written in the names of rows."""
         return [self.word(value) for value in self.values]
 
     @property
     def written(self) -> dict[str, list[Any]]:
-        """As an experiment file has it."""
+        """The key and its values as an experiment file has them: `{train_examples: [64, all]}`."""
         return {self.key: [ALL if value is None and self.key == SIZE else value for value in self.values]}
 
 
@@ -67,8 +67,8 @@ def _varied(given: Any) -> Varied | None:
         named = {key: not_found("recipe key", str(key), Recipe.model_fields) for key in unknown}
         raise validation_error(*(("unknown_key", (key,), message, key) for key, message in named.items()))
     if len(given) != 1:
-        keys = f"; got {', '.join(given)}: vary one, and write an experiment for each other" if given else ""
-        raise ValueError(f"varies one recipe key, like {EXAMPLE}{keys}")
+        keys = f"; got {', '.join(given)}: vary one, and write another experiment for each other key" if given else ""
+        raise ValueError(f"must be one recipe key with its values, like {EXAMPLE}{keys}")
     ((key, values),) = given.items()
     if key in LISTS:
         told = f"{key} can't vary, since its values are lists: write a strategy for each"
@@ -80,7 +80,7 @@ def _varied(given: Any) -> Varied | None:
 
 
 def _checked(key: str, values: list[Any]) -> list[Any]:
-    """The values as a recipe has them. Raises ValidationError with all that are wrong, each at its place."""
+    """The values as `Recipe` stores them. Raises ValidationError with all that are wrong, each at its place."""
     found, wrong = list[Any](), list[tuple[str, tuple[str | int, ...], str, Any]]()
     for number, value in enumerate(values):
         if value == ALL and key == SIZE:
@@ -103,7 +103,8 @@ def _checked(key: str, values: list[Any]) -> list[Any]:
 
 
 def _in_order(varied: Varied, given: list[Any]) -> Varied:
-    """Raises ValidationError for a value that stands twice, and for numbers that do not rise."""
+    """Returns `varied` unchanged. Raises ValidationError for a value that is given twice, and for numbers that do not rise.
+    given: the values as the file has them."""
     key, values = varied.key, varied.values
     twice = [number for number, value in enumerate(values) if value in values[:number]]
     if twice:

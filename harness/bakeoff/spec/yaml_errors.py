@@ -1,6 +1,6 @@
-"""What is wrong with text that is no YAML: the parser names the token that it did not expect, a person needs the line to mend.
+"""Explains why a text is not YAML: the parser names the token that it did not expect, but a person needs the line to mend.
 
-Indentation, tabs, colons, commas, brackets and quotes are told; anything else in the parser's own words.
+Mistakes with indentation, tabs, colons, commas, brackets and quotes are explained; any other keeps the parser's own words.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bakeoff.text.words import escaped, quoted
 Place = tuple[int, int]
 """Line and column, from 1."""
 NO_BLANK: Final = re.compile(r"""^(\s*(?:-\s+)?["']?[\w.-]+["']?):([^\s:/].*)$""")
-"""A line such as `epochs:3`; not `http://...`."""
+"""Matches a line such as `epochs:3`; not `http://...`."""
 KEY: Final = re.compile(r"""^\s*(?:-\s+)?["']?[\w.-]+["']?\s*:(?:\s|$)""")
 LINE_END: Final = re.compile(r"\r\n|\r|\n")
 CLOSING: Final = {"[": "]", "{": "}"}
@@ -33,14 +33,14 @@ class Fault:
     """Where the parser stopped, from 1."""
     column: int
     opened: Place
-    """Where the thing began that it was reading; (0, 0) if it does not say."""
+    """Where the value that the parser was reading began; (0, 0) if the parser does not say."""
 
     def at(self, line: int) -> str:
         return self.lines[line - 1] if 0 < line <= len(self.lines) else ""
 
     @property
     def before(self) -> int:
-        """The last line before with something on it; 0 for none."""
+        """The number of the last line above that is neither empty nor a comment; 0 if there is none."""
         numbers = range(self.line - 1, 0, -1)
         return next((number for number in numbers if self.at(number).strip() and self.at(number).strip()[0] != "#"), 0)
 
@@ -49,7 +49,7 @@ Told = tuple[Place, str]
 
 
 def explained(text: str, error: MarkedYAMLError) -> Told:
-    """(place to mend, sentence) about text that is no YAML."""
+    """(place to mend, sentence) for an error of the YAML parser."""
     mark, context = error.problem_mark or error.context_mark, error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
     opened = (context.line + 1, context.column + 1) if context else (0, 0)
@@ -97,7 +97,7 @@ def _no_colon(fault: Fault) -> Told | None:
 
 
 def _colon_in_value(fault: Fault) -> Told | None:
-    """`question: Which is better: a or b?`"""
+    """A text with a colon of its own, without quotes: `question: Which is better: a or b?`"""
     line = fault.at(fault.line)
     key = KEY.match(line)
     if "mapping values" not in fault.problem or not key or fault.column <= key.end():
@@ -118,14 +118,14 @@ def _indented(fault: Fault) -> Told | None:
     if own > theirs and fault.before:
         return place, (
             f"indented by {_spaces(own)}, and line {fault.before} above it, by {_spaces(theirs)}, has its value already: begin "
-            "both in one column"
+            "both in the same column"
         )
     levels = _levels(fault)
     if own not in levels and levels:
         columns = " or ".join(_spaces(level) for level in sorted(levels))
         return place, (
-            f"indented by {_spaces(own)}, and the lines above that it may belong to by {columns}: begin it in one column with "
-            "its neighbours"
+            f"indented by {_spaces(own)}, and the lines above that it may belong to by {columns}: begin it in the same column "
+            "as its neighbours"
         )
     return None
 
@@ -212,7 +212,8 @@ def _spaces(count: int) -> str:
 
 
 def _levels(fault: Fault) -> set[int]:
-    """The indentations of the lines above that this one could stand beside: of its neighbours and of all that they are in."""
+    """The indentations, in spaces, that the faulty line could have: those of the lines above it and of the blocks they are
+    in."""
     levels: set[int] = set()
     for number in range(fault.line - 1, 0, -1):
         line = fault.at(number)
@@ -222,7 +223,7 @@ def _levels(fault: Fault) -> set[int]:
 
 
 def no_mapping(text: str) -> Told | None:
-    """Why a whole file may be one text and no mapping: `name = toy`."""
+    """(place to mend, sentence) for a file that is one text and no mapping, as `name = toy` is; None where there is no `=`."""
     for number, line in enumerate(re.split(LINE_END, text), 1):
         if found := re.match(r"\s*([\w.-]+)\s*=\s*(\S.*)$", line):
             return (number, 1), f"write a colon in place of `=`: `{found[1]}: {escaped(found[2])[:60]}`"

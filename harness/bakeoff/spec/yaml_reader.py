@@ -82,7 +82,7 @@ class _LimitedComposer(Composer):
     def compose_document(self) -> Any:
         event = self.parser.peek_event()
         if event.version not in (None, (1, 2)):
-            raise _RefusedError(problem="an experiment file is YAML 1.2", problem_mark=event.start_mark)
+            raise _RefusedError(problem="an experiment file is YAML 1.2: leave %YAML out", problem_mark=event.start_mark)
         top = super().compose_document()
         if not self.parser.check_event(StreamEndEvent):
             second = self.parser.peek_event()
@@ -161,8 +161,8 @@ class Tree:
         return value
 
     def key(self, key: _Composed, within: KeyPath, constructor: Any, *, twice: bool) -> KeyPath:
-        """The path of a mapping's key below `within`. A key that is no text, or stands there for the second time (`twice`), is
-        noted as a flaw."""
+        """The path of a mapping's key below `within`. A key that is no text, or is in the mapping for the second time
+        (`twice`), is noted as a flaw."""
         text, event = key[0].value, key[1]
         path = (*within, text)
         if not isinstance(self.plain(key, path, constructor), str):

@@ -11,12 +11,12 @@ import numpy as np
 from bakeoff.contracts.metric import Floats
 
 MOST_TRIES = 10
-"""The expected best is given of at most so many runs."""
+"""The largest n for which `expected_bests` gives the expected best of n runs."""
 
 
 @dataclass(frozen=True)
 class Grim:
-    """Whether some confusion matrix gives the printed accuracy and F1; and accuracy and F1 of the closest one."""
+    """What `grim` finds: whether a confusion matrix rounds to the printed accuracy and F1, and the nearest one's scores."""
 
     attainable: bool
     accuracy: float
@@ -24,7 +24,7 @@ class Grim:
 
 
 def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> float:
-    """The expected best of n of these B values, drawn without replacement, which is unbiased (Tang et al., 2020).
+    """The expected largest of n values that are drawn without replacement from the B given ones; unbiased (Tang et al., 2020).
 
     Raises ValueError unless 1 <= n <= B: nothing is extrapolated.
     """
@@ -37,26 +37,32 @@ def expected_best_of_n(values: Sequence[float] | Floats, n: int) -> float:
 
 
 def expected_bests(values: Sequence[float] | Floats, *, higher_is_better: bool) -> list[float]:
-    """For k = 1, 2, ...: the unbiased expected best score of k of these runs, for k up to the number of runs, at most ten. The
-    best is the lowest score where less is better."""
+    """The expected best score of 1, 2, ... runs, up to the number of runs or ten, by `expected_best_of_n`.
+
+    values: one score for each run. The best is the lowest score unless `higher_is_better`.
+    """
     sign = 1.0 if higher_is_better else -1.0
     signed = sign * np.asarray(values, dtype=np.float64)
     return [sign * expected_best_of_n(signed, n) for n in range(1, min(len(signed), MOST_TRIES) + 1)]
 
 
 def probability_of_improvement(a: Sequence[float] | Floats, b: Sequence[float] | Floats) -> float:
-    """Probability that a random run of `a` scores above one of `b`; ties count half. Raises ValueError without runs."""
+    """Probability that a random run of `a` scores above a random run of `b`; ties count half. a, b: scores, one for each run.
+
+    Raises ValueError if a side has no run.
+    """
     left, right = np.asarray(a, dtype=np.float64)[:, None], np.asarray(b, dtype=np.float64)[None]
     if not left.size or not right.size:
-        raise ValueError("both sides need a run")
+        raise ValueError("a probability of improvement needs at least one run on each side")
     return float((left > right).mean() + (left == right).mean() / 2)
 
 
 def grim(accuracy: float, f1: float, *, positives: int, negatives: int, digits: int) -> Grim:
-    """Whether accuracy and F1, as printed with so many decimals, can come from one evaluation of these labels.
+    """Whether an accuracy and an F1 that were printed with `digits` decimals can come from one evaluation.
 
-    Both are shares: 84.07 points are 0.8407 with 4 digits. For each number of right answers, F1 grows with the true positives,
-    so only the two counts around the printed F1 have to be tried. After Brown and Heathers (2017).
+    Both are shares: 84.07 points are 0.8407 with 4 digits. positives, negatives: how many labels of each there are. For each
+    number of right answers, F1 grows with the true positives, so only the two counts around the printed F1 have to be tried.
+    After Brown and Heathers (2017). Raises ValueError for impossible arguments.
     """
     if not (0 <= accuracy <= 1 and 0 <= f1 <= 1) or min(positives, negatives) < 0 or positives + negatives < 1:
         raise ValueError(f"accuracy and F1 are shares of counted labels, not {accuracy}, {f1} of {positives} + {negatives}")

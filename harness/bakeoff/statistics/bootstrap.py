@@ -2,8 +2,8 @@
 
 Its percentile intervals are a check beside the primary test. Where seeds contribute most of the variance, they are too narrow,
 like any bootstrap of a few seeds; where examples do, they are too wide, since the interaction of seeds and examples is counted
-more than once (Owen 2007). A metric that is no ratio of sums is tested by t, with variance components from resamples of the
-examples alone (`Replicates.table`).
+more than once (Owen 2007). A metric that is not a ratio of sums over examples is tested by the t test of `twoway`, with
+variance components from resamples of the examples alone (`Replicates.table`).
 
 A resample of examples is a vector of weights, how often each was drawn. A scorer maps weights (r, N) to scores (r, runs) of all
 runs at once: ratios, MCC and Pearson are matrix products; Spearman takes one sort per run, since the rank of a value in a
@@ -24,7 +24,7 @@ from bakeoff.statistics.intervals import LEAST_DEFINED
 from bakeoff.statistics.twoway import RunTable, run_table_resampled
 
 Scorer = Callable[[Floats], Floats]
-"""Weights of examples (r, N) -> scores (r, runs)."""
+"""Maps weights (r, N), how often each of r resamples draws each example, to scores (r, runs)."""
 
 CHUNK = 8_000_000
 """Largest number of weights, or of scores, in memory at once: 64 MB."""
@@ -32,7 +32,8 @@ CHUNK = 8_000_000
 
 @dataclass(frozen=True)
 class Interval:
-    """A difference with its percentile interval and two-sided p; the observed difference counts as one of the replicates."""
+    """A difference of two strategies with its percentile interval and two-sided p, for which the observed difference counts
+    as one of the replicates."""
 
     difference: float
     low: float
@@ -42,12 +43,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Replicates:
-    """Scores of S strategies, means over seeds: observed (S,), and in each of R replicates (R, S)."""
+    """Mean scores over seeds of S strategies: `observed` (S,), and `scores` (R, S) in each of R bootstrap replicates."""
 
     observed: Floats
     scores: Floats
     runs: Floats
-    """(runs,) the score of every run."""
+    """(runs,) the observed score of every run."""
     resampled: Floats | None
     """(R, runs) scores of every run in resamples of the examples; None unless `keep_runs` was set."""
     spans: Sequence[slice]
@@ -55,7 +56,10 @@ class Replicates:
     examples: int
 
     def defined(self) -> Replicates | None:
-        """Only the replicates in which every run has a score; None where these are fewer than half."""
+        """The same, with only the replicates in which every run has a finite score.
+
+        None where these are fewer than half, where an observed score is not finite, and without `resampled`.
+        """
         if self.resampled is None or not np.isfinite(self.runs).all():
             return None
         whole = np.isfinite(self.resampled).all(axis=1)
@@ -66,7 +70,7 @@ class Replicates:
         return replace(self, scores=self.scores[whole], resampled=self.resampled[whole])
 
     def compare(self, one: int, other: int, *, level: float = 0.95) -> Interval:
-        """Strategy number `one` minus strategy number `other`."""
+        """Strategy number `one` minus number `other`, counted from 0; level: the confidence of the difference's interval."""
         apart = self.scores[:, one] - self.scores[:, other]
         low, high = np.quantile(apart, [(1 - level) / 2, (1 + level) / 2])
         least = min(int((apart <= 0).sum()), int((apart >= 0).sum()))
@@ -74,12 +78,12 @@ class Replicates:
         return Interval(float(self.observed[one] - self.observed[other]), float(low), float(high), p)
 
     def table(self, one: int) -> RunTable | None:
-        """Strategy `one` over seeds and examples; None without `resampled`."""
+        """The summary of strategy number `one` over seeds and examples that `twoway` tests; None without `resampled`."""
         span = self.spans[one]
         return None if self.resampled is None else run_table_resampled(self.runs[span], self.resampled[:, span], self.examples)
 
     def paired_table(self, one: int, other: int) -> RunTable | None:
-        """The differences of strategy `one` and strategy `other` at each of their common seeds, likewise."""
+        """Such a summary of the differences of two strategies at each of their common seeds, number `one` minus `other`."""
         if self.resampled is None:
             return None
         here, there = self.spans[one], self.spans[other]
@@ -99,10 +103,11 @@ def multi_bootstrap(
 ) -> Replicates:
     """Scores of strategies in resamples of seeds and examples.
 
-    scorer: its columns are the runs of the first strategy, then of the second, and so on; seeds: number of runs of each. All
-    strategies share each resample of the examples. streams: a number for each strategy; those of one number are paired by seed
-    and share that of the seeds too, which takes equal numbers of seeds (ValueError otherwise). keep_runs: also keep the score
-    of every run in every replicate, 8 bytes each.
+    scorer: its columns are the runs of the first strategy, then of the second, and so on; seeds: each strategy's number of
+    runs. All strategies share each resample of the examples. streams: a number for each strategy; strategies with the same
+    number are paired by seed: they share the resamples of the seeds too, and must have equal numbers of seeds (ValueError
+    otherwise). By default none are paired. seed: of the random generator. keep_runs: also keep the score of every run in every
+    replicate, 8 bytes each.
     """
     rng, shared = np.random.default_rng(seed), dict[int, Floats]()
     drawn = []
@@ -110,7 +115,7 @@ def multi_bootstrap(
         if stream not in shared:
             shared[stream] = _weights(rng, count, replicates)
         if shared[stream].shape[1] != count:
-            raise ValueError(f"strategies that are paired by seed have equal numbers of seeds, not {list(seeds)}")
+            raise ValueError(f"strategies that are paired by seed must have equal numbers of seeds, not {list(seeds)}")
         drawn.append(shared[stream])
     ends = np.cumsum(seeds)
     spans = [slice(end - count, end) for end, count in zip(ends, seeds, strict=True)]
@@ -161,14 +166,14 @@ def _quotient(above: Floats, below: Floats) -> Floats:
 
 
 def ratio_scorer(numerator: Floats, denominator: Floats) -> Scorer:
-    """Sum of numerators over sum of denominators, (runs, N) each."""
+    """The scorer of a metric that is a sum of numerators over a sum of denominators; (runs, N) each."""
     if (denominator == 1).all():
         return lambda weights: weights @ numerator.T / weights.sum(axis=1, keepdims=True)
     return lambda weights: _quotient(weights @ numerator.T, weights @ denominator.T)
 
 
 def mcc_scorer(predictions: Floats, references: Floats) -> Scorer:
-    """Matthews' correlation for any number of labels (Gorodkin 2004), predictions (runs, N), references (N,)."""
+    """The scorer of Matthews' correlation for any number of labels (Gorodkin 2004); predictions (runs, N), references (N,)."""
     right = (predictions == references).astype(np.float64)
     labels = np.union1d(predictions, references)
     predicted = [(predictions == label).astype(np.float64).T for label in labels]
@@ -186,7 +191,7 @@ def mcc_scorer(predictions: Floats, references: Floats) -> Scorer:
 
 
 def pearson_scorer(predictions: Floats, references: Floats) -> Scorer:
-    """Pearson's correlation, predictions (runs, N), references (N,); 0 where either is constant."""
+    """The scorer of Pearson's correlation, 0 where a side is constant; predictions (runs, N), references (N,)."""
     x = np.asarray(predictions, dtype=np.float64)
     y = np.asarray(references, dtype=np.float64)
     x, y = _standard(x), _standard(y)  # weighted moments of centred values lose no digits
@@ -203,7 +208,10 @@ def pearson_scorer(predictions: Floats, references: Floats) -> Scorer:
 
 
 def spearman_scorer(predictions: Floats, references: Floats) -> Scorer:
-    """Spearman's correlation with shared ranks for ties, predictions (runs, N), references (N,); 0 where either is constant."""
+    """The scorer of Spearman's correlation, 0 where a side is constant; tied values share the mean of their ranks.
+
+    predictions: (runs, N); references: (N,).
+    """
     rank_references = _ranker(np.asarray(references, dtype=np.float64))
     rankers = [_ranker(np.asarray(run, dtype=np.float64)) for run in predictions]
 
@@ -236,8 +244,8 @@ def or_nan(score: Callable[[Any, Any], float]) -> Callable[[Any, Any], float]:
 
 
 def any_scorer(score: Callable[[Floats, Floats], float], predictions: Floats, references: Floats) -> Scorer:
-    """Calls score(predictions (n,), references (n,)) once per run and replicate: slow, and right for any metric; NaN where it
-    raises."""
+    """A scorer for any metric, but a slow one: it calls score(predictions (n,), references (n,)) once per run and resample,
+    and gives NaN where that raises. predictions: (runs, N); references: (N,)."""
     score = or_nan(score)
     places = np.arange(len(references))
 
@@ -252,14 +260,15 @@ def any_scorer(score: Callable[[Floats, Floats], float], predictions: Floats, re
 
 
 def _standard(values: Floats) -> Floats:
-    """Centred and scaled along the last axis; zeros where constant."""
+    """Values centred, and scaled to at most 1, along the last axis; zeros where they are constant."""
     centred = values - values.mean(axis=-1, keepdims=True)
     scale = np.abs(centred).max(axis=-1, keepdims=True)
     return np.where(np.ptp(values, axis=-1, keepdims=True) > 0, centred / np.where(scale > 0, scale, 1.0), 0.0)
 
 
 def _correlation(covariance: Floats, variance_x: Floats, variance_y: Floats) -> Floats:
-    """Correlation of standardised values; 0 where a resample is constant: its variance is then rounding error, about 1e-16."""
+    """Correlation from moments of `_standard` values; 0 where a resample is constant: its variance is then about 1e-16, by
+    rounding."""
     there = (variance_x > 1e-13) & (variance_y > 1e-13)
     spread = np.sqrt(np.where(there, variance_x * variance_y, 1.0))
     return np.clip(np.where(there, covariance / spread, 0.0), -1.0, 1.0)

@@ -13,10 +13,10 @@ BINS = 15
 
 
 def expected_calibration_error(probabilities: Floats, labels: NDArray[Any]) -> float:
-    """Mean distance between confidence and accuracy over 15 bins of equal mass, weighted by their examples; 0 to 1.
+    """Mean distance between confidence and accuracy over 15 bins of equally many examples; 0 to 1.
 
-    (n, n_outputs) and (n,). Bins of equal mass, because fine-tuned models are confident nearly everywhere: bins of equal
-    width would leave most of them empty (Nixon et al., 2019).
+    probabilities: (n, n_outputs); labels: (n,). Fine-tuned models are confident nearly everywhere, so that most of 15 bins of
+    equal width would be empty (Nixon et al., 2019).
     """
     confidence = probabilities.max(axis=1)
     order = np.argsort(confidence, kind="stable")
@@ -26,7 +26,10 @@ def expected_calibration_error(probabilities: Floats, labels: NDArray[Any]) -> f
 
 
 def squared_error(probabilities: Floats, labels: NDArray[Any]) -> float:
-    """The Brier score in its original form (1950): squared differences summed over labels, mean over examples; 0 to 2."""
+    """The Brier score in its original form (1950): squared differences summed over labels, mean over examples; 0 to 2.
+
+    probabilities: (n, n_outputs); labels: (n,).
+    """
     n = len(labels)
     true = probabilities[np.arange(n), np.asarray(labels, dtype=np.intp)]
     found = float(np.einsum("ij,ij->", probabilities, probabilities) / n - 2 * true.mean() + 1)

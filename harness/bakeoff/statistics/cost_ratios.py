@@ -15,7 +15,8 @@ from bakeoff.statistics.intervals import Estimate, mean_estimate, welch
 
 @dataclass(frozen=True)
 class Ratio:
-    """One cost over another: geometric mean, interval and two-sided p against 1; `log` is the same on the log scale."""
+    """One cost over another: geometric mean with interval, and two-sided p against a ratio of 1; `log`: the same on the log
+    scale."""
 
     ratio: float
     low: float
@@ -28,8 +29,9 @@ class Ratio:
 class Objective:
     """One criterion on which strategies A and B are compared, as A minus B.
 
-    interval(level) gives the bounds of the difference, for a ratio of its log (`Ratio.log.interval`). A is not inferior where
-    it is worse by at most `margin` (same unit, >= 0).
+    interval(level) gives the bounds of the difference at this confidence; of a ratio, the bounds of its logarithm
+    (`Ratio.log.interval`). A is not inferior where it is worse by at most `margin` (same unit, >= 0). direction: which values
+    are better.
     """
 
     interval: Callable[[float], tuple[float, float]]
@@ -38,9 +40,9 @@ class Objective:
 
 
 def log_ratio(a: Floats, b: Floats, *, paired: bool = True, level: float = 0.95) -> Ratio:
-    """Costs `b` over costs `a`, by t on the logs: of pairs of runs where `paired`, else by Welch's.
+    """The ratio of costs `b` to costs `a`, by t on the logs: of pairs of runs where `paired`, else by Welch's t.
 
-    a, b: (K,) positive numbers, K >= 2, else ValueError. 0.84: b costs 84 % of a.
+    a, b: (K,) positive numbers, one for each run, K >= 2, else ValueError. A ratio of 0.84 means that b costs 84 % of a.
     """
     sides = [np.asarray(side, dtype=np.float64) for side in (a, b)]
     if any(side.ndim != 1 or len(side) < 2 or not (np.isfinite(side) & (side > 0)).all() for side in sides):
@@ -52,10 +54,10 @@ def log_ratio(a: Floats, b: Floats, *, paired: bool = True, level: float = 0.95)
 
 
 def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
-    """Whether A is inferior to B on no objective by more than its margin, and superior on at least one.
+    """Whether A is shown to be inferior to B on no objective by more than its margin, and superior on at least one.
 
-    `level` holds for all objectives together (Bonferroni). A bound that equals the margin is not inferior, so equal constants
-    are not.
+    `level` holds for all objectives together (Bonferroni). Where a bound equals the margin, A is not inferior, so two equal
+    constants are not inferior to each other.
     """
     each = 1 - (1 - level) / len(objectives)
     lows = []
@@ -67,7 +69,10 @@ def dominates(objectives: Sequence[Objective], *, level: float = 0.95) -> bool:
 
 
 def front_probability(samples: Floats, directions: Sequence[Literal["higher", "lower"]]) -> Floats:
-    """(S,) share of the replicates in which a strategy is on the Pareto front, from replicates (R, S, objectives)."""
+    """(S,) for each of S strategies, the share of the R replicates in which it is on the Pareto front.
+
+    samples: (R, S, objectives); directions: which values of each objective are better.
+    """
     samples = np.asarray(samples, dtype=np.float64)
     signed = samples * np.where(np.asarray(directions) == "higher", 1.0, -1.0)
     shares = np.empty(samples.shape[1])

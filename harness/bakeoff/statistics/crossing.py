@@ -25,29 +25,30 @@ from bakeoff.contracts.metric import Floats
 
 DRAWS: Final = 4000
 LEAST_SINGLE: Final = 0.8
-"""The smallest share of draws with at most one crossing, in the direction that is told, of which a single one is told."""
+"""A single crossing is reported only if at least this share of the bootstrap draws has at most one, in that direction."""
 
 Found = Literal["overtakes", "falls behind", "ahead", "behind", "several", "open"]
 """What the first strategy does as sizes grow: it `overtakes` the second, or `falls behind` it, at one place; it is `ahead` at
-every size, or `behind`; there are `several` crossings, or too few draws agree on one; or it is `open` at every size who is
-ahead."""
+every size, or `behind`; there are `several` crossings, or too few draws agree on one; or it is `open` at every size which
+strategy is ahead."""
 
 
 @dataclass(frozen=True)
 class Differences:
-    """The first strategy minus the second at J sizes, with what is known of the joint error. Positive: the first is better."""
+    """The first strategy minus the second at J sizes, with these estimates' covariance. Positive: the first is better."""
 
     means: Floats
-    """(J,)"""
+    """(J,) the mean difference at each size."""
     seeds: Floats
-    """(J, J): covariance of the means through the seeds; it holds what seeds and examples do not explain."""
+    """(J, J) covariance of the means from the randomness of seeds, and from what neither seeds nor examples explain."""
     examples: Floats
-    """(J, J): through the examples."""
+    """(J, J) covariance of the means from the sampling of examples."""
     df: float
-    """Degrees of freedom with which `seeds` is known."""
+    """Degrees of freedom with which `seeds` is estimated."""
 
     def draws(self, number: int = DRAWS, *, seed: int = 0) -> Floats:
-        """(number, J): the differences with errors as large as theirs."""
+        """(number, J) draws of the parametric bootstrap: the means with random errors of their covariance. seed: of the
+        generator."""
         rng = np.random.default_rng(seed)
         shape = number, len(self.means)
         tails = np.sqrt(self.df / rng.chisquare(self.df, number))
@@ -57,27 +58,28 @@ class Differences:
 
 @dataclass(frozen=True)
 class Crossing:
-    """Where the first strategy overtakes the second, or falls behind it, on the axis of places."""
+    """Where the first strategy overtakes the second, or falls behind it: a place, such as the logarithm of a size."""
 
     found: Found
     at: float | None
-    """None unless there is one crossing within the measured sizes."""
+    """The place of the crossing; None unless there is exactly one within the measured sizes."""
     low: float | None
     high: float | None
-    """The 95 % interval; None for an end that lies beyond the measured sizes. Of `ahead` and `behind` at most one is known: the
-    place before which, or behind which, even a crossing that these runs do not show would lie."""
+    """The ends of the place's 95 % interval; None for an end beyond the measured sizes. Where `found` is `ahead` or `behind`,
+    at most one is known: a crossing that these runs do not show would lie before `high`, or after `low`."""
     single: float
-    """Share of the draws with at most one crossing, in the direction that is told."""
+    """Share of the bootstrap draws with at most one crossing, in the direction that `found` says."""
 
 
 # --- the differences -----------------------------------------------------------------------------------------------------
 
 
 def differences(first: Floats, second: Floats) -> Differences:
-    """Of (J, K, N) values whose means over the N examples are scores, higher is better; NaN for all of a run that there is not.
+    """The differences of two strategies from values (J, K, N) at J sizes, K seeds and N examples.
 
-    Seeds and examples are those of all sizes and both strategies. A strategy that does not depend on the seed has the same
-    values at every seed. Raises ValueError unless each strategy has two runs or more at each size, and N >= 2.
+    The mean of a run's values over examples is its score, higher is better; the values of a missing run are all NaN. All sizes
+    and both strategies have the same seeds and examples. A strategy that does not depend on the seed has the same values at
+    every seed. Raises ValueError unless each strategy has two runs or more at each size, and N >= 2.
     """
     values = np.stack([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)])  # (2, J, K, N)
     scores, n = values.mean(axis=3), values.shape[3]
@@ -93,9 +95,9 @@ def differences(first: Floats, second: Floats) -> Differences:
 
 
 def differences_resampled(first: Floats, second: Floats, resampled_first: Floats, resampled_second: Floats) -> Differences:
-    """Of scores that are no means over examples: (J, K) observed, and (R, J, K) in resamples of the examples.
+    """Like `differences`, of scores that aren't means over examples: (J, K) observed, (R, J, K) in resamples of the examples.
 
-    All runs share each resample. Else as `differences`; for a mean over examples the result is the same up to sampling error.
+    All runs share each resample. For a mean over examples the result is that of `differences` up to sampling error.
     """
     scores = np.stack([np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)])  # (2, J, K)
     resampled = np.stack([resampled_first, resampled_second], axis=1)  # (R, 2, J, K)
@@ -110,7 +112,8 @@ def differences_resampled(first: Floats, second: Floats, resampled_first: Floats
 
 
 def _differences(scores: Floats, weight: Floats, examples: Floats) -> Differences:
-    """scores: (2, J, K); examples: (J, J), with what the residual took away from it perhaps below 0."""
+    """The differences of scores (2, J, K). weight: by `_weights`; examples: (J, J) covariance from the examples, whose
+    diagonal may be below 0, since the residual's part is subtracted."""
     means = np.einsum("sjk,sjk->sj", weight, np.nan_to_num(scores))
     deviations = _apart((scores - means[..., None])[..., None], weight)[..., 0]  # (J, K)
     df = float((weight > 0).sum(axis=2).min() - 1)
@@ -118,7 +121,7 @@ def _differences(scores: Floats, weight: Floats, examples: Floats) -> Difference
 
 
 def _weights(scores: Floats) -> Floats:
-    """(2, J, K) scores -> what each run has in its strategy's mean: 1 over the number of runs, 0 where there is none."""
+    """(2, J, K) scores -> the weight of each run in its strategy's mean: 1 over the number of runs, 0 for a missing run."""
     there = np.isfinite(scores)
     runs = there.sum(axis=2, keepdims=True)
     if scores.shape[2] < 2 or runs.min() < 2:
@@ -127,15 +130,15 @@ def _weights(scores: Floats) -> Floats:
 
 
 def _apart(deviations: Floats, weight: Floats) -> Floats:
-    """(2, J, K, ...) deviations from each strategy's mean -> (J, K, ...), the first's minus the second's, scaled so that their
-    squares, summed over seeds, are the variance of the difference of the means."""
+    """(2, J, K, ...) deviations from each strategy's mean -> (J, K, ...), the first strategy's minus the second's, scaled so
+    that the sum of their squares over seeds is the variance of the difference of the means."""
     scale = np.sqrt(weight**2 / (1 - weight))  # of n runs: 1 / sqrt(n (n - 1))
     scaled = np.nan_to_num(deviations) * scale[..., None]
     return np.asarray(scaled[0] - scaled[1])
 
 
 def _root(matrix: Floats) -> Floats:
-    """(J, J) whose product with its transpose is the matrix, or the nearest one without negative variances."""
+    """(J, J) square root of a covariance matrix: times its transpose it is the matrix, with negative eigenvalues set to 0."""
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))
 
@@ -146,10 +149,11 @@ def _root(matrix: Floats) -> Floats:
 def crossing(
     found: Differences, places: Sequence[float] | Floats, *, level: float = 0.95, draws: int = DRAWS, seed: int = 0
 ) -> Crossing:
-    """Where the first strategy overtakes the second, or falls behind it. places: (J,), rising: logarithms of the sizes.
+    """Where the first strategy overtakes the second, or falls behind it.
 
-    The interval goes from where a draw first crosses to where it last does, so that draws with several crossings widen it.
-    Raises ValueError below two places, or where they do not rise.
+    found: the differences at J sizes; places: (J,) where these are on the axis, rising, such as the sizes' logarithms. The
+    interval, of confidence `level`, goes from where a draw first crosses to where it last does, so that draws with several
+    crossings widen it. Raises ValueError below two places, or where they do not rise.
     """
     at = np.asarray(places, dtype=np.float64)
     if len(at) < 2 or len(at) != len(found.means) or (np.diff(at) <= 0).any():
@@ -177,27 +181,30 @@ def crossing(
 
 
 def _single(drawn: Floats) -> float:
-    """The share of (R, J) draws that never fall back to 0 or below once they are above it."""
+    """The share of R draws, (R, J), that never fall back to 0 or below once they are above it."""
     ahead = drawn > 0
     return float((ahead[:, 1:] | ~ahead[:, :-1]).all(axis=1).mean())
 
 
 def _first(drawn: Floats, places: Floats) -> Floats:
-    """(R,) where each of (R, J) draws first rises above 0; minus infinity where it begins above, infinity where it never is."""
+    """(R,) the place where each of (R, J) draws first rises above 0; minus infinity if it starts above 0, infinity if it never
+    is above."""
     ahead = drawn > 0
     rises = np.where(ahead.any(axis=1), ahead.argmax(axis=1), len(places))
     return _between(drawn, places, rises)
 
 
 def _last(drawn: Floats, places: Floats) -> Floats:
-    """(R,) from where on each draw stays above 0: minus infinity where it always is, infinity where it is not at the end."""
+    """(R,) the place from which on each of (R, J) draws stays above 0; minus infinity if it always is above, infinity if it
+    isn't at the last place."""
     behind = drawn[:, ::-1] <= 0
     rises = np.where(behind.any(axis=1), len(places) - behind.argmax(axis=1), 0)
     return _between(drawn, places, rises)
 
 
 def _between(drawn: Floats, places: Floats, rises: NDArray[np.int64]) -> Floats:
-    """(R,) where the line between the places `rises` - 1 and `rises` crosses 0; infinite where one of them does not exist."""
+    """(R,) where each draw's line between place number `rises` - 1 and number `rises` crosses 0; infinite where there is no
+    place of that number."""
     inside = np.clip(rises, 1, len(places) - 1)
     rows = np.arange(len(drawn))
     before, after = drawn[rows, inside - 1], drawn[rows, inside]

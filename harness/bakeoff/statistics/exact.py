@@ -12,31 +12,32 @@ from scipy import special
 from bakeoff.contracts.metric import Floats
 
 ENUMERATED = 20
-"""Up to so many seeds all sign patterns are enumerated: 2 ** 19 sums, some milliseconds."""
+"""For up to so many differences all sign patterns are enumerated: 2 ** 19 sums, some milliseconds."""
 
 RANDOM_FLIPS = 100_000
 
 MOST_SPLITS = 200_000
-"""Up to so many ways of dealing the runs to two sides all are tried: ten and ten have 184,756."""
+"""If there are at most so many ways of dealing the runs to two sides, all are tried: ten runs a side give 184,756."""
 
 
 @dataclass(frozen=True)
 class Randomisation:
-    """A two-sided p, and the smallest p that the test can give with so many runs (`smallest`)."""
+    """A randomisation test's two-sided p, and the `smallest` p that the test can give with so many runs."""
 
     p: float
     smallest: float
 
 
 def sign_flip(d: Floats, *, seed: int = 0) -> Randomisation:
-    """Fisher's randomisation test of (K,) paired differences: the share of sign patterns whose sum is at least as far from 0.
+    """Fisher's randomisation test of paired differences d, (K,).
 
+    p is the share of sign patterns, given to the differences, that bring their sum at least as far from 0 as observed.
     Differences of 0 are left out. Up to 20 differences all patterns are enumerated; above, 100,000 random ones are drawn by a
     generator with that `seed`, and the observed pattern counts as one of them.
     """
     d = np.asarray(d, dtype=np.float64)
     if d.ndim != 1 or len(d) < 1:
-        raise ValueError(f"sign-flip needs one row of differences, not shape {d.shape}")
+        raise ValueError(f"a sign-flip test needs one row of differences, (K,) with K >= 1, not shape {d.shape}")
     d = d[d != 0]
     if not len(d):
         return Randomisation(1.0, 1.0)
@@ -51,7 +52,10 @@ def sign_flip(d: Floats, *, seed: int = 0) -> Randomisation:
 
 
 def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
-    """How many of the random sign patterns have a sum at least `far` from 0; one random bit per sign, in batches."""
+    """How many of `RANDOM_FLIPS` random sign patterns bring the sum of the differences d, (K,), at least `far` from 0.
+
+    Draws one random bit per sign, in batches.
+    """
     hits, done, step = 0, 0, max(1, 4_000_000 // len(d))
     while done < RANDOM_FLIPS:
         count = min(step, RANDOM_FLIPS - done)
@@ -65,7 +69,7 @@ def _random_hits(d: Floats, far: float, rng: np.random.Generator) -> int:
 def permutation(a: Floats, b: Floats, *, seed: int = 0) -> Randomisation:
     """Fisher's randomisation test of two sides, scores (Ka,) and (Kb,).
 
-    p is the share of the ways of dealing all runs to the two sides in which their means are at least as far apart.
+    p is the share of the ways of dealing all runs to the two sides in which their means are at least as far apart as observed.
 
     Up to 200,000 ways all are tried; above, 100,000 random ones are drawn by a generator with that `seed`, and the observed one
     counts as one of them.
@@ -90,17 +94,17 @@ def permutation(a: Floats, b: Floats, *, seed: int = 0) -> Randomisation:
 
 
 def smallest_permutation_p(ka: int, kb: int) -> float:
-    """The smallest two-sided p that the test can give; where the sides are of one size, every way has a mirror image."""
+    """The smallest two-sided p that `permutation` can give for ka and kb runs; with ka = kb, each way has a mirror image."""
     return (2 if ka == kb else 1) / math.comb(ka + kb, ka)
 
 
 def seeds_for_permutation(alpha: float = 0.05, *, comparisons: int = 1) -> int:
-    """How many seeds a side the test needs before its smallest p is below alpha over the number of comparisons (Holm)."""
+    """How many seeds a side `permutation` needs before its smallest p is below alpha over the number of comparisons (Holm)."""
     return next(k for k in count(2) if smallest_permutation_p(k, k) < alpha / comparisons)
 
 
 def smallest_sign_flip_p(k: int) -> float:
-    """The smallest two-sided p that the test can give for k differences."""
+    """The smallest two-sided p that `sign_flip` can give for k differences."""
     return float(2.0 ** (1 - k))
 
 

@@ -17,15 +17,15 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.contracts.unit import Unit
 
 LEAST_DEFINED = 0.5
-"""The smallest share of resamples with a score from which an interval is computed."""
+"""A bootstrap interval is computed only if at least this share of the resamples has a score."""
 
 ROUNDING = 1e-12
-"""A score counts as at an end of the range when it is nearer than this share of the range's width."""
+"""A score counts as at an end of the metric's range when it is nearer to it than this share of the range's width."""
 
 
 NEAR = 4
-"""A share is near 0 or 1 when fewer than so many examples are right, or wrong: its variance is then badly estimated (Agresti
-and Coull, 1998, add two successes and two errors for the same reason)."""
+"""A share of right examples is near 0 or 1 when fewer than so many are right, or fewer than so many are wrong: its variance is
+then badly estimated (Agresti and Coull, 1998, add two successes and two errors for the same reason)."""
 
 
 ALPHA = 0.05
@@ -34,7 +34,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Estimate:
-    """A difference with the variance and the degrees of freedom of its t interval.
+    """A difference, or a mean, with the variance and the degrees of freedom of its t interval.
 
     With variance 0 the interval is a point, and p is 1 for a difference of 0, else 0.
     """
@@ -43,7 +43,7 @@ class Estimate:
     variance: float
     df: float
     span: float | None = field(default=None, kw_only=True)
-    """Width of the metric's range: the difference and its interval lie within ± this. None where the range has no end."""
+    """Width of the metric's range: the difference and its interval lie within ± this. None where an end is missing."""
 
     @property
     def se(self) -> float:
@@ -51,7 +51,7 @@ class Estimate:
 
     @property
     def p(self) -> float:
-        """Two-sided, against a difference of 0."""
+        """The two-sided p against a difference of 0."""
         if self.variance == 0:
             return float(self.difference == 0)
         return float(2 * special.stdtr(self.df, -abs(self.difference) / self.se))
@@ -73,7 +73,8 @@ class Estimate:
         return float(special.stdtr(self.df, (self.difference - bound) / self.se))
 
     def equivalence_p(self, margin: float) -> float:
-        """p of TOST, small when the difference lies within ± margin; below alpha exactly when the 1 - 2 alpha interval does."""
+        """p of TOST (two one-sided tests), small when the difference lies within ± margin; it is below alpha exactly when the
+        interval of level 1 - 2 alpha lies within ± margin."""
         return max(self.p_above(-margin), self.p_below(margin))
 
 
@@ -84,8 +85,8 @@ def score_interval(
 
     Range with two ends: the t interval on the logit scale (delta method; for a correlation that is twice Fisher's z). Near an
     end the variance is badly estimated, so the interval is widened to include Wilson's over `examples`, the number of examples
-    that count, whatever the number of seeds; it is never a point. Range with one end: t on the log of the distance from it.
-    No range: plain t.
+    that affect the score, whatever the number of seeds; it is never a point. Range with one end: t on the log of the distance
+    from that end. No range: plain t.
     """
     mean, low, high = estimate.difference, unit.low, unit.high
     t = float(special.stdtrit(estimate.df, (1 + level) / 2))
@@ -145,7 +146,10 @@ def share_interval(share: float, n: int, *, level: float = 0.95) -> tuple[float,
 
 
 def ratio_estimate(numerator: Floats, denominator: Floats) -> Estimate:
-    """One run's ratio of sums over (n,) examples with its normal interval by the delta method. Raises ValueError below two."""
+    """One run's ratio of sums over n examples, with a normal interval by the delta method; numerator, denominator: (n,).
+
+    Raises ValueError below two examples.
+    """
     pseudo = pseudo_values(np.asarray(numerator)[None], np.asarray(denominator)[None])[0]
     if len(pseudo) < 2:
         raise ValueError("an interval over examples needs at least two")
@@ -153,7 +157,7 @@ def ratio_estimate(numerator: Floats, denominator: Floats) -> Estimate:
 
 
 def pseudo_values(numerator: Floats, denominator: Floats) -> Floats:
-    """Linearised values (K, N) of a ratio of sums, from (K, N) parts: their mean over examples is the ratio.
+    """Linearised values (K, N) of a ratio of sums, from its parts of shape (K, N): their mean over examples is the ratio.
 
     With F = sum a / sum b the value of an example is F + (a - F b) / mean b. A run whose denominators sum to 0 scores 0.
     """
@@ -175,11 +179,11 @@ def bca(
     resamples: int = 5_000,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """One run's score by the bias-corrected and accelerated bootstrap over examples (Efron 1987).
+    """The interval of one run's score by the bias-corrected and accelerated bootstrap (BCa) over examples (Efron 1987).
 
-    columns: (n,) each, resampled together; statistic(*columns, axis) is vectorised over resamples. Where BCa is undefined (no
-    single example changes the score), the percentile interval over the resamples with a finite statistic is returned instead,
-    or NaN where these are fewer than half.
+    columns: (n,) each, resampled together; statistic(*columns, axis) gives the score, vectorised over resamples. Where BCa is
+    undefined (no single example changes the score), the percentile interval over the resamples with a finite score is
+    returned instead, or two NaN where these are fewer than half.
     """
     from scipy import stats  # takes most of a second
 

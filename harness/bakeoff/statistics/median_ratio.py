@@ -1,4 +1,4 @@
-"""The median of ratios with a distribution-free interval: for times that were taken in turns, a ratio a round.
+"""The median of ratios with a distribution-free interval: for times of two strategies that run in turns, one ratio a round.
 
 The interval lies between two order statistics: the number of values below the true median is binomial with p = 1/2, whatever
 the values' distribution. So bursts of load, which stretch single turns manyfold, hardly move the median and its interval.
@@ -19,10 +19,10 @@ from bakeoff.contracts.metric import Floats
 
 @dataclass(frozen=True)
 class MedianRatio:
-    """The median of ratios above 0, one a round."""
+    """The median of ratios above 0, one for each round of measurement."""
 
     logs: Floats
-    """(n,) their natural logarithms, ascending."""
+    """(n,) the natural logarithms of the n ratios, ascending."""
 
     @property
     def ratio(self) -> float:
@@ -33,13 +33,13 @@ class MedianRatio:
         return len(self.logs)
 
     def interval(self, level: float = 0.95) -> tuple[float, float] | None:
-        """Of the ratio; it covers the true median with at least `level`. None where there are too few rounds (below six for
-        95 %)."""
+        """The ratio's interval, which covers the true median with a probability of at least `level`. None where there are too
+        few rounds (below six for 95 %)."""
         found = self.log_interval(level)
         return None if math.isinf(found[0]) else (math.exp(found[0]), math.exp(found[1]))
 
     def log_interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Of the logarithm; without bounds where there are too few rounds."""
+        """The interval of the ratio's logarithm; its ends are infinite where there are too few rounds."""
         rank = order_of_bound(len(self.logs), level)
         if rank is None:
             return -math.inf, math.inf
@@ -53,18 +53,19 @@ class MedianRatio:
 
 
 def median_ratio(ratios: Sequence[float]) -> MedianRatio | None:
-    """Of positive numbers, else ValueError; None without any."""
+    """The median of positive ratios, one for each round; None if there are none. Raises ValueError for other numbers."""
     found = np.asarray(ratios, dtype=np.float64)
     if not (np.isfinite(found) & (found > 0)).all():
-        raise ValueError("ratios of times are positive numbers")
+        raise ValueError("ratios of times must be positive, finite numbers")
     return MedianRatio(np.sort(np.log(found))) if len(found) else None
 
 
 def order_of_bound(n: int, level: float) -> int | None:
-    """The largest k for which the k + 1st value from below and from above enclose the median with at least `level`.
+    """The largest k for which the k + 1st smallest and the k + 1st largest of n values enclose the median with a probability
+    of at least `level`.
 
-    The chance that at most k of n values lie below the median is that of a binomial with p = 1/2, at most (1 - level) / 2.
-    None where even the extremes (k = 0) do not.
+    The chance that at most k of n values lie below the median is that of a binomial with p = 1/2, and must be at most
+    (1 - level) / 2. None where even the smallest and the largest value (k = 0) are not enough.
     """
     allowed = (1 - level) / 2
     tails = special.bdtr(np.arange(n // 2), n, 0.5)

@@ -34,22 +34,23 @@ def holm(p: Sequence[float] | Floats) -> Floats:
 
 
 def rank_intervals(better: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """(best, worst) rank of each row; better[i, j]: i is significantly better than j."""
+    """(best, worst) rank that each strategy may have. better[i, j]: strategy i is significantly better than strategy j."""
     better = np.asarray(better, dtype=bool)
     if better.ndim != 2 or better.shape[0] != better.shape[1] or (better & better.T).any():
-        raise ValueError("better is square, and no two rows are better than each other")
+        raise ValueError("`better` must be square, and no two strategies in it may be better than each other")
     wins, losses = better.sum(axis=1), better.sum(axis=0)
     return [(1 + int(lost), len(better) - int(won)) for won, lost in zip(wins, losses, strict=True)]
 
 
 def tie_groups(intervals: Sequence[tuple[int, int]]) -> list[int]:
-    """For each row the number, from 1, of its rank interval; rows with the same interval share one."""
+    """For each strategy's rank interval, by `rank_intervals`, a number from 1; equal intervals have the same number."""
     numbers = {interval: number for number, interval in enumerate(sorted(set(intervals)), 1)}
     return [numbers[interval] for interval in intervals]
 
 
 def ranks_of(scores: Floats) -> Floats:
-    """(tasks, k) ranks within each task, 1 the best, of (tasks, k) scores, higher better; ties share the mean rank."""
+    """Ranks (tasks, k) of k strategies within each task, 1 for the highest score; ties share the mean rank. scores: (tasks,
+    k), higher is better."""
     from scipy import stats  # takes most of a second
 
     scores = np.asarray(scores, dtype=np.float64)
@@ -59,7 +60,8 @@ def ranks_of(scores: Floats) -> Floats:
 
 
 def mean_ranks(scores: Floats) -> tuple[Floats, float]:
-    """Mean ranks (k,) and the correction for ties of (tasks, k) scores, higher better."""
+    """Mean ranks (k,) over tasks, and the `correction` for ties that `friedman` takes; scores: (tasks, k), higher is
+    better."""
     ranks = ranks_of(scores)
     tasks, k = ranks.shape
     # in a task without ties the squares of ranks add up to k (k + 1)(2k + 1) / 6; ties take away from that
@@ -68,7 +70,10 @@ def mean_ranks(scores: Floats) -> tuple[Floats, float]:
 
 
 def friedman(ranks: Sequence[float] | Floats, tasks: int, *, correction: float = 1.0) -> Friedman:
-    """Friedman's test from (k,) mean ranks over `tasks` tasks. Seeds must not be passed as tasks: they are not independent."""
+    """Friedman's test from mean ranks, (k,), over so many tasks; correction: for ties, by `mean_ranks`.
+
+    Seeds must not be passed as tasks: they are not independent.
+    """
     ranks = np.asarray(ranks, dtype=np.float64)
     k = len(ranks)
     raw = 12 * tasks / (k * (k + 1)) * (float(ranks @ ranks) - k * (k + 1) ** 2 / 4)
@@ -84,10 +89,10 @@ def friedman(ranks: Sequence[float] | Floats, tasks: int, *, correction: float =
 
 
 def shuffled_p(scores: Floats, *, shuffles: int = 9_999) -> float:
-    """Permutation p of Friedman's statistic of (tasks, k) scores: ranks are permuted within each task, `shuffles` times.
+    """Permutation p of Friedman's statistic of scores, (tasks, k): the ranks within each task are permuted, `shuffles` times.
 
-    Unlike both approximations of `friedman` it holds for few tasks: for two strategies over five tasks that all agree it gives
-    1/16, not 0.
+    Unlike the two approximate p-values of `friedman` it holds for few tasks: for two strategies over five tasks that all agree
+    it gives 1/16, not 0.
     """
     ranks = ranks_of(scores)
     draw = np.random.default_rng(0)

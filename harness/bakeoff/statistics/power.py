@@ -1,6 +1,7 @@
 """Power of a design: minimum detectable effects, and the numbers of seeds and examples needed.
 
-All follow from the design, not from the observed difference: there is no "observed power" here.
+All follow from the design (variance components, numbers of seeds and examples), not from the observed difference: there is no
+"observed power" here.
 """
 
 from __future__ import annotations
@@ -25,21 +26,24 @@ DENSITY = np.exp(-GRID * GRID / 2) / math.sqrt(2 * math.pi) * STEP
 
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(24)
 NODE_WEIGHTS = NODE_WEIGHTS / NODE_WEIGHTS.sum()
-"""Likewise, fewer: for expectations over two such variables at once."""
+"""Fewer points and weights, for expectations over two standard normal variables at once."""
 DRAWS, MOST_DRAWN_ROWS = 400, 12
-"""Groups that are drawn, always the same ones, where variances are shrunk; and rows of each, more change nothing."""
+"""Where variances are shrunk (`shrinkage`), power is averaged over so many simulated comparison groups, always the same ones,
+of at most so many strategies: more change nothing."""
 
 MOST_SEEDS, MOST_EXAMPLES = 10_000, 10_000_000
-"""Largest numbers of seeds and of examples that are searched."""
+"""The largest numbers of seeds and of examples that `seeds_needed` and `examples_needed` give."""
 
 WhyNone = Literal["", "too few", "unknown", "too many"]
-"""Why no number of seeds is given. `too few`: there are too few examples, whatever the seeds; `unknown`: the pilot cannot tell
-whether there are; `too many`: more seeds than anybody runs. Likewise for a number of examples, with too few seeds."""
+"""Why no number of seeds is given. `too few`: there are too few examples, whatever the seeds; `unknown`: the earlier runs from
+which variances are estimated cannot tell whether there are too few; `too many`: more seeds than anybody runs. Of a number of
+examples likewise, where `too few` means too few seeds."""
 
 
 @dataclass(frozen=True)
 class Needed:
-    """The `number` of seeds or examples needed, or None and `why`; `limit`: the smallest effect that any number can detect."""
+    """The `number` of seeds or examples needed, or None and `why`; `limit`: the smallest difference that an unlimited number
+    detects."""
 
     number: int | None
     limit: float
@@ -61,24 +65,25 @@ def minimum_detectable_effect(se: float, df: float, *, alpha: float = 0.05, powe
 
 
 def _relative(df: float, normal: Floats) -> Floats:
-    """An estimated variance over the true one, with so many degrees of freedom, at these standard normal quantiles."""
+    """Quantiles of the ratio of an estimated variance, of `df` degrees of freedom, to the true one; normal: the standard
+    normal quantiles of the same probabilities."""
     return np.asarray(special.chdtri(df, special.ndtr(-normal)) / df)
 
 
 @dataclass(frozen=True)
 class _Test:
-    """A t test before its runs: the true standard error of the difference, and what may be estimated of it.
+    """A t test before its runs: the true standard error `se` of the difference, and P possible estimates of it.
 
-    scipy's noncentral t is NaN for few degrees of freedom and knows no estimated ones, hence sums over points.
+    scipy's noncentral t is NaN for few degrees of freedom and knows no estimated ones, hence sums over these P estimates.
     """
 
     se: float
     errors: Floats
-    """(P,) standard errors that may be estimated."""
+    """(P,) the possible estimates of the standard error."""
     df: Floats
-    """(P,) degrees of freedom that come with them."""
+    """(P,) their degrees of freedom."""
     weights: Floats
-    """(P,) probabilities."""
+    """(P,) their probabilities."""
 
     def chance_of_difference(self, difference: float, alpha: float) -> float:
         """The chance that this true difference is found, with the right sign, at the two-sided level `alpha`."""
@@ -109,10 +114,11 @@ class _Test:
 
 
 def _design(budget: Budget, seeds: int, examples: int, rows: int) -> _Test:
-    """The test of so many seeds a side on so many examples, in a comparison group of so many rows.
+    """The test of so many seeds a side on so many examples, in a comparison group of so many strategies (`rows`).
 
-    Each side's variance over seeds is estimated with seeds - 1 degrees of freedom, so that those of the difference vary too:
-    with their expected number alone, seven strategies at five seeds would find the printed difference in 72 % of experiments.
+    Each side's variance over seeds is estimated with seeds - 1 degrees of freedom, so that those of the difference vary too.
+    Were only their expected number used, seven strategies at five seeds would find the printed difference in 72 % of
+    experiments, not in 80 %.
     """
     parts, example = budget.parts(seeds, examples), budget.example / examples
     se = math.sqrt(float(parts.sum()) + example)
@@ -135,7 +141,7 @@ def _design(budget: Budget, seeds: int, examples: int, rows: int) -> _Test:
 
 
 class Detectable(NamedTuple):
-    """A minimum detectable difference as it is estimated, and between what the true one lies in 80 % of experiments."""
+    """A minimum detectable difference: its estimate, and the ends between which the true one lies in 80 % of experiments."""
 
     value: float
     low: float
@@ -143,8 +149,8 @@ class Detectable(NamedTuple):
 
 
 def with_range(value: float, df: float) -> Detectable:
-    """A minimum detectable difference with the uncertainty of the variance behind it, which is estimated with `df` degrees of
-    freedom: df times estimated over true variance is chi-squared."""
+    """A minimum detectable difference with its uncertainty, which is that of the variance behind it: with `df` degrees of
+    freedom, df times the estimated over the true variance is chi-squared."""
     return Detectable(value, *(value * math.sqrt(df / float(special.chdtri(df, tail))) for tail in (0.1, 0.9)))
 
 
@@ -160,21 +166,22 @@ def mde_of_design(
 ) -> float:
     """Minimum detectable difference of so many seeds per side on so many examples, in score units.
 
-    Of several comparisons at Holm's strictest step, alpha over their number. rows: of the comparison group.
+    comparisons: how many are tested together; the level is that of Holm's strictest step, alpha over their number. rows: how
+    many strategies the comparison group has.
     """
     test = _design(budget, seeds, examples, rows)
     return test.detectable(alpha / comparisons, power) if test.se else 0.0
 
 
 class Chances(Part):
-    """What a design lets expect: the chances of its verdicts, 0 to 1."""
+    """The probabilities of a design's verdicts, 0 to 1."""
 
     equivalent: float
-    """That two equal strategies are found equivalent."""
+    """Probability that two equal strategies are found equivalent."""
     better: float
-    """That a difference of one margin is found."""
+    """Probability that a difference as large as the margin is found."""
     better_by_two: float
-    """That one of two margins is found."""
+    """Probability that a difference of two margins is found."""
 
 
 def chances(
@@ -187,7 +194,10 @@ def chances(
     rows: int = 2,
     alpha: float = 0.05,
 ) -> Chances:
-    """Of so many seeds per side on so many examples, margin in score units; of several comparisons at Holm's strictest step."""
+    """The probabilities of verdicts with so many seeds per side on so many examples; margin: in score units.
+
+    comparisons, rows: as in `mde_of_design`.
+    """
     test, level = _design(budget, seeds, examples, rows), alpha / comparisons
     if not test.se:
         return Chances(equivalent=1.0, better=1.0, better_by_two=1.0)
@@ -207,8 +217,9 @@ def seeds_needed(
 ) -> Needed:
     """Seeds per side that detect a true `difference` (score units); none where there are too few examples for it.
 
-    Whether there are is decided only where both ends of the interval of the examples' variance component agree, else it is
-    `unknown`: noise in that estimate must not make one strategy need 200 seeds and another infinitely many.
+    Whether there are too few is decided only where both ends of the interval of the examples' variance component agree, else
+    it is `unknown`: noise in that estimate must not make one strategy need 200 seeds and another infinitely many. Other
+    arguments: as in `mde_of_design`.
     """
     df = MOST_SEEDS - 1.0 if len(budget.seeds) == 1 else examples - 1.0  # of the examples alone, with seeds without end
     per_error = minimum_detectable_effect(1.0, df, alpha=alpha / comparisons, power=power)
@@ -234,7 +245,8 @@ def examples_needed(
     alpha: float = 0.05,
     power: float = 0.8,
 ) -> Needed:
-    """Test examples that detect a true `difference` with these seeds; none where there are too few seeds for it."""
+    """Test examples that detect a true `difference` (score units) with so many seeds per side; none where there are too few
+    seeds for it. Other arguments: as in `mde_of_design`."""
     known = replace(budget, example=0.0, residuals=(0.0,) * len(budget.seeds))
     limit = mde_of_design(known, seeds, examples=2, comparisons=comparisons, rows=rows, alpha=alpha, power=power)
 
@@ -247,9 +259,10 @@ def examples_needed(
 def _least(
     mde: Callable[[int], float], difference: float, limit: float, *, most: int, limits: tuple[float, float] | None = None
 ) -> Needed:
-    """The smallest number from 2 on with a detectable effect of at most `difference`; mde(number) falls as the number grows."""
+    """The smallest number, from 2 to `most`, with which mde(number), the minimum detectable difference, is at most
+    `difference`; it falls as the number grows. limit, limits: as in `Needed`."""
     if difference <= 0:
-        raise ValueError(f"the difference to be found is above 0, not {difference}")
+        raise ValueError(f"the difference to be detected must be above 0, not {difference}")
     lowest, highest = limits or (limit, limit)
     if difference < highest:
         return Needed(None, limit, "too few" if difference < lowest else "unknown", limits)
@@ -258,7 +271,8 @@ def _least(
 
 
 def mde_examples(discordance: float, n: int, *, alpha: float = 0.05, power: float = 0.8) -> float:
-    """Minimum detectable difference of two fixed models on n examples: (z + z) sqrt(discordance / n), in score units.
+    """Minimum detectable difference of two fixed models on n examples, in score units: sqrt(discordance / n) times the sum of
+    the normal quantiles at 1 - alpha / 2 and at `power`.
 
     discordance: share of the examples that exactly one of the two has right.
     """

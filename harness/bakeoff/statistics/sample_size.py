@@ -1,8 +1,8 @@
 """Seeds needed for a difference, and the difference that given seeds detect: the arithmetic of `bakeoff plan --resolve`.
 
-The variance of a difference is seed / K + example / N + residual / (K N) for K seeds and N examples. A pilot's predictions
-estimate the three components. Without a pilot, planning values are used: the usual spread over seeds, and for the examples the
-best and the worst case.
+The variance of a difference is seed / K + example / N + residual / (K N) for K seeds and N examples. The predictions of a
+pilot, which are earlier runs of these strategies, estimate the three components. Without a pilot, planning values are used:
+the usual spread over seeds, and for the examples the best and the worst case.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ PLANNED_SD = (0.7, 1.0, 1.5)
 """Points, low, usual and high: the standard deviation of accuracy over seeds of healthy fine-tuning runs of base models on a
 test set of a few hundred examples, as published by those who ran many (Mosbach et al. 2021, Zhang et al. 2021)."""
 PLANNED = tuple(Budget(((sd / 100) ** 2,) * 2, 0.0, (0.0, 0.0)) for sd in PLANNED_SD)
-"""Of a difference: seeds share nothing, and both strategies err on the same examples."""
+"""A difference's variance components at each of these, if runs of equal seeds are independent of each other and both
+strategies err on the same examples."""
 PLANNED_DISCORDANCE = 0.08
 """Share of examples on which just one of two fine-tuned models is right."""
 ROUGH_SEEDS = 6
-"""A pilot of fewer seeds estimates the spread between seeds only roughly."""
+"""A pilot with fewer seeds than this estimates the spread between seeds only roughly."""
 
 
 class Needs(Part):
@@ -36,57 +37,62 @@ class Needs(Part):
     model: str
     strategy: str
     origin: Literal["pilot", "planning values", "nothing"]
-    """`nothing`: there is no pilot, and the metric is no share, for which alone there are planning values."""
+    """What the numbers are based on. `nothing`: there is no pilot, and planning values only for metrics that are shares."""
     pilot: str = ""
     """Where the pilot's records lie; empty without one."""
     pilot_seeds: int = 0
-    """The fewer of the two sides'; 0 without a pilot."""
+    """The number of the pilot's seeds, on the side that has fewer; 0 without a pilot."""
     identical: bool = False
     """Whether the pilot's predictions equal the baseline's: then there is no variance, and no number of seeds is given."""
     seeds: int | None = None
-    """Per side, for 80 % power at the question's level; None for the reason `why_none`."""
+    """Seeds needed per side, for 80 % power at the question's level; None for the reason `why_none`, or where `identical`."""
     why_none: WhyNone = ""
     seeds_range: tuple[int, int] | None = None
-    """At the low and the high end of the planning values; None with a pilot."""
+    """Seeds needed at the low and the high end of the planning values; None with a pilot."""
     detectable: float | None = None
     """The minimum difference that the seeds in the experiment file detect; None for one seed."""
     chances: Chances | None = None
-    """Of the verdicts that these seeds lead to, given the margin; None where there is none, and for one seed."""
+    """Probabilities of the verdicts with the seeds in the experiment file; None without a margin, and for one seed."""
     limit: float | None = None
     """The minimum difference that unlimited seeds detect on these examples; by planning values in the worst case, in which all
     discordance is due to the strategies. None where the number of examples is not known."""
     limit_range: tuple[float, float] | None = None
     """90 % interval of `limit`; None without a pilot."""
     examples: int | None
-    """Of the reported split; None where it is not recorded."""
+    """How many the reported split has; None where it is not recorded."""
     examples_needed: int | None = None
-    """With the seeds in the experiment file; None where more seeds suffice, or where no number would."""
+    """How many examples detect the difference with the seeds in the experiment file; None where more seeds suffice, or where
+    no number of examples would."""
 
 
 class Question(Part):
-    """Whether `seeds`, as in the experiment file, detect `difference`, in the shown unit."""
+    """What is asked: whether so many `seeds` detect a `difference` from the baseline.
+
+    The difference and the margin are in the unit that is shown: points, or the metric's own unit.
+    """
 
     difference: float
     metric: str
-    """The primary one; of several tasks the first's."""
+    """The primary metric; with several tasks, the first task's."""
     unit: Unit
-    """Of all tasks' primary metrics."""
+    """The unit of the primary metric, the same for all tasks."""
     seeds: int
-    """In the experiment file; of looks the last one's."""
+    """Seeds of each strategy in the experiment file; with declared looks, at the last one."""
     comparisons: int = 1
-    """With the baseline, in each comparison group: Holm's family."""
+    """Comparisons with the baseline in each comparison group: the family that Holm's method adjusts for."""
     rows: int = 2
-    """In each comparison group."""
+    """Strategies in each comparison group."""
     alpha: float = ALPHA
-    """Error rate of the family; with looks what the last one has of it."""
+    """Error rate of the family; with declared looks, the last one's share of it."""
     margin: float | None = None
-    """In the shown unit."""
+    """The margin of equivalence; None without one."""
 
 
 def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *, where: str, identical: bool = False) -> Needs:
-    """From the variance components of the pilot's difference to the baseline; place: (task, model, strategy).
+    """What is needed, from the variance components of the pilot's difference to the baseline, `found`.
 
-    identical: whether all predictions of the two are equal.
+    place: (task, model, strategy). where: where the pilot's records lie. identical: whether all predictions of the two
+    strategies are equal.
     """
     scale, budget, examples = question.unit.scale, found.budget, found.examples
     wanted, family = question.difference / scale, _family(question)
@@ -114,10 +120,12 @@ def from_pilot(question: Question, place: tuple[str, str, str], found: TwoWay, *
 
 
 def from_planning_values(question: Question, place: tuple[str, str, str], *, examples: int | None) -> Needs:
-    """From published values of the spread over seeds; place: (task, model, strategy).
+    """What is needed, from published values of the spread over seeds. place: (task, model, strategy); examples: of the
+    reported split, None where that is not known.
 
-    Seeds are taken to share nothing, so that a difference has twice the variance of a run. Whether the strategies consistently
-    err on different examples is not known: the numbers of seeds assume that they do not, `limit` that they do.
+    Runs of equal seeds are taken to be independent, so that a difference has twice the variance of a run. Whether the
+    strategies consistently err on different examples is not known: the numbers of seeds assume that they do not, `limit` that
+    they do.
     """
     if question.unit != SHARE:
         return Needs(
@@ -152,8 +160,8 @@ def from_planning_values(question: Question, place: tuple[str, str, str], *, exa
 
 
 def planned_chances(question: Question) -> tuple[Chances, Chances, Chances] | None:
-    """Chances of the verdicts that the experiment file asks for, at the low, the usual and the high planning value, if
-    strategies err on the same examples; None where there are no such values, no margin, or one seed."""
+    """Probabilities of the verdicts that the experiment file asks for, at the low, the usual and the high planning value, if
+    strategies err on the same examples; None for a metric without planning values, without a margin, and for one seed."""
     if question.unit != SHARE or question.margin is None or question.seeds < 2:
         return None
     low, usual, high = (_chances(question, budget, 2) for budget in PLANNED)

@@ -30,7 +30,7 @@ SCORERS = {"mcc": mcc_scorer, "pearson": pearson_scorer, "spearman": spearman_sc
 
 
 def scorer_of(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]) -> Scorer:
-    """The scorer of a metric for runs with answers (runs, N)."""
+    """The bootstrap's scorer of a metric, for runs with answers (runs, N) to examples with labels (N,)."""
     if metric.name in SCORERS:
         return SCORERS[metric.name](answers, labels)
     parts = [metric.ratio_terms(run, labels) for run in answers]
@@ -45,7 +45,7 @@ def luck_of_the_best(metric: Metric, answers: NDArray[Any], labels: NDArray[Any]
 
     answers: (E, N). In each resample of the examples every checkpoint's score deviates from its own mean over resamples; the
     bias is the mean over resamples of the largest of these E deviations (the bootstrap's optimism, Efron 1983). Deterministic,
-    three digits. None for a metric of the hub, and for scores that are not finite.
+    three significant digits. None for a metric of the Hugging Face hub, and for scores that are not finite.
     """
     if isinstance(metric, HubMetric):
         return None

@@ -1,4 +1,4 @@
-"""Variances over seeds of several strategies, of which the smallest are luck: shrunk upwards."""
+"""Shrinks variances over seeds upwards: of several strategies with few seeds, the smallest variances are small by luck."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.twoway import Variance
 
 SHRUNK_SEEDS, SHRUNK_ROWS = (3, 4), 4
-"""Variances over seeds are shrunk upwards at so many seeds, in groups of so many rows and more: there many estimates from few
-runs meet, and the smallest are luck. With more seeds it buys nothing, and among fewer rows there is nothing to learn from."""
+"""Variances over seeds are shrunk upwards at these numbers of seeds, in comparison groups of at least so many strategies: they
+have many estimates from few runs, of which the smallest are luck. With more seeds shrinking gains nothing, and fewer
+strategies tell too little of each other."""
 
 
 def shrunk_upwards(variances: Sequence[float], seeds: Sequence[int], *, scale: float = 1.0) -> list[Variance]:
-    """Variances over seeds of strategies of one group, each that is below what the others let expect lifted towards it.
+    """The variances over seeds of one comparison group's strategies, those that are below what the others suggest raised.
 
-    A scaled inverse chi-squared distribution is fitted to the variances, as Smyth (2004) does; a variance below the posterior
-    mean takes it, with the degrees of freedom of both, and one above stays as it is: in a family of comparisons at three
-    seeds, small variances that are luck make the false claims, and large ones are to be believed. seeds: of each strategy;
-    scale: the width of the scores' range. A variance of 0 counts as 1e-12.
+    A scaled inverse chi-squared distribution is fitted to the variances, as Smyth (2004) does. A variance below its posterior
+    mean is replaced by that mean, with the degrees of freedom of both; a larger one stays as it is: in a family of comparisons
+    at three seeds, variances that are small by luck make the false claims, and large ones are to be believed. seeds: number of
+    seeds of each strategy; scale: the width of the scores' range. A variance of 0 counts as 1e-12 times scale squared.
     """
     s2, d = np.array(variances, dtype=np.float64), np.array(seeds, dtype=np.float64) - 1
     return [Variance(float(value), float(df)) for value, df in zip(*lifted(s2, d, scale=scale), strict=True)]
 
 
 def lifted(s2: Floats, d: Floats, *, scale: float = 1.0) -> tuple[Floats, Floats]:
-    """`shrunk_upwards` of many groups at once: (..., S) variances with (S,) degrees of freedom; both results are (..., S)."""
+    """`shrunk_upwards` of many groups at once: variances s2 (..., S) with degrees of freedom d (S,) -> the raised variances
+    and their degrees of freedom, (..., S) each."""
     nothing = 1e-12 * scale * scale
     z = np.log(np.maximum(s2, nothing)) - special.digamma(d / 2) + np.log(d / 2)
     excess = z.var(axis=-1, ddof=1, keepdims=True) - special.polygamma(1, d / 2).mean()

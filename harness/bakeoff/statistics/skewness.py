@@ -1,9 +1,10 @@
-"""Runs near an end of the metric's range: their scores are skewed, and no test of means by few of them holds.
+"""Runs near an end of the metric's range: their scores are skewed, and no test of means holds with few of them.
 
-At 99 % accuracy most seeds of a noisy strategy are all but perfect and a few are far below. Three to ten of them seldom show
-the few: the mean is then too high and the variance too small, both at once, and the strategy is called better than one that is
-as good. Where its seeds differ by the share `NEAR` of its distance from the end and more, the distances are taken for
-lognormal, whose mean follows from the spread that is there, tail included, and the difference must be shown by those too.
+At 99 % accuracy most seeds of a noisy strategy are all but perfect and a few are far below. Three to ten seeds seldom include
+one of the few: the mean is then too high and the variance too small, both at once, and the strategy is called better than one
+that is as good. Where the seeds' standard deviation is at least the share `NEAR` of the mean distance from the end, distances
+are taken to be lognormal, so that the mean, tail included, follows from the spread of the runs; the difference must then be
+significant between these means too.
 Source: X.-H. Zhou, S. Gao and S. Hui, *Methods for comparing the means of two independent log-normal samples* (1997).
 """
 
@@ -18,21 +19,25 @@ from bakeoff.contracts.metric import Floats
 
 NEAR: Final = 0.3
 """Seeds are near an end where their own standard deviation, without the examples' part, is this share of their mean distance
-from it, or more. In simulations .3 brings all comparisons of two strategies below 7 %, and costs 2 points of power at most at
-95 % accuracy where seeds have a standard deviation of 1 point; .4 leaves three of them above, .2 costs 7 points."""
+from it, or more. In simulations .3 brings the error rate of all comparisons of two strategies below 7 %, and costs 2 points of
+power at most at 95 % accuracy where seeds have a standard deviation of 1 point; .4 leaves three of them above, .2 costs 7
+points."""
 
 
 def is_near(own: float, distance: float) -> bool:
-    """own: variance over seeds without the examples' part; distance: of the mean from the end, above 0."""
+    """Whether seeds are near an end of the range, by `NEAR`. own: their variance without the examples' part; distance: of
+    their mean from the end, above 0."""
     return own > 0 and own >= (NEAR * distance) ** 2
 
 
 def lognormal_p(nearer: Floats, other: Floats, *, half: float) -> float:
-    """Two-sided p of two lognormal means, by t with Satterthwaite's degrees of freedom; 1 where the first side's is the larger.
+    """Two-sided p of a difference of two lognormal means, by t with Satterthwaite's degrees of freedom; 1 where the mean of
+    `nearer` is the larger one.
 
-    nearer, other: (Ka,) and (Kb,) distances of runs from the end, 0 and more; half: half of what one example is worth, which is
-    added to each so that perfect runs have a logarithm; where it is 0, perfect runs show nothing, and p is 1. The log of a
-    lognormal mean is mean + s2 / 2 of the logs, its variance s2 / K + s2^2 / (2 (K - 1)). Raises ValueError below two runs.
+    nearer, other: (Ka,) and (Kb,) distances of runs from the end, 0 and more; half: half of what one example is worth, which
+    is added to each distance so that perfect runs have a logarithm; where it is 0, perfect runs show nothing, and p is 1. The
+    log of a lognormal mean is mean + s2 / 2 of the logs, its variance s2 / K + s2^2 / (2 (K - 1)). Raises ValueError below two
+    runs a side.
     """
     given = [np.asarray(side, dtype=np.float64) + half for side in (nearer, other)]
     if min(map(len, given)) < 2:

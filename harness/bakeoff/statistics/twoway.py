@@ -25,7 +25,7 @@ from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.intervals import Estimate
 
 ALIKE, ALIKE_SEEDS = 0.05, 3
-"""Runs are called alike by luck below this quantile of what chance in the examples gives, at this number of seeds."""
+"""`RunTable.alike_by_luck`: the quantile below which a variance over seeds counts as luck, at this number of seeds."""
 
 
 class Variance(NamedTuple):
@@ -41,9 +41,9 @@ class RunTable:
 
     mean: float
     s2: float
-    """Variance (K - 1) of the K run scores; it holds the residual's part, r / N."""
+    """Sample variance (divisor K - 1) of the K run scores; it includes the residual's part, r / N."""
     residual: float
-    """Mean square of what seeds and examples do not explain, (K - 1)(N - 1) degrees of freedom."""
+    """The residual's mean square r: of what seeds and examples do not explain, with (K - 1)(N - 1) degrees of freedom."""
     seeds: int
     examples: int
     profile: Floats
@@ -57,7 +57,7 @@ class RunTable:
 
     @property
     def own(self) -> float:
-        """The seeds' variance component: the part of `s2` that more examples would leave."""
+        """The seeds' variance component: the part of `s2` that would remain with unlimited examples."""
         return max(0.0, self.s2 - self.residual / self.examples)
 
     @property
@@ -68,7 +68,7 @@ class RunTable:
         """Whether three runs differ, by this variance over seeds, less than chance in the examples alone lets expect: below the
         lower 5 % point of (r / N) chi-squared / 2, which is their variance where seeds make no difference at all.
 
-        The test errs no more often for it, since it counts on a variance from three runs being so small at times.
+        The test's error rate is none the higher for it: its degrees of freedom allow for such small variances of three runs.
         """
         chance = self.residual / self.examples * float(special.chdtri(variance.df, 1 - ALIKE)) / variance.df
         return self.seeds == ALIKE_SEEDS and variance.value < chance
@@ -82,11 +82,11 @@ class Budget:
     """
 
     seeds: tuple[float, ...]
-    """Shrinks with seeds."""
+    """The seeds' components; their part of the variance shrinks with more seeds."""
     example: float
-    """Shrinks with examples."""
+    """The examples' component; its part shrinks with more examples."""
     residuals: tuple[float, ...]
-    """Shrinks with both."""
+    """The residual's components; their part shrinks with both."""
     example_range: tuple[float, float] | None = None
     """90 % interval of `example`; None where it is not estimated."""
 
@@ -99,11 +99,11 @@ class Budget:
         return sum(self.residuals)
 
     def variance(self, seeds: float, examples: float) -> float:
-        """Variance of the mean difference over so many seeds a side and examples; either may be infinite."""
+        """Variance of the mean difference over so many seeds a side and so many examples; either number may be infinite."""
         return self.seed / seeds + self.example / examples + self.residual / (seeds * examples)
 
     def parts(self, seeds: float, examples: float) -> Floats:
-        """(1,) or (2,): what each side's seeds add to the variance of the mean difference."""
+        """(2,) what each side's seeds add to the variance of the mean difference; (1,) where seeds are paired."""
         return (np.array(self.seeds) + np.array(self.residuals) / examples) / seeds
 
 
@@ -112,7 +112,7 @@ class TwoWay(Estimate):
     """A mean difference, or a mean score, over seeds and examples, with its variance from both."""
 
     seeds: tuple[int, int]
-    """Of each side; equal where seeds are paired, and of one strategy alone."""
+    """The number of seeds of each side; both are equal where seeds are paired, and for the score of a single strategy."""
     examples: int
     paired: bool
     budget: Budget
@@ -122,7 +122,7 @@ E = TypeVar("E", bound=Estimate)
 
 
 def with_two_examples(estimate: E, examples: int) -> E:
-    """An estimate with variance 0 gets the variance that it would have with two more examples; others stay as they are.
+    """The estimate; one with variance 0 gets the variance that it would have with two more examples.
 
     At every seed, one more example is right on the first side only and one on the second only (Agresti and Min, 2005): n
     examples without any difference are compatible with a true difference of about 3 / n. Metrics without a range are left as
@@ -144,7 +144,10 @@ def with_two_examples(estimate: E, examples: int) -> E:
 
 
 def run_table(values: Floats) -> RunTable:
-    """Of (K, N) values whose mean over examples is each run's score. Raises ValueError unless K >= 2 and N >= 2."""
+    """The summary of values (K, N) of K runs on N examples, whose mean over examples is each run's score.
+
+    Raises ValueError unless K >= 2 and N >= 2.
+    """
     values = np.asarray(values, dtype=np.float64)
     k, n = _shape(values)
     by_seed, by_example = values.mean(axis=1), values.mean(axis=0)
@@ -165,10 +168,11 @@ def run_table(values: Floats) -> RunTable:
 
 
 def run_table_resampled(observed: Floats, resampled: Floats, examples: int) -> RunTable:
-    """Of scores that are no means over examples: observed (K,), and (R, K) in resamples of the examples, shared by all runs.
+    """The summary of scores that are no means over examples: (K,) observed, and (R, K) in R resamples of the examples.
 
-    The variance of a run's deviation from the mean of all runs, over resamples, gives the residual's mean square. For a mean
-    over examples the result is that of `run_table` up to sampling error. Raises ValueError below two seeds or two resamples.
+    All runs share each resample. examples: the number of examples. The variance of a run's deviation from the mean of all
+    runs, over resamples, gives the residual's mean square. For a mean over examples the result is that of `run_table` up to
+    sampling error. Raises ValueError below two seeds or two resamples.
     """
     resamples, k = _shape(resampled)
     scale = max(float(np.abs(observed).max()), float(np.abs(resampled).max()))
@@ -189,7 +193,7 @@ def run_table_resampled(observed: Floats, resampled: Floats, examples: int) -> R
 
 
 def two_way(values: Floats) -> TwoWay:
-    """One strategy's mean score, of (K, N) values, for new seeds and new examples.
+    """One strategy's mean score from values (K, N), with its uncertainty over new seeds and new examples.
 
     Raises ValueError unless K >= 2 and N >= 2.
     """
@@ -197,7 +201,8 @@ def two_way(values: Floats) -> TwoWay:
 
 
 def two_way_paired(a: Floats, b: Floats) -> TwoWay:
-    """The difference of the means of (K, N) and (K, N) values of the same examples and seeds, whose random streams are shared.
+    """The difference of two means, a minus b, from values (K, N) each of the same examples and seeds, where runs of equal
+    seeds share their random streams.
 
     Raises ValueError unless K >= 2 and N >= 2.
     """
@@ -205,32 +210,33 @@ def two_way_paired(a: Floats, b: Floats) -> TwoWay:
 
 
 def two_way_unpaired(a: Floats, b: Floats, *, variances: tuple[Variance, Variance] | None = None) -> TwoWay:
-    """The difference of the means of (Ka, N) and (Kb, N) values of the same examples, seeds not paired.
+    """The difference of two means, a minus b, from values (Ka, N) and (Kb, N) of the same examples, where seeds aren't paired.
 
-    variances: over the seeds of each side, where they are not the sides' own (`shrunk_upwards`). Raises ValueError unless Ka,
-    Kb and N are 2 or more and both sides have the same examples.
+    variances: over the seeds of each side, in place of those of the values (`shrunk_upwards`). Raises ValueError unless Ka, Kb
+    and N are 2 or more and both sides have the same number of examples.
     """
     return of_two_tables(run_table(a), run_table(b), variances=variances)
 
 
 def of_one_table(table: RunTable) -> TwoWay:
-    """The mean of one table of scores."""
+    """One strategy's mean score, from the summary of its runs."""
     return _estimate([table], table.profile, [table.variance])
 
 
 def of_differences(table: RunTable) -> TwoWay:
-    """The mean of one table of the differences of paired seeds.
+    """The mean difference of paired seeds, from the summary of their differences.
 
-    The examples' part widens the interval and lends no degrees of freedom: of two sides' variances over seeds both are seldom
-    small by luck, of a single one from few seeds often, and the examples' many degrees of freedom would be taken for its own.
-    By Satterthwaite ten equal strategies at three seeds have a winner in 19 % of experiments, so in at most 3.3 % (n = 400 to
-    600, standard errors 1.6 and 0.8), and one pair errs in up to 8.3 % in place of 5.
+    The examples' part widens the interval but adds no degrees of freedom: two sides' variances over seeds are seldom both
+    small by luck, a single one from few seeds often is, and the examples' many degrees of freedom would make it look certain.
+    With Satterthwaite's degrees of freedom, ten equal strategies at three seeds have a winner in 19 % of experiments, and one
+    pair errs in up to 8.3 % in place of 5; with these, there is a winner in at most 3.3 % (n = 400 to 600, standard errors 1.6
+    and 0.8).
     """
     return replace(_estimate([table], table.profile, [table.variance]), df=table.seeds - 1.0, paired=True)
 
 
 def of_two_tables(a: RunTable, b: RunTable, *, variances: tuple[Variance, Variance] | None = None) -> TwoWay:
-    """The difference of two tables of the same examples, a minus b; as `two_way_unpaired`."""
+    """`two_way_unpaired` from the summaries of both sides' runs on the same examples: a minus b."""
     if a.examples != b.examples:
         raise ValueError(
             f"the two sides of a comparison must have the same examples; they have {a.examples} and {b.examples} examples"
@@ -239,7 +245,8 @@ def of_two_tables(a: RunTable, b: RunTable, *, variances: tuple[Variance, Varian
 
 
 def _estimate(tables: Sequence[RunTable], delta: Floats, variances: Sequence[Variance]) -> TwoWay:
-    """delta: (N,) differences at each example, or (R,) in each resample."""
+    """The estimate from one summary, or the difference of two. delta: (N,) the means at each example, or their differences;
+    (R,) in each resample; variances: over the seeds of each side."""
     first, last, n = tables[0], tables[-1], tables[0].examples
     scale = max(float(np.abs(table.profile).max()) for table in tables)
     deviations = delta - delta.mean()
@@ -268,8 +275,10 @@ def _estimate(tables: Sequence[RunTable], delta: Floats, variances: Sequence[Var
 
 
 def _satterthwaite(seeds: Sequence[tuple[float, float]], example: float, examples: int) -> float:
-    """Degrees of freedom of a sum of variances: each side's (value, degrees of freedom) and the examples' own; of a sum of 0
-    those of the seeds."""
+    """Degrees of freedom of a sum of variances: of each side's seeds, as (value, degrees of freedom), and of the examples.
+
+    Where all variances are 0, the sum of the seeds' degrees of freedom.
+    """
     total = sum(value for value, _ in seeds) + example
     weight = sum(value * value / df for value, df in seeds) + example * example / (examples - 1)
     return total * total / weight if weight > 0 else float(sum(df for _, df in seeds))
@@ -278,8 +287,8 @@ def _satterthwaite(seeds: Sequence[tuple[float, float]], example: float, example
 def _error(tables: Sequence[RunTable], deviations: Floats, between: float) -> float:
     """Standard error of the examples' variance component, from the contribution of each example.
 
-    No distribution is assumed: most differences are 0, so a normal one would be far off. From resampled scores alone it is that
-    of a mean square of normal values, estimated from so many resamples.
+    No distribution is assumed: most differences are 0, so a normal one would be far off. Where only resampled scores are
+    known, it is that of a mean square of normal values, estimated from so many resamples.
     """
     n = tables[0].examples
     parts = deviations**2

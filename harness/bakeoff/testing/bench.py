@@ -1,4 +1,5 @@
-"""What models, methods and trainers are tested with: made-up texts, a tiny model, and a training job in this process."""
+"""The materials with which models, methods and trainers are tested: made-up texts, a tiny model, and a training job in this
+process."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 TINY, REFERENCE = ("model", "tiny-bert"), ("trainer", "torch-loop")
-"""The model that methods and trainers are tested with, and the loop that trainers are compared with."""
+"""Kind and name of the model with which methods and trainers are tested, and of the loop to which trainers are compared."""
 
 FIRST = ("a red kite", "rain since noon", "we walk home", "the lamp is lit", "seven grey stones", "bread and tea", "she hums")
 SECOND = ("over the wide field", "on the roof", "by the old mill road", "again", "under ice", "for the two of us", "a tune")
@@ -42,13 +43,13 @@ COLUMNS = {
     "first": [f"{text} {number}" for number, text in enumerate(FIRST * 2)],
     "second": [*SECOND, *reversed(SECOND)],
 }
-"""14 pairs of texts, so that in batches of 5 the last is short."""
+"""14 pairs of texts: in batches of 5, the last batch of an epoch has 4."""
 LABEL_NUMBERS = [number * 5 % 7 % 3 for number in range(len(COLUMNS["first"]))]
 ENCODING = Encoding(max_length=32, padding="longest")
 
 
 def sample_info(columns: Sequence[str] = ("first", "second")) -> TaskInfo:
-    """A task of made-up texts and three labels."""
+    """The `info` of a classification task of made-up texts with three labels."""
     return TaskInfo(
         kind=CLASSIFICATION,
         text_columns=tuple(columns),
@@ -62,7 +63,7 @@ def sample_info(columns: Sequence[str] = ("first", "second")) -> TaskInfo:
 
 
 class SampleTask(Task):
-    """The 14 pairs, as training and as test split."""
+    """A task of the 14 pairs, which are both its training and its test split."""
 
     name, summary, version = "sample", "14 made-up pairs of texts", "1"
 
@@ -80,12 +81,12 @@ class SampleTask(Task):
 
 
 def examples_of(prepared: Prepared) -> list[dict[str, Any]]:
-    """The 14 pairs, encoded, with `labels`."""
+    """The 14 pairs, encoded by the model, each with its label as `labels`."""
     return [{**row, "labels": label} for row, label in zip(prepared.encode(COLUMNS), LABEL_NUMBERS, strict=True)]
 
 
 def seeded(seed: int, action: Callable[..., Any], *arguments: Any) -> Any:
-    """Seeds all random streams, then returns the result of the action."""
+    """Seeds all random generators, then calls the action and returns its result."""
     random_streams.restart_random(random_streams.stream_seed(seed, 0, "init"))
     return action(*arguments)
 
@@ -113,13 +114,14 @@ def reference() -> Trainer:
 
 
 def built_tiny(seed: int = 0) -> Built:
-    """A tiny model with weights from the seed. The random streams are left as building it leaves them."""
+    """A tiny model with random weights from the seed. The state of the random generators is left as building it leaves
+    them."""
     built: Built = seeded(seed, tiny().build, sample_info(), tiny().Options())
     return built
 
 
 class BenchJob(TracedJob):
-    """A traced job that also counts texts which the model received although they are not training examples."""
+    """A traced job that also counts the texts that the model received although they are not training examples."""
 
     def __init__(self, *given: Any, **rest: Any) -> None:
         super().__init__(*given, **rest)
@@ -148,10 +150,11 @@ def bench_job(
     lr_scales: tuple[float, ...] = (),
     made_as: type[BenchJob] = BenchJob,
 ) -> BenchJob:
-    """A job that trains a tiny model on the 14 pairs of this module, assembled as `bakeoff run` does.
+    """A job that trains a tiny model on the 14 pairs of this module, assembled as `bakeoff run` assembles it.
 
-    trainer: the trainer under test, with its `options`; None for torch-loop. lr_scales: replace those of the method's parameter
-    groups. limit: the most steps. note: called with each line for the user. checkpoints: a folder for them, None for none.
+    trainer: the trainer under test, with its `options`; None for torch-loop. lr_scales: replace the learning-rate factors of
+    the method's parameter groups. limit: the most steps. note: called with each line for the user. checkpoints: a folder for
+    checkpoints, None for none.
     """
     import torch
 
@@ -177,12 +180,12 @@ def bench_job(
 
 
 def configured(component: Component, **options: Any) -> Configured:
-    """The component as a registry returns it."""
+    """The component with these options, as a run gets it from the registry."""
     return Configured(Registered(component, Origin("sample", "bakeoff", "0")), component.Options.model_validate(options))
 
 
 def train(job: BenchJob, trainer: Trainer, options: Any) -> Exception | None:
-    """Trains with one thread, the fastest for so small a model. Returns the trainer's error, if any."""
+    """Lets the trainer train, with one thread, which is fastest for so small a model. Returns the trainer's error, if any."""
     import torch
 
     before = torch.get_num_threads()

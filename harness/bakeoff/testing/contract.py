@@ -1,4 +1,4 @@
-"""What every component promises, whatever its kind; some promises are checked in a fresh process."""
+"""The promises of every component, of any kind, as tests; some promises are checked in a fresh process."""
 
 from __future__ import annotations
 
@@ -37,12 +37,13 @@ class ChildError(Exception):
 
 
 def installed(kind: str, name: str) -> Any:
-    """The component as an experiment gets it, through its package's entry point. Raises PluginError if there is none."""
+    """The installed component of this kind and name, found as an experiment finds it, by its package's entry point. Raises
+    PluginError if there is none."""
     return load_registry().get(kind, name).component
 
 
 class Contract:
-    """Base of the four contracts; subclass one of them, and pytest collects a test for each promise.
+    """Base of the five contracts; subclass one of them, and pytest collects a test for each promise.
 
     A promise that cannot be checked (a library or the data is missing) is skipped with the reason.
     """
@@ -50,11 +51,12 @@ class Contract:
     component: ClassVar[Any]
     """The object under test."""
     options: ClassVar[Mapping[str, Any]] = {}
-    """The options that an experiment file would give it; small data and small models keep the tests quick."""
+    """The options as an experiment file would give them to the component; small data and small models keep the tests quick."""
 
     @classmethod
     def broken_promises(cls) -> dict[str, str]:
-        """Test -> what is wrong, for the tests that fail. Works without pytest, for example in a notebook."""
+        """Runs all tests; returns, for those that fail, the test's name -> what is wrong. Works without pytest, for example in
+        a notebook."""
         broken = {}
         for name in sorted(name for name in dir(cls) if name.startswith("test_")):
             try:
@@ -90,7 +92,8 @@ class Contract:
         self.broken(f"`Options` accepts the unknown key {UNKNOWN_KEY!r}; a misspelt option must be an error")
 
     def test_options_come_back_from_a_record(self) -> None:
-        """Writes them as JSON and reads them again: this validates defaults, and finds types that JSON does not have."""
+        """Writes the options as JSON and reads them again: this validates defaults, and finds types that JSON does not
+        have."""
         chosen = self.chosen()
         try:
             again = type(chosen).model_validate(chosen.model_dump(mode="json"))
@@ -112,8 +115,8 @@ class Contract:
             self.broken("pickled and read back it has another name or version; `__init__` must set both")
 
     def test_it_is_listed_without_loading_torch(self) -> None:
-        """Checks, in a fresh process, that its module, its extras and, for a task, its `info` import none of the heavy
-        libraries."""
+        """Checks, in a fresh process, that the component's module, its check for extras and, for a task, its `info` import
+        none of the heavy libraries."""
         self.ready()
         if loaded := self.ask(imported, dict(self.options)):
             self.broken(f"its module or `info` imports {', '.join(loaded)}; import them inside the methods that train or load")
@@ -133,30 +136,30 @@ class Contract:
     # --- what the tests share --------------------------------------------------------------------------------------------
 
     def chosen(self) -> Any:
-        """The options as an object."""
+        """`options`, validated: an object of the component's `Options`."""
         return self.component.Options.model_validate(dict(self.options))
 
     def ready(self) -> None:
-        """Skips the test if an extra is not installed."""
+        """Skips the test if an extra that the component needs is not installed."""
         if missing := self.component.missing_extras():
             raise SkipTest(f"it needs {', '.join(missing)}, which is not installed")
 
     def ask(self, question: Callable[..., Any], *arguments: Any) -> Any:
-        """The result of `question` in a fresh process. Skips the test if the component can't be loaded there, since another
-        test then fails."""
+        """The result of `question(component, *arguments)` in a fresh process. Skips the test if the component can't be loaded
+        there, because another test then fails."""
         try:
             return ask(self.component, question, *arguments)
         except ChildError as error:
             raise SkipTest(f"it can't be checked in a fresh process: {error}") from None
 
     def broken(self, sentence: str) -> NoReturn:
-        """Fails the test; the message begins with the component's name and the place of its class."""
+        """Fails the test with this sentence, after the component's name and the place of its class."""
         __tracebackhide__ = True  # pytest then points at the promise
         raise BrokenPromiseError(f"{place_of(self.component)}: {sentence}")
 
 
 def place_of(component: Component) -> str:
-    """Kind, name, file and line of a component."""
+    """A component's kind, name, and the file and line of its class, as text."""
     made_by = type(component)
     try:
         where = f"{shown_path(inspect.getsourcefile(made_by))}:{inspect.getsourcelines(made_by)[1]}"
@@ -192,7 +195,7 @@ def ask(component: Component, question: Callable[..., Any], *arguments: Any, blo
 
 
 def answer() -> None:
-    """Runs in the fresh process: reads a question from stdin, writes its answer to stdout as JSON."""
+    """What the fresh process does: reads a question from stdin, and writes its answer to stdout as JSON."""
     import bakeoff.plugin  # noqa: F401 - what Bakeoff itself needs is there, whatever the component needs
 
     blocked, pickled = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own parent
@@ -204,7 +207,8 @@ def answer() -> None:
 
 
 def imported(component: Any, options: Mapping[str, Any]) -> list[str]:
-    """The heavy libraries that the component's module imports, and for a task its `info`."""
+    """Which of the `HEAVY` libraries are imported by the component's module and, for a task, by its `info`; called in a fresh
+    process."""
     component.missing_extras()
     if component.kind == "task":
         component.info(component.Options.model_validate(options))

@@ -1,4 +1,4 @@
-"""What a method promises, checked on a tiny model."""
+"""The promises of a method, checked on a tiny model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ class MethodContract(Contract):
             if not all(0 <= value < math.inf for value in (group.lr_scale, group.weight_decay)):
                 first = group.names[0] if group.names else "no parameter"
                 self.broken(
-                    f"the group of {first} has lr_scale {group.lr_scale}, weight_decay {group.weight_decay}; 0 or more, finite"
+                    f"the group of {first} has lr_scale {group.lr_scale}, weight_decay {group.weight_decay}; both must be 0 or "
+                    "more, and finite"
                 )
 
     def test_a_seed_reproduces(self) -> None:
@@ -51,7 +52,7 @@ class MethodContract(Contract):
             self.broken("`adapt` gives different weights with the same seed; draw from torch's global generator alone")
 
     def test_the_seed_stays_the_harness_s(self) -> None:
-        """Different seeds leave torch's generator in different states."""
+        """Checks that different seeds leave torch's generator in different states: a method that seeds it would not."""
         states = []
         for seed in (0, 1):
             self.adapted(seed)
@@ -86,7 +87,8 @@ class MethodContract(Contract):
         return adaptation
 
     def require(self, adaptation: Adaptation, head: frozenset[str]) -> None:
-        """Reports what every run requires of an adaptation as a broken promise."""
+        """Fails the test if the adaptation breaks what every run requires. head: names of the head's parameters, which must
+        train."""
         __tracebackhide__ = True
         try:
             require_promises(adaptation, head, self.component.name)
@@ -95,5 +97,5 @@ class MethodContract(Contract):
 
 
 def groups_of_what_trains(adaptation: Adaptation) -> tuple[ParameterGroup, ...]:
-    """One group of all trainable parameters, so that only the head is checked."""
+    """One group of all trainable parameters, in place of the method's own groups, so that only the head is checked."""
     return (ParameterGroup(tuple(name for name, p in adaptation.model.named_parameters() if p.requires_grad), 1.0, 0.0),)

@@ -1,4 +1,4 @@
-"""What a model promises, checked on made-up pairs of texts and three labels."""
+"""The promises of a model, checked on made-up pairs of texts with three labels."""
 
 from __future__ import annotations
 
@@ -52,7 +52,8 @@ class ModelContract(Contract):
             self.broken(f"`collate` pads to {batch['input_ids'].shape[1]} where `encoding` says max_length, 64")
 
     def test_collate_is_pure(self) -> None:
-        """It changes no example, draws no random number, and gives the same tensors for the same examples."""
+        """Checks that `collate` changes no example, draws no random number, and gives the same tensors for the same
+        examples."""
         examples = examples_of(self.prepared())
         prepared, kept, random = self.prepared(), copy.deepcopy(examples), random_state()
         first, second = prepared.collate(examples), prepared.collate(copy.deepcopy(kept))
@@ -96,7 +97,8 @@ class ModelContract(Contract):
             self.broken(f"`newly_initialised` names {quoted(unknown[0])}, which the model does not have")
 
     def test_new_parameters_are_named(self) -> None:
-        """Parameters that change with the seed did not come from a checkpoint; random ones that stay the same did."""
+        """Checks `newly_initialised`: parameters that change with the seed did not come from the checkpoint and must be in it;
+        those that stay the same came from the checkpoint and must not."""
         one, other = self.built(0), self.built(1)
         if sha256_of(one.model) == sha256_of(other.model):
             raise SkipTest("nothing changes with the seed")
@@ -130,7 +132,7 @@ class ModelContract(Contract):
             )
 
     def test_a_saved_model_holds_no_pickle(self) -> None:
-        """For `keep: final`: `save` writes safetensors, or raises PluginError if the model can't be saved."""
+        """Checks, for `keep: final`, that `save` writes safetensors, or raises PluginError if the model can't be saved."""
         with temporary_folder() as folder:
             try:
                 self.prepared().save(self.built().model, folder, LABELS)
@@ -162,7 +164,7 @@ class ModelContract(Contract):
             raise SkipTest(str(error)) from None
 
     def logits(self, built: Built, rows: list[int] | None = None) -> Any:
-        """Logits, (rows, n_outputs), in evaluation mode. rows: numbers of examples; None for all."""
+        """Logits, (rows, n_outputs), of the made-up texts in evaluation mode. rows: numbers of the texts; None for all."""
         import torch
 
         prepared = self.prepared()

@@ -1,4 +1,5 @@
-"""What trainers that own their model are tested with: made-up rows of each kind of task, and a job in this process."""
+"""The materials with which trainers that own their model are tested: made-up rows of each kind of task, and a job in this
+process."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ SUBJECTS = ("bread", "rain", "a kite", "the lamp", "a tune", "grey stones", "tea
 SAYINGS = ("is sour today", "is fine by me", "was late again", "came as asked")
 OTHER_WORDS = ("they say", "as we heard", "so it seems")
 WIDTH = 64
-"""Numbers in a made-up embedding."""
+"""Length of a made-up embedding."""
 TRAIN, ASKED = 48, 24
 """How many rows there are to train on, and in each of the other splits."""
 
@@ -36,7 +37,7 @@ class MadeJob:
     splits: Mapping[str, Sequence[Example]]
     folder: Path
     truth: Mapping[int, Said]
-    """Id -> label, of all rows."""
+    """A row's id -> its label, for all rows."""
     recipe: Recipe = field(default_factory=Recipe)
     seed: int = 0
     device: str = "cpu"
@@ -44,7 +45,7 @@ class MadeJob:
     has_dev: bool = True
     uses_model: bool = True
     asked_dev: bool = False
-    """Whether `dev` was called."""
+    """Whether the trainer has called `dev`."""
 
     def __repr__(self) -> str:
         return f"a {self.kind} task with {count(len(self.text_columns), 'text')}"
@@ -67,7 +68,7 @@ class MadeJob:
         return self.counts([example.texts[column] for example in examples])
 
     def counts(self, texts: Sequence[str]) -> Floats:
-        """(texts, WIDTH) how often each word occurs, at the place that its checksum names."""
+        """Made-up embeddings, (texts, WIDTH): counts of words; a word counts at the position that its checksum gives."""
         if not self.uses_model:
             raise PluginError(
                 "it asks for what the strategy's model makes of rows, and does not say so: set `uses_model = True`"
@@ -80,9 +81,10 @@ class MadeJob:
 
 
 def made_job(kind: Kind, folder: Path, *, texts: int = 1, seed: int = 0, uses_model: bool = True) -> MadeJob:
-    """A job of `TRAIN` rows, with dev and test of `ASKED` rows each.
+    """A job of `TRAIN` training rows, with dev and test of `ASKED` rows each.
 
-    With one text, the second half of a sentence tells the label; with two, whether both have the same second half.
+    The label follows from the texts: with one text, from the second half of its sentence; with two, from whether both have the
+    same second half.
     """
     labels = ("no", "yes") if kind.has_labels else ()
     columns = ("text", "other")[:texts]
@@ -98,7 +100,7 @@ def made_job(kind: Kind, folder: Path, *, texts: int = 1, seed: int = 0, uses_mo
 
 
 def _made_up_row(number: int, texts: int) -> tuple[str, str, int]:
-    """Two texts, and 0 or 1."""
+    """The two texts of a row, and its label, 0 or 1."""
     saying = number * 7 // 3 % len(SAYINGS)
     same = number % 2
     other = saying if same else (saying + 1 + number // 4 % 3) % len(SAYINGS)

@@ -1,4 +1,4 @@
-"""What a trainer that owns its model promises, checked on made-up rows of each kind of task that it supports."""
+"""The promises of a trainer that owns its model, checked on made-up rows of each kind of task that it supports."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from bakeoff.text.words import first_line, quoted
 from bakeoff.training.answers import read_answers
 
 SAME = 1e-4
-"""How far two numbers may differ that should be equal: libraries sum in another order where there are more rows."""
+"""How far two numbers may differ that should be equal: libraries sum in another order if there are more rows."""
 
 Answers = Mapping[int, Answer]
-"""Id -> answer."""
+"""A row's id -> the answer to it."""
 
 
 class OwnModelContract(Contract):
@@ -57,7 +57,9 @@ class OwnModelContract(Contract):
             for part in others:
                 if (wrong := next((row for row in part if not alike(part[row], whole[row])), None)) is not None:
                     told = f"{quoted(whole[wrong].answer)} and {quoted(part[wrong].answer)}"
-                    self.broken(f"a row is answered {told}, as other rows are asked with it ({job}); look at each alone")
+                    self.broken(
+                        f"a row is answered {told}, depending on the rows that are asked with it ({job}); answer each by itself"
+                    )
 
     def test_it_trains_without_a_labelled_dev(self) -> None:
         for job in self.jobs():
@@ -65,7 +67,7 @@ class OwnModelContract(Contract):
             self.answers(job)
 
     def test_it_trains_where_all_rows_have_one_label(self) -> None:
-        """As a small `train_examples` may draw them."""
+        """A small `train_examples` may draw such rows."""
         for job in self.jobs():
             job.train = [row for row in job.train if row.label == job.train[0].label]
             self.answers(job)
@@ -73,7 +75,8 @@ class OwnModelContract(Contract):
     # --- what the tests share --------------------------------------------------------------------------------------------
 
     def jobs(self, *, seed: int = 0) -> Iterator[MadeJob]:
-        """A job for each kind of task that the trainer supports, with one text and with two."""
+        """Yields jobs: for each kind of task that the trainer supports, one whose rows have one text and one whose rows have
+        two."""
         self.ready()
         supported = self.component.supports.kinds
         for kind in KINDS.values():
@@ -83,19 +86,19 @@ class OwnModelContract(Contract):
                         yield made_job(kind, folder, texts=texts, seed=seed, uses_model=self.component.uses_model)
 
     def trained(self, job: MadeJob) -> Any:
-        """What `fit_own` returns. Fails the test where it raises."""
+        """Trains: returns what `fit_own` returns. Fails the test if it raises an error."""
         try:
             return self.component.fit_own(job, self.chosen())
         except Exception as error:  # an author's code
             self.broken(f"`fit_own` raises {type(error).__name__}: {first_line(error)} ({job})")
 
     def answers(self, job: MadeJob) -> Answers:
-        """The answers to test, after training."""
+        """Trains, and returns the answers to the rows of test."""
         return self.several_answers(job, job.splits["test"])[0]
 
     def several_answers(self, job: MadeJob, *asked: Sequence[Example]) -> list[Answers]:
-        """The answers to each of these lists of rows, after training. Skips the test where one is impossible, since another
-        test then fails."""
+        """Trains, and returns the answers to each of these lists of rows. Skips the test if an answer is impossible, because
+        another test then fails."""
         model = self.trained(job)
         found = []
         for rows in asked:
@@ -106,7 +109,8 @@ class OwnModelContract(Contract):
         return found
 
     def asked(self, model: Any, job: MadeJob, rows: Sequence[Example]) -> tuple[Answers, str]:
-        """The answers to these rows, and what is wrong with the first impossible one, if any."""
+        """The answers of a trained model to these rows, and ""; or no answers, and what is wrong with the first impossible
+        one."""
         given = self.component.predict_own(model, rows, job, self.chosen())
         try:
             read_answers(given, [row.id for row in rows], job.kind, job.labels, of=f"`predict_own` ({job})")
@@ -116,7 +120,7 @@ class OwnModelContract(Contract):
 
 
 def alike(one: Answer, other: Answer) -> bool:
-    """Whether two answers to a row are equal but for rounding. With equal scores, the answer may be either of two labels."""
+    """Whether two answers to a row are equal except for rounding. With equal scores, the answers may be different labels."""
     if one.scores is not None and other.scores is not None:
         return all(math.isclose(score, other.scores[label], abs_tol=SAME) for label, score in one.scores.items())
     if isinstance(one.answer, float) and isinstance(other.answer, float):

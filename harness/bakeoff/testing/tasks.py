@@ -1,4 +1,4 @@
-"""What a task promises, and the metrics that it names."""
+"""The promises of a task, and of the metrics that it names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def cache_folder() -> Path:
 
 
 class TaskContract(Contract):
-    """The promises of a Task. Its data is taken from `data`, else from BAKEOFF_DATA; without data, tests are skipped."""
+    """The promises of a Task. Its data are read from the folder `data`, else from BAKEOFF_DATA; without data, tests are
+    skipped."""
 
     data: ClassVar[Path | None] = None
 
@@ -49,7 +50,8 @@ class TaskContract(Contract):
                 self.broken(f"`info` gives another `{key}` the second time; the same options must give the same answer")
 
     def test_missing_data_is_a_sentence(self) -> None:
-        """In an empty folder, `check_available` raises a BakeoffError of one line, unless the task needs no files."""
+        """Checks that in an empty folder `check_available` raises a BakeoffError of one line, unless the task needs no
+        files."""
         self.ready()
         with temporary_folder() as empty:
             try:
@@ -86,11 +88,11 @@ class TaskContract(Contract):
                 if not isinstance(number, str):
                     self.broken(f"split {name!r}: id {quoted(number)} is no text")
                 if number in seen:
-                    self.broken(f"id {quoted(number)} is in {seen[number]!r} and again in {name!r}; make the split part of it")
+                    self.broken(f"id {quoted(number)} is in {seen[number]!r} and in {name!r}; make the split part of the id")
                 seen[number] = name
 
     def test_the_rows_are_the_same_in_another_process(self) -> None:
-        """Checks ids, texts and labels, in order; the other process has another hash seed."""
+        """Compares ids, texts and labels, in order, with those in another process, which has another hash seed."""
         info, splits = self.loaded()
         here = {name: split_fingerprint(splits[name], info, {}) for name in info.splits if self.whole(info, splits, name)}
         places = self.places()
@@ -113,7 +115,8 @@ class TaskContract(Contract):
                 self.broken(f"split {name!r}, row {row}: label {quoted(labels[row])} is {why}")
 
     def test_metrics_agree_with_their_parts(self) -> None:
-        """Checks that a score is the sum of numerators over the sum of denominators, on predictions drawn with five seeds."""
+        """Checks that a score is the sum of the numerators over the sum of the denominators of its `ratio_terms`, on
+        predictions drawn with five seeds."""
         for metric, predictions, references in self.scored():
             parts = metric.ratio_terms(predictions, references)
             if parts is None:
@@ -167,12 +170,12 @@ class TaskContract(Contract):
         return Paths(self.data or (Path(given) if given else None), cache_folder())
 
     def known(self) -> TaskInfo:
-        """Its `info`, completed by label names from the data."""
+        """The task's `info`, with the label names from the data if it does not have them."""
         info: TaskInfo = self.component.info(self.chosen())
         return info if info.labels_are_known else self.loaded()[0]
 
     def loaded(self) -> tuple[TaskInfo, dict[str, PlainColumns]]:
-        """Its `info`, and every split as plain columns. Skips the test if the data is not available."""
+        """The task's `info`, and split -> columns as plain lists. Skips the test if the data are not available."""
         self.ready()
         options, places = self.chosen(), self.places()
         try:
@@ -192,7 +195,7 @@ class TaskContract(Contract):
 
     @staticmethod
     def metrics(info: TaskInfo) -> Iterator[Metric]:
-        """The metrics that are available here; offline, those of the hub are not."""
+        """Yields the metrics that are available here; offline, those of the hub are not."""
         for metric in info.metrics:
             try:
                 metric.check_available()
@@ -201,7 +204,7 @@ class TaskContract(Contract):
             yield metric
 
     def scored(self) -> Iterator[tuple[Metric, Answers, Answers]]:
-        """Each metric with predictions and references, drawn with five seeds."""
+        """Yields each metric with made-up predictions and references, drawn with five seeds."""
         info = self.known()
         for metric, seed in itertools.product(self.metrics(info), range(5)):
             for predictions, references in info.kind.made_up_answers(np.random.default_rng(seed), info.n_outputs):
@@ -214,7 +217,7 @@ def _range(metric: Metric) -> str:
 
 
 def answers_in(labels: list[Any], info: TaskInfo) -> Answers:
-    """Converts labels to the form that metrics take."""
+    """Labels as the array that metrics take."""
     return np.asarray(info.kind.read_labels(labels, info.n_outputs))
 
 
@@ -225,7 +228,7 @@ def plain(split: Any, labelled: bool) -> PlainColumns:
 
 
 def fingerprints(task: Any, chosen: Mapping[str, Any], places: Paths) -> dict[str, str]:
-    """Split -> fingerprint of the rows that the task loads with the chosen options; runs in a fresh process."""
+    """Split -> fingerprint of the rows that the task loads with the chosen options; called in a fresh process."""
     options = task.Options.model_validate(chosen)
     info, splits = task.info(options), task.load(options, places)
     return {name: split_fingerprint(plain(splits[name], name in info.labelled_splits), info, {}) for name in info.splits}

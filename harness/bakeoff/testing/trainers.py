@@ -1,4 +1,5 @@
-"""What a trainer promises, checked on a tiny model and 14 made-up pairs of texts, against the manual loop."""
+"""The promises of a trainer, checked on a tiny model and 14 made-up pairs of texts, and compared with the manual loop
+(torch-loop)."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ from bakeoff.testing.contract import Contract
 from bakeoff.text.numbers import significant
 
 BASE: Mapping[str, Any] = {"epochs": 2, "batch_size": 5, "learning_rate": 5e-3, "max_grad_norm": "none"}
-"""A recipe of 6 steps, of which the third and sixth have a short batch. A trainer gets the keys that it claims to honour."""
+"""A recipe of 6 steps, of which the third and sixth have a short batch. A trainer is given those of its keys that it claims to
+follow."""
 
 SGD = {"optimizer": "sgd", "learning_rate": 0.5}
 VARIATIONS: Mapping[str, Mapping[str, Any]] = {
@@ -39,7 +41,7 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "min_steps": {"min_steps": 8},
     "label_smoothing": {"label_smoothing": 0.4},
 }
-"""Recipe key -> settings with which a trainer that ignores the key takes visibly different steps."""
+"""Recipe key -> settings with which a trainer that ignores the key takes visibly different steps than the manual loop."""
 TOLERANCE = 3e-3
 """Allowed relative difference of losses, rates and gradient norms: kernels round differently, and Adam amplifies that."""
 
@@ -57,7 +59,7 @@ class Raising(BenchJob):
 
 
 class OtherDropout(BenchJob):
-    """The same job with a different random stream for each step."""
+    """The same job, but with a different random stream for each step."""
 
     def begin_step(self, step: int) -> None:
         super().begin_step(step)
@@ -65,7 +67,7 @@ class OtherDropout(BenchJob):
 
 
 def unless_owned(*what: str) -> Callable[[Promise], Promise]:
-    """A decorator that skips a test if the trainer owns one of these (see `Trainer.owns`)."""
+    """A decorator that skips a test if the trainer owns one of these parts of training (see `Trainer.owns`)."""
 
     def decorate(promise: Promise) -> Promise:
         @functools.wraps(promise)
@@ -80,8 +82,8 @@ def unless_owned(*what: str) -> Callable[[Promise], Promise]:
 
 
 class TrainerContract(Contract):
-    """Tests that every Trainer must pass. A test of a part of training is skipped where the trainer declares, in `owns`, that
-    it does this part in its own way."""
+    """Tests that every Trainer must pass. A test of a part of training is skipped if the trainer declares, in `owns`, that it
+    does this part in its own way."""
 
     @unless_owned("steps")
     def test_it_takes_exactly_the_steps_of_the_job(self) -> None:
@@ -116,7 +118,10 @@ class TrainerContract(Contract):
         """`fit` must not evaluate on dev or test: the harness does that."""
         job, _ = self.trained()
         if job.foreign_texts:
-            self.broken(f"in `fit` the model read {job.foreign_texts} texts of no training example; the harness evaluates")
+            self.broken(
+                f"in `fit` the model read {job.foreign_texts} texts that are in no training example; leave evaluation to the "
+                "harness"
+            )
 
     @unless_owned("steps")
     def test_it_lets_errors_through(self) -> None:
@@ -168,7 +173,7 @@ class TrainerContract(Contract):
 
     @unless_owned("steps", "order", "loss")
     def test_it_follows_the_recipe_keys_that_it_claims(self) -> None:
-        """Losses, learning rates and gradient norms of each step are those of the manual loop."""
+        """Compares the losses, learning rates and gradient norms of each step with those of the manual loop."""
         ignored = {}
         for key, settings in {"the defaults": {}, **VARIATIONS}.items():
             if not set(settings) <= self.component.supports.recipe_keys:
@@ -197,7 +202,8 @@ class TrainerContract(Contract):
 
     @unless_owned("steps")
     def test_it_goes_on_from_a_checkpoint(self) -> None:
-        """Checks that it continues to the same weights, to the bit; required if `supports.resume` is set."""
+        """Checks that a training that is resumed from a checkpoint ends with exactly the same weights; required if
+        `supports.resume` is set."""
         if not self.component.supports.resume:
             raise SkipTest("it does not claim to resume")
         with temporary_folder() as folder:
@@ -214,11 +220,12 @@ class TrainerContract(Contract):
     # --- what the tests share --------------------------------------------------------------------------------------------
 
     def base(self) -> dict[str, Any]:
-        """The recipe, as far as the trainer claims to follow it."""
+        """The keys of the recipe `BASE` that the trainer claims to follow."""
         return {key: value for key, value in BASE.items() if key in self.component.supports.recipe_keys}
 
     def job(self, *, recipe: Mapping[str, Any] | None = None, method: str = "", **rest: Any) -> BenchJob:
-        """A job with a method that the trainer supports. Skips the test if it does not support `method`."""
+        """A job with a method that the trainer supports. recipe: changes to `base`. Skips the test if the trainer does not
+        support `method`."""
         self.ready()
         methods = self.component.supports.methods
         if method and methods is not None and method not in methods:
@@ -228,12 +235,12 @@ class TrainerContract(Contract):
         return bench_job({**self.base(), **(recipe or {})}, method=chosen, **given)
 
     def trained(self, **rest: Any) -> tuple[BenchJob, Exception | None]:
-        """A job after its training, and the trainer's error, if any."""
+        """Trains a job; returns it, and the trainer's error, if any."""
         job = self.job(**rest)
         return job, train(job, self.component, self.chosen())
 
     def losses(self, **rest: Any) -> list[float]:
-        """The losses of all steps of a job."""
+        """Trains a job; returns the losses of all its steps."""
         return [step.loss for step in self.trained(**rest)[0].steps]
 
 
@@ -242,14 +249,14 @@ def shown(numbers: list[float]) -> str:
 
 
 def differs(ours: list[float], theirs: list[float]) -> bool:
-    """Whether the two differ in the steps that both have."""
+    """Whether two lists of numbers, one for each step, differ in the steps that both have, by more than `TOLERANCE`."""
     both = min(len(ours), len(theirs))
     return not np.allclose(ours[:both], theirs[:both], rtol=TOLERANCE, atol=1e-6)
 
 
 def first_departure(job: BenchJob, right: BenchJob) -> str:
-    """The first step that differs from torch-loop's, as text; empty if none does, or if the rows differ, which another test
-    checks."""
+    """A sentence on the first step that differs from torch-loop's; empty if none does, or if the batches differ, which another
+    test checks. job: of the trainer under test; right: of torch-loop."""
     for number, (step, due) in enumerate(zip(job.steps, right.steps, strict=False), start=1):
         if step.rows is not None and step.rows != due.rows:
             return ""

@@ -17,7 +17,7 @@ WIDTH = 120
 """The longest line of running text, in characters; tables may be wider."""
 
 _BLANK = "\0"
-"""Stands for a blank at which lines must not be broken."""
+"""Takes the place of a blank at which a line must not be broken, while text is wrapped."""
 
 _SPECIAL = re.compile(r"[\\`*|~\[\]]|(?<![^\W_])_|_(?![^\W_])")
 _OPENING = re.compile(r"^(\d+)?(>|[#+=-](?=[#+=-]*(?:\s|$))|(?<=\d)[.)](?=\s|$)|[:-](?=-*:?$))")
@@ -56,7 +56,8 @@ def _plain(word: str) -> str:
 
 
 def _code(word: str) -> str:
-    """A word that GitHub would turn into a link or mention, as code. Backquotes and bars, which would end it, stay outside."""
+    """A word that GitHub would turn into a link or mention, as code. Backquotes, which would end the code, and bars, which
+    would end a table's cell, stay outside."""
     opening, inner, closing = _BRACKETED.fullmatch(word).groups()  # type: ignore[union-attr]  # it fits every word
     parts = re.split(r"([`|])", inner)  # odd ones are these signs
     shown = [f"\\{part}" if number % 2 else f"`{part}`" if part else "" for number, part in enumerate(parts)]
@@ -64,7 +65,8 @@ def _code(word: str) -> str:
 
 
 def prose(text: object) -> str:
-    """A sentence of Bakeoff as one line of Markdown: untrusted text in it is escaped, commands are formatted as code."""
+    """A sentence that Bakeoff wrote as one line of Markdown: untrusted text in it is escaped, commands in backticks stay
+    code."""
     parts = _COMMAND.split(one_line(text))  # odd ones are commands
     return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
 
@@ -79,7 +81,7 @@ class Column:
 
 
 def padded(text: str, width: int, align: Literal["left", "right"] = "left") -> str:
-    """The text with blanks up to so many columns of a terminal."""
+    """The text filled up with blanks to `width` columns of a terminal."""
     blanks = " " * (width - cell_len(text))
     return blanks + text if align == "right" else text + blanks
 
@@ -111,7 +113,7 @@ def paragraph(text: str) -> list[str]:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Wraps text so that no line begins with a word that would start a heading, quotation or list."""
+    """The text wrapped; where a line begins with what would start a heading, quotation or list, that is escaped."""
     lines = wrap(text, width)
     return [_OPENING.sub(lambda found: f"{found[1] or ''}\\{found[2]}", line) for line in lines]
 
@@ -124,6 +126,6 @@ def wrap(text: str, width: int, *, indent: str = "") -> list[str]:
 
 
 def level(cells: Sequence[tuple[str, str]]) -> list[str]:
-    """Joins numbers with their suffixes (` ± sd`), padded to one width so that the numbers align."""
+    """Joins (number, suffix), such as ` ± sd`, to cells of a column; suffixes are padded so that the numbers align."""
     width = max((cell_len(tail) for _, tail in cells), default=0)
     return [head + padded(tail, width) for head, tail in cells]

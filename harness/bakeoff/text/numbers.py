@@ -29,7 +29,7 @@ def significant(value: float, digits: int) -> str:
 
 
 def p_value(p: float | None) -> str:
-    """A p-value with three decimals; `< 0.001` for smaller ones; a dash for None."""
+    """A p-value with three decimals: `0.012`; `< 0.001` for smaller ones; a dash for None."""
     return "< 0.001" if p is not None and p < 0.001 else with_decimals(p, 3)
 
 
@@ -48,7 +48,7 @@ def per_cent(share: float | None, places: int = 0, *, signed: bool = False) -> s
 
 
 def confidence(level: float) -> str:
-    """A level of confidence with two digits of what it leaves: `95 %`, `99.89 %`, `99.97 %`."""
+    """A level of confidence, 0 to 1, as per cent with two significant digits of 1 - level: `95 %`, `99.89 %`, `99.97 %`."""
     return f"{1 - float(f'{1 - level:.2g}'):.10%}".removesuffix("%").rstrip("0").rstrip(".") + " %"
 
 
@@ -61,12 +61,12 @@ def ratio(value: float | None, low: float | None = None, high: float | None = No
 
 
 def in_seconds(value: float | None) -> str:
-    """A measured time in whole seconds: `1,234 s`; a dash for None."""
+    """Seconds as a whole number: `1,234 s`; a dash for None."""
     return DASH if value is None else f"{with_decimals(value, 0)} s"
 
 
 def duration(value: float) -> str:
-    """Seconds with two significant digits: 0.8 s, 45 s, 11 min, 2 h 05 min."""
+    """Seconds as a rough time in the largest fitting unit: 0.8 s, 45 s, 11 min, 2 h 05 min."""
     if value < 90:
         return f"{with_decimals(value, 1 if value < 10 else 0)} s"
     minutes = round(value / 60)
@@ -74,7 +74,7 @@ def duration(value: float) -> str:
 
 
 def mebibytes(size: int | None) -> str:
-    """Bytes in whole MiB, without the unit, which the column's title has; a dash for None."""
+    """Bytes in whole MiB, without the unit, which is in the column's title; a dash for None."""
     return DASH if size is None else with_decimals(size / MEBIBYTE, 0)
 
 
@@ -92,7 +92,7 @@ def size_in_words(size: int) -> str:
 
 
 def count(number: int, what: str) -> str:
-    """`1 seed`, `1,200 seeds`."""
+    """A number of things, in the plural unless it is 1: `1 seed`, `1,200 seeds`."""
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 

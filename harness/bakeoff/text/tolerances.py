@@ -1,4 +1,5 @@
-"""How much worse a gate lets a candidate be: `-1.0 points` of quality, `+0.05 mae` of an error, `+10%` of a cost."""
+"""The tolerances of a gate, how much worse a candidate may be: `-1.0 points` of quality, `+0.05 mae` of an error, `+10%` of
+a cost."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Final
 
 POINTS: Final = "points"
 LONGEST: Final = 25
-"""A number with more characters is written with an exponent."""
+"""`exactly` writes a number with more characters than this with an exponent."""
 _NUMBER = r"[0-9]{1,25}(?:\.[0-9]{1,25})?(?:e[+-]?[0-9]{1,3})?"
 _POINTS = r"([0-9]{1,3}(?:\.[0-9]{1,6})?)\s*points?"
 _METRIC = rf"({_NUMBER})\s+(?!points?\b)([a-z][a-z0-9_]{{0,63}})"
@@ -66,8 +67,8 @@ def quality_tolerances(text: str) -> list[Tolerance]:
 def tolerance_of(rule: str, metric: str, *, in_points: bool) -> Tolerance | None:
     """The tolerance in a quality rule that applies to a metric; None where none does.
 
-    The one that names the metric comes first (`f1` also stands for `f1 (spam)`), then that in points if the metric is shown in
-    points. Raises ValueError as `quality_tolerances` does.
+    A tolerance that names the metric is preferred (`f1` also names `f1 (spam)`) to the one in points, which applies if the
+    metric is shown in points. Raises ValueError as `quality_tolerances` does.
     """
     by_unit = {tolerance.unit: tolerance for tolerance in quality_tolerances(rule)}
     shared = by_unit.get(POINTS) if in_points else None
@@ -75,13 +76,14 @@ def tolerance_of(rule: str, metric: str, *, in_points: bool) -> Tolerance | None
 
 
 def with_tolerance(rule: str, tolerance: Tolerance, metric: str) -> str:
-    """The quality rule with `tolerance` at its end, in place of those that name the metric or have the same unit."""
+    """The quality rule with `tolerance` added at its end, without those of its tolerances that name the metric or have the
+    same unit."""
     replaced = {metric, metric.partition(" (")[0], tolerance.unit}
     return ", ".join(map(str, [*(other for other in quality_tolerances(rule) if other.unit not in replaced), tolerance]))
 
 
 def cost_tolerance(text: str) -> float:
-    """Parses the increase of a cost that is allowed, in per cent: `+10%` is 10.0. Raises ValueError."""
+    """Parses how much a cost may rise, in per cent: `+10%` is 10.0. Raises ValueError for other text."""
     found = PERCENT.fullmatch(text)
     if found is None:
         raise ValueError("must say how much may be added, like '+10%'")

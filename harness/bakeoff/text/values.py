@@ -96,12 +96,13 @@ def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
 
 
 def shortened(parts: Iterable[str], most: int | None = None) -> list[str]:
-    """The first `most` parts, and a count in place of the others: `3 more`, never `1 more`."""
+    """The first `most` parts, and a count in place of the others: `3 more`. A single other part is kept: never `1 more`."""
     words = list(parts)
     return words if most is None or len(words) <= most + 1 else [*words[:most], f"{len(words) - most:,} more"]
 
 
 def listed(parts: Iterable[str], *, most: int | None = None) -> str:
-    """A list as text: `a`, `a and b`, `a, b and c`; of more than `most` the first, and a count."""
+    """A list as text: `a`, `a and b`, `a, b and c`; of more than `most` parts the first ones and a count, as in
+    `shortened`."""
     words = shortened(parts, most)
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))

@@ -67,15 +67,15 @@ NEGATIONS: Final = frozenset({"un", "non", "not", "no", "in", "im", "ir", "dis",
 
 
 SHORT: Final = 2
-"""In names of so few letters no letter may be missing or added for them to count as near."""
+"""If one of two names has at most so many letters, they count as near only with a similarity over 0.75."""
 
 
 LONGEST: Final = 100
-"""Longer names, in letters, are not compared with others."""
+"""The longest name, in letters, that `nearest` compares with others."""
 
 
 LISTED: Final = 30
-"""How many valid names a message lists; the rest are counted."""
+"""How many valid names a message lists; the others are counted."""
 
 
 def did_you_mean(what: str, name: str, valid: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
-"""Tables cached as Arrow files: written whole or not at all, and read by memory-mapping.
+"""Tables cached as Arrow files, which are written completely or not at all, and read by memory-mapping.
 
-The last 32 bytes of each file are its SHA-256. Arrow itself does not notice damage: it trusts the lengths and offsets in a
-file, and returns other rows or fails much later.
+The last 32 bytes of each file are the SHA-256 of the rest. Arrow itself does not notice damage: it trusts the lengths and
+offsets in a file, and returns other rows or fails much later.
 """
 
 from __future__ import annotations
@@ -24,16 +24,17 @@ AT_ONCE = 2**20
 
 
 class DamagedError(Exception):
-    """The contents of a file do not match its SHA-256."""
+    """The contents of a cached file do not match the SHA-256 at its end."""
 
 
 def cached_table(
     path: Path, batches: Callable[[], Iterable[pa.RecordBatch]], *, fits: Callable[[pa.Table], bool] = lambda table: True
 ) -> pa.Table | None:
-    """The table stored at `path`, memory-mapped; written first if the file is missing, damaged or not accepted by `fits`.
+    """The table stored at `path`, memory-mapped; the file is written first if it is missing, damaged or not accepted by
+    `fits`.
 
-    batches: makes the record batches to write; called again if writing fails, and then the table stays in memory. Returns None
-    if there is no batch.
+    batches: makes the record batches to write; called again if writing fails, and then the table stays in memory. fits:
+    whether a stored table is the one that is wanted. Returns None if there is no batch.
     """
     import pyarrow as pa
 
@@ -60,7 +61,8 @@ class Hashed(io.BufferedWriter):
 
 
 def mapped(path: Path) -> pa.Table:
-    """Memory-maps a file's table. Raises OSError, and DamagedError if its SHA-256 does not match."""
+    """The table in a cached Arrow file, memory-mapped. Raises OSError if the file can't be read, and DamagedError if its
+    contents do not match the SHA-256 in its last 32 bytes."""
     import pyarrow as pa
 
     with open_regular(path) as stream:  # read, not mapped: the pages of a map would count as this process's memory
@@ -76,7 +78,8 @@ def mapped(path: Path) -> pa.Table:
 
 
 def write_batches(path: Path, batches: Iterable[pa.RecordBatch]) -> None:
-    """Writes record batches with their SHA-256. Two processes may write the same file at once. Raises OSError."""
+    """Writes record batches to an Arrow file, followed by the SHA-256 of their bytes; no file without a batch. Two processes
+    may write the same file at once. Raises OSError."""
     import pyarrow as pa
 
     made = iter(batches)

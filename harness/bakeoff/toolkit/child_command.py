@@ -1,4 +1,4 @@
-"""Runs a command of a user to its end: no shell, its output bounded and masked, and none of its descendants left."""
+"""Runs a user's command to its end: without a shell, with limited and masked output, and without leaving any descendants."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from bakeoff.text.words import escaped
 
 CHUNK: Final = 2**16
 TAIL_BYTES: Final = 4096
-"""How much of the end of the output is kept for `last_lines`."""
+"""How many bytes of the end of the output are kept for `last_lines`."""
 TAIL_LINES: Final = 3
 LONGEST_LINE: Final = 200
-"""Characters of a line that are shown."""
+"""How many characters of a line are shown."""
 GRACE_SECONDS: Final = 5.0
-"""Between the signal that asks a process to end and the one that kills it."""
+"""Seconds between the signal that asks a process to end and the one that kills it."""
 MASK: Final = b"***"
 SHORTEST_SECRET: Final = 4
-"""Shorter values are not masked: what is printed would be full of them by chance."""
+"""Secrets with fewer characters are not masked: they would occur in the output by chance."""
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Ended:
     """How a command ended."""
 
     code: int
-    """Its exit code; minus the number of the signal that ended it."""
+    """The command's exit code; minus the number of the signal if one ended it."""
     last_lines: str
-    """The last lines that it printed, on one line; "" if it printed nothing."""
+    """The last lines that the command printed, joined to one line; "" if it printed nothing."""
     left: int
-    """How many of its descendants still ran when it had ended, and were ended."""
+    """How many of the command's descendants still ran when it had ended, and were ended then."""
 
     @property
     def how(self) -> str:
-        """`ended with exit code 3`, `was ended by SIGKILL`."""
+        """The rest of a sentence: `ended with exit code 3`, `was ended by SIGKILL`."""
         if self.code >= 0:
             return f"ended with exit code {self.code}"
         try:
@@ -54,11 +54,12 @@ class Ended:
 
 
 def run_command(words: Sequence[str], *, folder: Path, environment: Mapping[str, str], secrets: Iterable[str] = ()) -> Ended:
-    """Runs a command in a folder, with this environment and no other, and ends all its descendants, in whatever sessions and
-    groups they are: SIGTERM, five seconds, SIGKILL. Linux; elsewhere its process group.
+    """Runs a command in a folder, with this environment and no other, until it ends. Then ends all its descendants, whatever
+    sessions and groups they are in: SIGTERM, and SIGKILL after five seconds. On other systems than Linux only its process
+    group is ended.
 
-    What it prints goes to this process's standard output; there each of the secrets is masked. Raises OSError if it can't be
-    started.
+    What the command prints goes to this process's standard output, with each of the secrets masked. Raises OSError if it can't
+    be started.
     """
     before = frozenset(descendants(os.getpid())) if sys.platform == "linux" else frozenset()
     with adopting_orphans():
@@ -86,7 +87,8 @@ def run_command(words: Sequence[str], *, folder: Path, environment: Mapping[str,
 
 
 def _end_all(child: subprocess.Popen[bytes], before: frozenset[int]) -> int:
-    """Ends the command, if it still runs, and its descendants. Returns how many there were beside it."""
+    """Ends the command, if it still runs, and its descendants. before: this process's descendants that are not the command's.
+    Returns how many were ended; 0 on other systems than Linux."""
     if sys.platform == "linux":
         found = stop_descendants(os.getpid(), GRACE_SECONDS, but=before)
         child.poll()
@@ -111,7 +113,7 @@ class _Output(Thread):
         self.descriptor = descriptor
         self.secrets = [one.encode() for one in sorted(set(secrets), key=len, reverse=True) if len(one) >= SHORTEST_SECRET]
         self.held = max(map(len, self.secrets), default=1) - 1
-        """Bytes that wait for those after them, since a secret may begin in them."""
+        """How many bytes wait until more are read, because a secret may begin in them."""
         self.tail = b""
 
     def run(self) -> None:
@@ -141,7 +143,7 @@ class _Output(Thread):
 
 
 def free_port() -> int:
-    """A port of this machine on which nothing listens now."""
+    """The number of a port of this machine on which nothing listens now."""
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])

@@ -1,4 +1,4 @@
-"""Estimators with scikit-learn's `fit` and `predict` as contestants. Imports nothing of scikit-learn."""
+"""Lets estimators with scikit-learn's `fit` and `predict` be compared as strategies. Imports nothing of scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,25 +16,27 @@ from bakeoff.contracts.trainer import Supports
 
 
 class EstimatorTrainer(OwnModelTrainer):
-    """A trainer whose model is an estimator with scikit-learn's `fit` and `predict`; `estimator` is all that a subclass needs.
+    """A trainer whose model is an estimator with scikit-learn's `fit` and `predict`; a subclass only has to define
+    `estimator`.
 
     Labels are handed to the estimator as numbers, and what it predicts is turned into answers, with probabilities if it has
-    `predict_proba`. Where all training rows have one label, that is the answer to every row, and no estimator is fitted.
+    `predict_proba`. If all training rows have one label, that is the answer to every row, and no estimator is fitted.
 
-    It says that it depends on the seed. A subclass whose estimator draws no random numbers says otherwise, and is run once.
+    The trainer says that it depends on the seed. A subclass whose estimator draws no random numbers should say otherwise, and
+    is then run once.
     """
 
     supports = Supports(recipe_keys=OwnModelTrainer.supports.recipe_keys, methods=OwnModelTrainer.supports.methods)
 
     @abstractmethod
     def estimator(self, job: OwnModelJob, options: Any) -> Any:
-        """An estimator that is not fitted yet, with `random_state=job.seed` where it draws random numbers.
+        """Returns an estimator that is not fitted yet, with `random_state=job.seed` if it draws random numbers.
 
-        It is fitted to `inputs` and `targets`. A pipeline may begin with what turns texts into numbers.
+        It is fitted to `inputs` and `targets`. It may be a pipeline that begins by turning texts into numbers.
         """
 
     def inputs(self, examples: Sequence[Example], job: OwnModelJob, options: Any) -> Any:
-        """What the estimator gets of each example: by default its text, or two texts as one, with a line break between them."""
+        """What the estimator is given for each example: by default its text, or its two texts joined by a line break."""
         return ["\n".join(example.texts[column] for column in job.text_columns) for example in examples]
 
     def targets(self, examples: Sequence[Example], job: OwnModelJob) -> NDArray[Any]:
@@ -51,7 +53,8 @@ class EstimatorTrainer(OwnModelTrainer):
         return self.fitted(self.inputs(job.train, job, options), targets, job, options)
 
     def fitted(self, inputs: Any, targets: NDArray[Any], job: OwnModelJob, options: Any) -> Any:
-        """The estimator after it was fitted; for a subclass that chooses among several by `job.dev()`, this is the place."""
+        """Fits the estimator and returns it. A subclass that chooses among several estimators by `job.dev()` overrides this
+        method."""
         return self.estimator(job, options).fit(inputs, targets)
 
     def predict_own(self, model: Any, examples: Sequence[Example], job: OwnModelJob, options: Any) -> Sequence[Answer]:
@@ -60,7 +63,7 @@ class EstimatorTrainer(OwnModelTrainer):
         return self.answers(model, self.inputs(examples, job, options), examples, job)
 
     def answers(self, model: Any, inputs: Any, examples: Sequence[Example], job: OwnModelJob) -> list[Answer]:
-        """The answers of a fitted estimator to these examples, of which it gets `inputs`."""
+        """The answers of a fitted estimator to these examples. inputs: what `inputs` returns for them."""
         if not job.kind.has_labels:
             numbers = np.asarray(model.predict(inputs), dtype=np.float64).reshape(len(examples))
             return [Answer(example.id, number) for example, number in zip(examples, numbers.tolist(), strict=True)]
@@ -77,14 +80,14 @@ class EstimatorTrainer(OwnModelTrainer):
 
 @dataclass(frozen=True)
 class OneAnswer:
-    """An estimator that predicts what all training rows had."""
+    """An estimator that always predicts the one label that all training rows had."""
 
     target: Any
-    """A row of `targets`."""
+    """That label, as a row of `targets`."""
 
     @property
     def classes_(self) -> NDArray[np.int64]:
-        """The numbers of the labels that `predict_proba` has columns for."""
+        """The numbers of the labels for which `predict_proba` has columns."""
         return np.arange(len(self.target)) if np.ndim(self.target) else np.asarray([self.target])
 
     def predict(self, inputs: Any) -> NDArray[Any]:
@@ -101,9 +104,10 @@ def rows_of(inputs: Any) -> int:
 
 
 def probabilities(model: Any, inputs: Any, n_labels: int) -> Floats:
-    """(n, n_labels) of `predict_proba`; 0 for labels that no training row has.
+    """Probabilities, (n, n_labels), by the estimator's `predict_proba`; 0 for labels that no training row has.
 
-    For several labels, some estimators give a matrix of two columns for each label, of "no" and "yes", in a list.
+    In a multi-label task, some estimators give a list with a matrix for each label, whose two columns are the probabilities of
+    0 and 1.
     """
     found = model.predict_proba(inputs)
     if isinstance(found, list):
@@ -115,6 +119,7 @@ def probabilities(model: Any, inputs: Any, n_labels: int) -> Floats:
 
 
 def certainties(model: Any, inputs: Any, n_labels: int) -> Floats:
-    """(n, n_labels), 1 for each label that `predict` gives and 0 for the others."""
+    """In place of probabilities, (n, n_labels): 1 for each label that the estimator's `predict` gives, and 0 for the
+    others."""
     found = np.asarray(model.predict(inputs))
     return np.eye(n_labels)[found.astype(np.int64)] if found.ndim == 1 else found.astype(np.float64)

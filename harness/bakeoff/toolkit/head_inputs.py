@@ -1,4 +1,5 @@
-"""What a classifier's encoder makes of each example: what the head is given, and the mean over its tokens."""
+"""Features of examples from a classifier's encoder: the vector that the head is given, or the mean of the hidden states over
+the tokens."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from bakeoff.toolkit.model_structure import body_of
 
 
 def head_modules(model: Any) -> list[tuple[str, Any]]:
-    """(name, module) of each module beside the encoder that has parameters of its own. Raises ModelError where there is no
+    """(name, module) of each module outside the encoder that has parameters of its own. Raises ModelError if the model has no
     encoder."""
     prefix, _ = body_of(model)
     return [
@@ -23,11 +24,11 @@ def head_modules(model: Any) -> list[tuple[str, Any]]:
 
 @contextmanager
 def head_inputs(model: Any) -> Iterator[list[Any]]:
-    """A context that collects what the head is given in each of the model's forward passes: a list of tensors (batch, width),
-    float32, on the CPU.
+    """A context that collects what the head is given in each of the model's forward passes: it yields a list that gets a
+    tensor (batch, width), float32, on the CPU, for each pass.
 
-    The head is the first module beside the encoder to be called. Raises ModelError where it gets anything but one vector for
-    each example.
+    The head is the module outside the encoder that is called first. Raises ModelError if it is given anything but one vector
+    for each example.
     """
     heads, seen, called = head_modules(model), [], []
     what = type(model).__name__
@@ -57,10 +58,10 @@ def head_inputs(model: Any) -> Iterator[list[Any]]:
 @contextmanager
 def mean_states(model: Any) -> Iterator[list[Any]]:
     """A context that collects the mean of the encoder's last hidden states over the tokens of each example, in each of the
-    model's forward passes: a list of tensors (batch, width), float32, on the CPU.
+    model's forward passes: it yields a list that gets a tensor (batch, width), float32, on the CPU, for each pass.
 
-    The model is to be called with its inputs by name. Raises ModelError where the encoder returns anything but a vector for
-    each token.
+    The model must be called with its inputs by name. Raises ModelError if the encoder returns anything but one vector for each
+    token.
     """
     seen: list[Any] = []
     masks: list[Any] = []

@@ -22,7 +22,7 @@ WRAPPERS = {
     "_checkpoint_wrapped_module": ("a wrapper for activation checkpointing", "the inner model"),
     "base_layer": ("peft", "model.merge_and_unload().save_pretrained(FOLDER)"),
 }
-"""Part of a tensor's name that a wrapper adds -> (which wrapper adds it, what to save instead)."""
+"""Part that a wrapper adds to tensors' names -> (which wrapper adds it, what to save instead)."""
 
 
 def require_pretrained(
@@ -30,8 +30,9 @@ def require_pretrained(
 ) -> None:
     """Raises ModelError if parts of the pretrained model would start from random values.
 
-    fresh: names of the model's tensors that no checkpoint holds. unused: names of the checkpoint's tensors that the model
-    lacks. allow_new: modules or tensors that may be random all the same. where: the checkpoint, as messages name it.
+    fresh: names of the model's tensors that the checkpoint lacks. unused: names of the checkpoint's tensors that the model
+    lacks. allow_new: modules or tensors that may start from random values nevertheless. where: the checkpoint's name in
+    messages.
     """
     lost = body_among(model, fresh)
     if lost and (sentence := wrapped(model, lost, unused)):
@@ -59,14 +60,14 @@ def require_pretrained(
 
 
 def body_among(model: Any, names: Iterable[str]) -> list[str]:
-    """The names that belong to the pretrained model, sorted, without poolers."""
+    """Those of the names that belong to the pretrained model, sorted, without poolers."""
     prefix = f"{model.base_model_prefix}."
     body = {name for name in names if name.startswith(prefix) and not name.startswith(f"{prefix}{POOLER}.")}
     return sorted(body & pretrained_names(model)) if body else []
 
 
 def pretrained_names(model: Any) -> set[str]:
-    """Names, within the classifier, of the tensors that `AutoModel` of the same configuration also has."""
+    """Names of the classifier's tensors that `AutoModel` of the same configuration also has, as the classifier names them."""
     import torch
     from transformers import AutoModel
 
@@ -79,7 +80,8 @@ def pretrained_names(model: Any) -> set[str]:
 
 
 def wrapped(model: Any, lost: Sequence[str], unused: Sequence[str]) -> str:
-    """A clause for checkpoints saved from inside a wrapper that changed the tensors' names; otherwise empty."""
+    """A clause that says how to repair a checkpoint that was saved from inside a wrapper, which changed the tensors' names;
+    empty for others. lost: names of tensors that the checkpoint lacks; unused: those of its tensors that the model lacks."""
     from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
 
     prefix = f"{model.base_model_prefix}."
@@ -120,7 +122,8 @@ def unused_layers(model: Any, unused: Iterable[str]) -> list[str]:
 
 
 def whole_parts(names: Sequence[str], everything: Mapping[str, Any]) -> list[str]:
-    """The names in the model's order; where all tensors of a module are among them, the module's name stands for them."""
+    """Of these tensors' names, in the model's order: a module's name in place of its tensors if all of them are among the
+    names. everything: the model's tensors by name."""
     chosen = set(names)
     counts: dict[str, list[int]] = {}
     for name in everything:

@@ -1,5 +1,5 @@
-"""Checks of a model's folder before torch is imported and before any library opens a file: whatever is missing, too large,
-damaged or outside the folder is reported in one sentence."""
+"""Checks of a model's folder, made before torch is imported and before any library opens a file: whatever is missing, too
+large, damaged or outside the folder is reported in one sentence."""
 
 from __future__ import annotations
 
@@ -25,19 +25,20 @@ TOKENIZER_FILES = (
     *("tokenizer*", "vocab*", "merges*", "added_tokens*", "special_tokens_map*", "normalizer*", "spiece*", "sentencepiece*"),
     *("*.model", "*.spm", "*.tiktoken", "bpe.codes", "dict.txt"),
 )
-"""Patterns of the file names in which transformers stores vocabularies and settings of tokenizers."""
+"""Patterns of the names of the files in which transformers stores vocabularies and settings of tokenizers."""
 ADAPTER, ADAPTERS_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
-"""The files by which peft and transformers know an adapter."""
+"""The files by which peft and transformers recognise a folder with an adapter."""
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json", "model.pt", "tf_model.h5", "flax_model.msgpack")
 TEMPLATES = "additional_chat_templates"
 """The only subfolder that transformers reads."""
 
 SETTINGS_BYTES = 32 * 2**20
 VOCABULARY_BYTES = 256 * 2**20
-"""The largest file that is read whole: settings and lists of weights, and vocabularies. The largest known have 10 and 70 MB."""
+"""The largest file that is read whole, in bytes: a file of settings or a list of weights, and a vocabulary. The largest known
+have 10 and 70 MB."""
 SETTINGS = (CONFIG, INDEX, ADAPTER, "generation_config.json", "tokenizer_config.json", "chat_template*", "special_tokens_map*")
 HEADER_BYTES = 100_000_000
-"""The longest header that the safetensors library accepts."""
+"""The longest header of a safetensors file that its library accepts, in bytes."""
 
 
 def model_files(folder: Path) -> dict[str, list[Path]]:
@@ -61,7 +62,8 @@ def model_files(folder: Path) -> dict[str, list[Path]]:
 
 
 def check_folder(folder: Path) -> None:
-    """Raises ModelError for the first thing that is missing or damaged. Of the weights only the headers are read."""
+    """Raises ModelError that names the first thing that is missing or damaged in a model's folder. Of the weights only the
+    headers are read."""
     try:
         if not folder.is_dir():
             what = "is a file, not a model's folder" if folder.exists() else "does not exist"
@@ -112,7 +114,7 @@ def _most_bytes(name: str) -> int | None:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json. Raises ModelError if it asks for code or files that are never loaded."""
+    """The content of the folder's config.json. Raises ModelError if it asks for code or files that are never loaded."""
     config = read_json(folder / CONFIG)
     check_config(config, shown_path(folder / CONFIG))
     model_type = config["model_type"]
@@ -148,7 +150,8 @@ def brought_by_transformers(model_type: str) -> bool:
 
 
 def check_weights(folder: Path) -> Stored:
-    """How many tensors and bytes the folder's weights have: one file of safetensors, or all that an index names.
+    """How many tensors and bytes the folder's weights have: those of one safetensors file, or of all files that an index
+    names.
 
     Raises ModelError if there are none, or if a file's size differs from what its header says.
     """
@@ -160,14 +163,16 @@ def check_weights(folder: Path) -> Stored:
 
 
 def weights_of(folder: Path) -> list[Path]:
-    """The files of weights that are read: one file, or the index with its parts; empty if there is neither."""
+    """The files of weights that are read: one safetensors file, or the index with the files that it names; empty if there is
+    neither."""
     if (folder / WEIGHTS).is_file():
         return [folder / WEIGHTS]
     return sorted(folder / name for name in (INDEX, *parts_of_weights(folder))) if (folder / INDEX).is_file() else []
 
 
 def parts_of_weights(folder: Path, *, there: Collection[str] | None = None) -> list[str]:
-    """Names of the files in the folder's index. Raises ModelError where one is not in the folder, or not in `there`."""
+    """Names of the files that the folder's index of weights names. Raises ModelError if one is not in the folder, or, where
+    `there` is given, not among these names."""
     parts = read_json(folder / INDEX).get("weight_map")
     if not isinstance(parts, dict) or not parts or not all(isinstance(name, str) for name in parts.values()):
         raise ModelError(f"{shown_path(folder / INDEX)} lists no files under weight_map")
@@ -194,15 +199,16 @@ def instead_of_weights(folder: Path) -> str:
 
 
 def converted(folder: Path) -> str:
-    """How to convert the weights with transformers, by the class that the configuration names."""
+    """The end of a sentence: how to convert the weights to safetensors with transformers, by the class that the configuration
+    names."""
     architectures = read_json(folder / "config.json").get("architectures")
     named = architectures[0] if isinstance(architectures, list) and architectures else None
     made_by = named if isinstance(named, str) and named.isidentifier() else "AutoModel"
-    return f": transformers.{made_by}.from_pretrained(FOLDER).save_pretrained(FOLDER) writes them so"
+    return f": transformers.{made_by}.from_pretrained(FOLDER).save_pretrained(FOLDER) converts them"
 
 
 def unread_weights(folder: Path) -> list[str]:
-    """Names of files that may hold weights, other than those that are read."""
+    """Names of files in the folder that may hold weights, but are not read."""
     read = {WEIGHTS, ADAPTERS_WEIGHTS}
     if not (folder / WEIGHTS).is_file() and (folder / INDEX).is_file():
         read |= {INDEX, *read_json(folder / INDEX).get("weight_map", {}).values()}
@@ -213,7 +219,7 @@ def unread_weights(folder: Path) -> list[str]:
 
 
 def of_unread_weights(folder: Path) -> tuple[str, ...]:
-    """A caution where the folder holds other weights than those that are read; empty where it does not."""
+    """A caution if the folder holds other weights besides those that are read; empty if it does not."""
     if not (unread := unread_weights(folder)):
         return ()
     read = WEIGHTS if (folder / WEIGHTS).is_file() else INDEX
@@ -222,9 +228,10 @@ def of_unread_weights(folder: Path) -> tuple[str, ...]:
 
 
 def check_safetensors(path: Path) -> Stored:
-    """Compares the file's length with its header (8 bytes of header length, a JSON header, the tensors' bytes).
+    """Compares the length of a safetensors file with its header (8 bytes of header length, a JSON header, the tensors' bytes),
+    and returns how many tensors and bytes it has.
 
-    Raises ModelError where they differ, where the header can't be read, and for a pointer of Git LFS.
+    Raises ModelError if they differ, if the header can't be read, and for a pointer of Git LFS.
     """
     require_fetched(path)
     size = path.stat().st_size
@@ -235,7 +242,7 @@ def check_safetensors(path: Path) -> Stored:
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         expected = 8 + length + max(ends)
     except (struct.error, ValueError, RecursionError, AttributeError, KeyError, TypeError, IndexError):
-        raise ModelError(f"{shown_path(path)} is damaged: its header cannot be read ({size:,} bytes)") from None
+        raise ModelError(f"{shown_path(path)} is damaged: its header cannot be read ({size:,} bytes); copy it again") from None
     except OSError as error:
         raise ModelError(f"{shown_path(path)} cannot be read: {error.strerror}") from None
     if size != expected:
@@ -246,7 +253,7 @@ def check_safetensors(path: Path) -> Stored:
 
 
 def require_fetched(path: Path) -> None:
-    """Raises ModelError for a file that Git LFS has not fetched."""
+    """Raises ModelError if the file is a pointer whose contents Git LFS has not fetched."""
     try:
         pointer = is_git_pointer(path)
     except OSError:  # what reads it says why
@@ -256,7 +263,7 @@ def require_fetched(path: Path) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in a file. Raises ModelError where it is missing, too large, or none."""
+    """The JSON object in a file. Raises ModelError if the file is missing, too large, or does not hold a JSON object."""
     try:
         require_fetched(path)
         content = json.loads(read_regular(path, at_most=_most_bytes(path.name)).decode("utf-8"))

@@ -1,7 +1,7 @@
 """Checks of `config.json` and `tokenizer_config.json`, which may come from a stranger: they must not ask for code, files or
 models from elsewhere, nor for sizes that no model has.
 
-Done before transformers reads the files, and while it builds the model.
+The checks are made before transformers reads the files, and while it builds the model.
 """
 
 from __future__ import annotations
@@ -22,20 +22,24 @@ LOADS = {
 }
 """Keys by which a configuration makes transformers read another file -> what is read instead."""
 IMPLEMENTATIONS = ("attn_implementation", "experts_implementation")
-"""Endings of keys whose value, if it is `owner/name`, means code on the hub that the kernels library would compile and run."""
+"""Endings of keys of a configuration. If their value is `owner/name`, the kernels library would compile and run code of that
+repository on the hub."""
 TOKENIZER_CLASS = re.compile(r"[A-Za-z0-9_]+(Tokenizer|TokenizerFast|Backend)")
-"""Transformers looks the name up among all its classes, including models and pipelines; only tokenizers may be named."""
+"""Matches the names that `tokenizer_class` may have: transformers looks the name up among all its classes, including models
+and pipelines, and only tokenizers may be named."""
 AUTOMATIC = "AutoTokenizer"
 
 MOST = 2**25
 MOST_OF = {"layer": 10_000, "label": 1_000_000}
 NO_SIZES = ("theta", "seed", "max_length")
-"""A whole number in a configuration is a size, at most MOST; if its key has one of MOST_OF's parts, at most that part's
-limit, because transformers makes lists of that length before any module. Keys with one of these parts are not sizes."""
+"""A whole number in a configuration is taken for a size, and may be at most MOST; if its key contains a word of MOST_OF, at
+most the limit there, because transformers makes lists of that length before any module. Numbers whose key contains a word of
+NO_SIZES are not limited."""
 
 
 def check_config(config: Mapping[str, Any], shown: str) -> None:
-    """Raises ModelError if a `config.json` has no model type or asks for something forbidden. shown: the file, in messages."""
+    """Raises ModelError if a `config.json` has no model type or asks for something forbidden. shown: the file's name in
+    messages."""
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or not model_type:
         raise ModelError(f"{shown} has no model_type: use the config.json that belongs to the model")
@@ -47,7 +51,10 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
                 f"{shown} asks for code of the hub ({escaped(key)[:80]}: {quoted(value)}), which is never run: remove the key"
             )
         if isinstance(value, int) and (most := _most(key)) is not None and abs(value) > most:
-            raise ModelError(f"{shown}: {escaped(key)[:80]} is {str(value)[:40]}, more than any model has ({most:,} at most)")
+            raise ModelError(
+                f"{shown}: {escaped(key)[:80]} is {str(value)[:40]}, more than any model has ({most:,} at most): use the "
+                "config.json that belongs to the model"
+            )
     for key in ("id2label", "label2id"):
         names = config.get(key)
         if names is not None and not (isinstance(names, dict) and all(isinstance(name, str | int) for name in names.values())):
@@ -56,17 +63,17 @@ def check_config(config: Mapping[str, Any], shown: str) -> None:
 
 
 def check_tokenizer_config(config: Mapping[str, Any], shown: str) -> None:
-    """Raises ModelError if a `tokenizer_config.json` names other files, or a class that is not a tokenizer. shown: the file,
-    in messages."""
+    """Raises ModelError if a `tokenizer_config.json` names other files, or a class that is not a tokenizer. shown: the file's
+    name in messages."""
     _check_class(config.get("tokenizer_class"), shown)
     if config.get("fast_tokenizer_files") is not None:
         raise ModelError(
-            f"{shown} asks for other files (fast_tokenizer_files), which are never read: tokenizer.json is; remove the key"
+            f"{shown} asks for other files (fast_tokenizer_files), which are never read, only tokenizer.json: remove the key"
         )
 
 
 def nested_values(settings: Any) -> Iterator[tuple[str, Any]]:
-    """Yields (key, value) of all settings at any depth, in the order of the text; mappings and lists are values too.
+    """Yields (key, value) of all settings at any depth, in the order of the file; mappings and lists are values too.
 
     A value in a list is given with the list's key.
     """
@@ -95,7 +102,7 @@ def _check_class(name: Any, shown: str) -> None:
 
 
 class Stored(NamedTuple):
-    """How many tensors the files of weights hold, and in how many bytes."""
+    """How many tensors the files of weights hold, and how many bytes these files have."""
 
     tensors: int
     bytes: int
@@ -104,16 +111,17 @@ class Stored(NamedTuple):
 NUMBERS_A_BYTE = 4
 """The most weights that one byte of a file can hold: two bits each."""
 NEW_NUMBERS = 2**24
-"""How many weights may be new: those of heads, and of parts that `allow_new` names."""
+"""How many weights a model may have that its files lack: those of heads, and of parts that `allow_new` names."""
 NEW_TENSORS = 2_000
 
 
 @contextmanager
 def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
-    """A context in which building a model raises ModelError once it has far more parameters than its stored weights.
+    """A context in which building a model raises ModelError once it has far more parameters than its stored weights. shown:
+    the model's name in messages.
 
     Libraries first build on the meta device, where weights take no memory; a configuration that would take hours or fill the
-    memory is stopped here. Counted by torch's hooks for registering parameters and buffers.
+    memory is stopped here. Parameters and buffers are counted by torch's hooks for registering them.
     """
     from torch.nn.modules import module
 
@@ -129,8 +137,8 @@ def building_at_most(stored: Stored, shown: str) -> Iterator[None]:
         if numbers > most_numbers or tensors > most_tensors:
             raise ModelError(
                 f"the config.json of {shown} describes a far larger model than its weights, {stored.tensors:,} tensors "
-                f"in {stored.bytes:,} bytes: at {name} of {type(owner).__name__} it has {tensors:,} "
-                f"with {significant(numbers, 3)} numbers"
+                f"in {stored.bytes:,} bytes: at {name} of {type(owner).__name__} it has {tensors:,} tensors "
+                f"with {significant(numbers, 3)} numbers; use the config.json that belongs to these weights"
             )
 
     hooks = [

@@ -45,7 +45,7 @@ def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None)
 def skip_bias_correction(optimizer: Optimizer) -> None:
     """Turns off bias correction in one of torch's Adam optimizers, as in the first BERT code (Zhang et al., 2021, section 4).
 
-    torch divides the moments by 1 - beta ** step, so the step count is set to where that is 1.
+    torch divides the moments by 1 - beta ** step, so the step count is set to a number for which that is 1.
     """
     import torch
 
@@ -60,8 +60,8 @@ def skip_bias_correction(optimizer: Optimizer) -> None:
 
 
 def make_scheduler(job: TrainingJob, optimizer: Optimizer) -> Any:
-    """The recipe's learning-rate schedule, by transformers: up during warm-up, then down to 0 (linear, cosine, polynomial),
-    or constant."""
+    """The recipe's learning-rate schedule, as transformers makes it: up during warm-up, then down to 0 (linear, cosine,
+    polynomial), or constant."""
     from transformers import get_scheduler
 
     recipe = job.recipe
@@ -75,12 +75,12 @@ def make_scheduler(job: TrainingJob, optimizer: Optimizer) -> Any:
 
 
 def scheduler_name(scheduler: str) -> str:
-    """transformers' name of a recipe's scheduler."""
+    """The name that transformers has for a recipe's `scheduler`."""
     return "constant_with_warmup" if scheduler == "constant" else scheduler
 
 
 def scheduler_settings(scheduler: str, power: float) -> dict[str, float]:
-    """Extra arguments of transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0."""
+    """Extra arguments for transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0."""
     return {"power": power, "lr_end": 0.0} if scheduler == "polynomial" else {}
 
 
@@ -89,7 +89,8 @@ PIECE = 2**17
 
 
 def gradient_norm(gradients: Iterable[Tensor]) -> float | Tensor:
-    """The 2-norm of all gradients together, with a relative error below 1e-7; a tensor where they are not on the CPU.
+    """The 2-norm of all gradients together, with a relative error below 1e-7: a number, or a tensor if they are not on the
+    CPU.
 
     torch's norm of one large float32 tensor on the CPU adds up to 1 % too small a sum (1.2 % at 110 million elements), because
     it adds each small square to an ever larger total. numpy sums in pairs (https://numpy.org/doc/stable/reference/generated/
@@ -104,7 +105,7 @@ def gradient_norm(gradients: Iterable[Tensor]) -> float | Tensor:
 
 
 def _values(gradient: Tensor) -> Tensor:
-    """The gradient's elements, (n,), in float32 or float64; of a sparse one those that are stored."""
+    """The gradient's elements, (n,), in float32 or float64; for a sparse gradient only those that are stored."""
     import torch
 
     values = gradient.coalesce().values() if gradient.is_sparse else gradient
@@ -112,7 +113,7 @@ def _values(gradient: Tensor) -> Tensor:
 
 
 def _squares(values: Any) -> Iterable[float]:
-    """Sums of squares of (n,) values, one for each PIECE of them."""
+    """Yields sums of squares of the (n,) values, one sum for each `PIECE` values."""
     room = np.empty(min(PIECE, len(values)), dtype=values.dtype)
     with np.errstate(all="ignore"):  # a gradient that overflows has an infinite norm, and the run is stopped for its loss
         for start in range(0, len(values), PIECE):

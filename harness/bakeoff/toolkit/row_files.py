@@ -1,4 +1,5 @@
-"""Texts from a file of new rows: CSV, TSV, JSON lines or Parquet whose columns have the names of the task's text columns."""
+"""Reads texts from a file of new rows: CSV, TSV, JSON lines or Parquet whose columns have the names of the task's text
+columns."""
 
 from __future__ import annotations
 
@@ -16,13 +17,14 @@ from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
 FORMATS: Final = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 ID: Final = "id"
-"""The column that identifies rows, where there is one; others are numbered from 0."""
+"""The column that identifies rows; in files without it rows are numbered from 0."""
 LONGEST_CELL: Final = 2**24
-"""Characters of the longest cell of a CSV file."""
+"""The most characters that a cell of a CSV file may have."""
 
 
 def read_row_file(path: Path, columns: Sequence[str]) -> NewRows:
-    """The texts of these columns and the rows' ids. Raises DataError, with the line if there is one."""
+    """The texts in these columns of the file, and the rows' ids. Raises DataError that names the line or row if there is
+    one."""
     ids, texts = list[str](), {name: list[str]() for name in columns}
     for place, row in rows_in(path, columns):
         if lacking := [name for name in columns if name not in row]:
@@ -32,15 +34,15 @@ def read_row_file(path: Path, columns: Sequence[str]) -> NewRows:
         for name in columns:
             if not isinstance(text := row[name], str) or not text.strip():
                 what = "is empty" if text is None or text == "" or isinstance(text, str) else f"holds {quoted(text)}, no text"
-                raise DataError(f"{place}: column {quoted(name)} {what}")
+                raise DataError(f"{place}: column {quoted(name)} {what}: each row needs a text")
             texts[name].append(text)
         ids.append(str(row.get(ID, len(ids))))
     return NewRows(ids, texts)
 
 
 def rows_in(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(place, row) of each row of a file, with these columns and `id`, as far as it has them. Raises DataError for a file
-    that can't be read, or has no rows."""
+    """Yields (place, row) for each row of a file: the place as messages name it, and the row's cells by column, at least those
+    of `columns` and `id` that the file has. Raises DataError if the file can't be read, or has no rows."""
     if (form := FORMATS.get(path.suffix.lower())) is None:
         raise DataError(f"{shown_path(path)}: its name must end in {', '.join(FORMATS)}")
     is_empty = True
@@ -55,13 +57,13 @@ def rows_in(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, Mapping[s
 
 
 def _lines(path: Path, form: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """(place, row) of each line."""
+    """Yields (place, row) for each row of a text file."""
     shown = shown_path(path)
     with open_regular(path) as stream, io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as lines:
         try:
             yield from _json_lines(lines, shown) if form == "jsonl" else _cells(lines, shown, form)
         except UnicodeDecodeError as error:
-            raise DataError(f"{shown}: byte {error.start} of a part is not UTF-8: save it as UTF-8") from None
+            raise DataError(f"{shown} is not UTF-8 text ({error.reason}): save it as UTF-8") from None
         except csv.Error as error:
             raise DataError(f"{shown}: {escaped(error)}") from None
 

@@ -1,8 +1,8 @@
-"""Saves a text classifier so that transformers and peft can load it without Bakeoff, and loads it with them.
+"""Saves a text classifier so that transformers and peft can load it without Bakeoff, and loads it with these libraries.
 
 An adapter that peft can merge into the weights is saved merged, as one plain model. Otherwise (prompts, prefixes) the model
-goes to `base/` and the adapter to `adapter/`; the folder itself then has no model, so that nobody loads the base model alone by
-mistake.
+goes to `base/` and the adapter to `adapter/`; the folder itself then has no model, so that nobody loads the base model alone
+by mistake.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ tokenizer = AutoTokenizer.from_pretrained(f"{{folder}}/{BASE}")
 
 
 def save_classifier(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Writes model (as safetensors) and tokenizer. The model is changed in place and can't be used afterwards.
+    """Writes the model (as safetensors) and its tokenizer into the folder. The model is changed in place and can't be used
+    afterwards.
 
-    `model` is a transformers classifier, with or without an adapter of peft in it or around it.
+    model: a transformers classifier, with or without an adapter of peft in it or around it.
     """
     plain = merged(model) if hasattr(model, "peft_config") else model
     place = folder if plain is not None else folder / BASE
@@ -63,7 +64,8 @@ def how_to_load(folder: Path, texts: Sequence[str], *, template: str | None = No
 
 
 def model_place(folder: Path) -> Path:
-    """Where `save_classifier` wrote the model and its tokenizer: the folder itself, or `base/` beside an adapter."""
+    """The folder into which `save_classifier` wrote the model and its tokenizer: `folder` itself, or `base/` in it if there is
+    an adapter."""
     return folder / BASE if (folder / ADAPTER).is_dir() else folder
 
 
@@ -126,7 +128,8 @@ def merged(model: Any) -> Any | None:
 
 
 def unwrapped(model: Any, *, merge: bool) -> Any:
-    """The transformers model without peft's wrappers, with the modules that were trained whole in place of the originals."""
+    """The transformers model without peft's wrappers; modules that were trained whole take the place of the originals. merge:
+    whether to merge adapters into the weights."""
     plain = _unwrap(model, merge=merge)
     if hasattr(plain, "peft_config"):
         del plain.peft_config

@@ -1,7 +1,7 @@
-"""The trained head of a checkpoint: its outputs are matched with the task's labels by name, or it is replaced.
+"""The trained head of a checkpoint: its outputs are matched with the task's labels by name, or it is replaced by a new head.
 
-Only the layer that computes the logits depends on the labels: the tensors whose shape contains their number. Layers before it
-in the head (RoBERTa's `classifier.dense`) are kept.
+Only the layer that computes the logits depends on the labels: its tensors are those whose shape contains the number of labels.
+Layers before it in the head (RoBERTa's `classifier.dense`) are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bakeoff.contracts.task import TaskInfo
 from bakeoff.text.words import quoted
 
 UNNAMED = re.compile(r"(?:label[ _-]?)?(\d+)", re.IGNORECASE)
-"""Label names without a meaning: the placeholders of transformers (LABEL_0), and numbers."""
+"""Matches label names without a meaning: the placeholders of transformers (LABEL_0), and numbers."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,11 @@ class FittedHead:
 
 
 def fit_head(model: Any, task: TaskInfo, *, missing: set[str], mismatched: set[str], where: str) -> FittedHead:
-    """Puts the head's outputs into the order of the task's labels, or gives it new random weights (by torch's generator).
+    """Puts the head's outputs into the order of the task's labels, or gives the head new random weights (by torch's
+    generator). Returns what was done.
 
-    missing: names of tensors that the checkpoint lacks. mismatched: names of those that it has in another shape. where: the
-    checkpoint, in messages.
+    missing: names of tensors that the checkpoint lacks. mismatched: names of tensors that it has in another shape. where: the
+    checkpoint's name in messages.
     """
     prefix = f"{model.base_model_prefix}."
     outside = {name for name in model.state_dict() if not name.startswith(prefix)}
@@ -86,7 +87,8 @@ def output_axes(model: Any) -> dict[str, int]:
 
 
 def order_of(names: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """For each label the index of the equal name, ignoring case, blanks, punctuation and Unicode normalisation if need be.
+    """For each label, the index of its name in `names`; if need be, case, blanks, punctuation and Unicode normalisation are
+    ignored.
 
     None unless names and labels match one to one.
     """
@@ -110,7 +112,7 @@ def reorder(model: Any, outputs: dict[str, int], order: Sequence[int]) -> None:
 
 
 def contradiction(names: Mapping[int, str], numbers: Mapping[str, int]) -> str:
-    """A clause if `id2label` and `label2id` give a label different numbers; else empty."""
+    """A clause if the configuration's `id2label` and `label2id` give a label different numbers; else empty."""
     for number, name in names.items():
         if numbers.get(name, number) != number and list(names.values()).count(name) == 1:
             return f"contradicts itself (id2label calls output {number} {quoted(name)}, label2id output {numbers[name]})"
@@ -118,7 +120,7 @@ def contradiction(names: Mapping[int, str], numbers: Mapping[str, int]) -> str:
 
 
 def replaced(model: Any, outputs: dict[str, int], *, caution: str = "") -> FittedHead:
-    """Gives the layer that computes the logits new random weights."""
+    """Gives the layer that computes the logits new random weights. outputs: the names of its tensors."""
     owners = dict.fromkeys(name.rpartition(".")[0] for name in outputs)
     for owner in owners:
         start_anew(model, model.get_submodule(owner))
@@ -126,8 +128,8 @@ def replaced(model: Any, outputs: dict[str, int], *, caution: str = "") -> Fitte
 
 
 def start_anew(model: Any, module: Any) -> None:
-    """Gives the module's own parameters new random weights by transformers' initialisation, which skips those that are marked
-    as loaded."""
+    """Gives the module's own parameters new random weights by transformers' initialisation, after removing the marks of loaded
+    tensors, which it would skip."""
     for tensor in module.parameters(recurse=False):
         tensor._is_hf_initialized = False
     model._init_weights(module)

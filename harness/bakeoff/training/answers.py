@@ -32,7 +32,7 @@ class Answered:
     logits: NDArray[np.float32]
     """(n, n_outputs), in the order of the rows; `Kind.answers` turns them into the answers that were given."""
     scored: bool
-    """Whether they were made from probabilities, so that these may be used."""
+    """Whether the logits were made from probabilities that were given, so that these may be used."""
 
 
 def read_answers(
@@ -45,11 +45,11 @@ def read_answers(
     row: Callable[[Any], str] = "row {}".format,
     place: Callable[[int], str] = lambda number: "",
 ) -> Answered:
-    """The answers to the rows with these ids, each answered exactly once.
+    """Checks answers to the rows with these ids, each of which must have exactly one, and turns them into logits.
 
-    of: who answered, and what: messages begin with it. row: what an id is called. place: where the answer with this number,
-    from 0, stands (`line 3`), if the answer does not say it itself; empty for answers that were never in a file. Raises
-    DataError with one sentence for the first answer that is wrong, and where rows have none.
+    of: whose answers they are, and to what; messages begin with it. row: how messages name the row with an id. place: where
+    the answer with this number, from 0, stands (`line 3`), if the answer does not say it itself; empty for answers that were
+    never in a file. Raises DataError with one sentence for the first answer that is wrong, and where rows have none.
     """
     n_outputs = kind.n_outputs(len(labels))
     number_of = {one: number for number, one in enumerate(ids)}
@@ -91,7 +91,8 @@ def read_answers(
 
 
 def scores_of_all(scores: Any, labels: Sequence[str]) -> list[float]:
-    """The probabilities of the labels, in the task's order. Raises ValueError, the end of a sentence about an answer."""
+    """The probabilities of the labels, in the task's order. scores: label -> probability, as given. Raises ValueError, whose
+    text ends a sentence that begins `the answer to row 3`."""
     if not isinstance(scores, Mapping):
         raise ValueError(f"has scores that are {described(scores)}, and must be a mapping: label -> probability")
     for label in scores:
@@ -108,5 +109,5 @@ def scores_of_all(scores: Any, labels: Sequence[str]) -> list[float]:
 
 
 def _is_id(value: Any) -> bool:
-    """Whether the value can be an id: a text, or an integer that is no truth value."""
+    """Whether the value can be an id: a text, or an integer other than True and False."""
     return isinstance(value, str | Integral) and not isinstance(value, bool)

@@ -66,7 +66,7 @@ class Findings:
     """Peak memory before saving, summed over the run's processes: bytes of main memory, bytes of device memory (None where that
     is not known)."""
     claims: dict[str, Any] | None = None
-    """As in `Record`."""
+    """See `Record.claims`."""
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,12 @@ class Assembly:
 
 @dataclass(frozen=True)
 class Start:
-    """What every run begins with, before anything of its model."""
+    """What every run has at its start, before anything of its model is read."""
 
     components: Mapping[str, Any]
-    """Kind -> component."""
+    """Kind (`task`, `model`, `method`, `trainer`) -> component."""
     options: Mapping[str, Any]
-    """Kind -> options."""
+    """Kind -> the component's options."""
     title: str
     """How error messages name the trainer."""
     owns: Owned
@@ -143,7 +143,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Frozen:
-    """The strategy's model as it was built, for features."""
+    """The strategy's model as it was built, for a trainer that owns another model and takes features from this one."""
 
     prepared: Prepared
     encoded: Mapping[str, Sequence[Row]]
@@ -160,10 +160,11 @@ def assemble(
     world: World = ALONE,
     task: LoadedTask | None = None,
 ) -> Assembly:
-    """Assembles a run from its `components`.
+    """Assembles a run up to its training: loads the task, encodes its rows, builds the model, and adapts it by the method.
 
-    begin: called with the name of each phase. found: filled in as facts become known. task: the loaded task, or a part of it;
-    by default it is loaded.
+    parts: kind -> component, by `components`. found: receives what becomes known of the run, for its record. begin: called with
+    the name of each phase as it begins. world: the processes that share the run. task: the loaded task, or one with fewer rows
+    (for a rehearsal); by default it is loaded here. Raises DataError, ModelError or PluginError where a component fails.
     """
     found, recipe = found or Findings(), request.recipe
     start = begin_run(request, parts, found, begin, world=world, task=task)
@@ -205,8 +206,8 @@ def assemble_for_own_model(
     begin: Callable[[str], None] = lambda phase: None,
     task: LoadedTask | None = None,
 ) -> tuple[Start, Frozen | None]:
-    """Assembles a run whose trainer owns its model, with the strategy's model if the trainer uses it. The arguments are those
-    of `assemble`."""
+    """Assembles a run whose trainer owns its model. Returns its start, and the strategy's model if the trainer uses it. The
+    arguments are those of `assemble`."""
     start = begin_run(request, parts, found, begin, task=task)
     if request.requested.processes > 1:
         raise PluginError(f"{start.title} owns its model, and trains it in one process: leave `processes` at 1")
@@ -229,7 +230,7 @@ def begin_run(
     world: World = ALONE,
     task: LoadedTask | None = None,
 ) -> Start:
-    """Picks the device, loads the task and describes its data; `found` is filled in. The arguments are those of `assemble`."""
+    """Picks the device, loads the task and describes its data. The arguments are those of `assemble`."""
     component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
     options, trainer, recipe = {kind: part.options for kind, part in parts.items()}, component["trainer"], request.recipe
     code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
@@ -254,7 +255,8 @@ def begin_run(
 def read_and_build(
     start: Start, request: Request, found: Findings, begin: Callable[[str], None]
 ) -> tuple[Prepared, dict[str, Sequence[Row]], Built]:
-    """Encodes the rows to train on and every predicted split, and builds the model with the seed's new weights."""
+    """Encodes the rows to train on and every predicted split, and builds the model, with new weights drawn from the seed.
+    Returns (prepared model, split -> encoded rows, built model)."""
     model, options, task = start.components["model"], start.options["model"], start.task
     seed = request.requested.seed, request.requested.replicate
 
@@ -272,8 +274,8 @@ def read_and_build(
 
 
 def components(request: Request, registry: Registry) -> dict[str, Configured]:
-    """Kind -> component of the run, with its paths resolved on this machine; no model where the trainer owns it and uses no
-    other. Options are validated here, once per process.
+    """The run's components by kind: `task`, `model`, `method`, `trainer`. There is no `model` if the trainer owns its model and
+    does not use the strategy's. Options are validated here, once per process, and their paths resolved on this machine.
 
     Raises PluginError for a component that is not installed, and pydantic's ValidationError.
     """
@@ -305,7 +307,7 @@ def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:
 
 
 def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom()) -> LoadedTask:  # noqa: B008 - it is frozen
-    """The task with its checked splits; its label names and files are added to `made_from`.
+    """Loads the task and checks its splits. Fingerprints of its label names and files are added to a copy of `made_from`.
 
     Raises DataError where its data is missing, breaks the task's declaration, or changes while it is read.
     """
@@ -327,14 +329,15 @@ def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom
 
 
 def prepare(model: Model, info: TaskInfo, options: Any, recipe: Recipe) -> Prepared:
-    """What the model's `prepare` returns."""
+    """Calls the model's `prepare` and returns the result. Raises PluginError unless that is a `Prepared`."""
     prepared = model.prepare(info, options, Encoding(recipe.max_length, recipe.padding))
     found: Prepared = required(prepared, Prepared, of=f"model '{model.name}': `prepare`")
     return found
 
 
 def build(model: Model, info: TaskInfo, options: Any) -> Built:
-    """What the model's `build` returns. Raises PluginError where it names new parameters that the model does not have."""
+    """Calls the model's `build` and returns the result. Raises PluginError if that is not as `Built` describes it, as when it
+    names new parameters that the model does not have."""
     of = f"model '{model.name}': `build`"
     built: Built = required(model.build(info, options), Built, of=of)
     required_texts(built.cautions, of=f"{of}: `cautions`", verb="is")
@@ -349,7 +352,7 @@ def build(model: Model, info: TaskInfo, options: Any) -> Built:
 
 
 def encode_rows(prepared: Prepared, task: LoadedTask, rows: Mapping[str, Columns], cache: Path) -> dict[str, Sequence[Row]]:
-    """Encodes splits, or some of their rows, or reads the encoded rows from the cache."""
+    """Encodes rows, or reads the encoded rows from the cache. rows: split -> its columns, or those of some of its rows."""
     found = {}
     for name, taken in rows.items():
         fingerprint = task.fingerprints[name] if taken is task.splits[name] else task.fingerprint(taken)
@@ -359,7 +362,8 @@ def encode_rows(prepared: Prepared, task: LoadedTask, rows: Mapping[str, Columns
 
 
 def with_model(made_from: MadeFrom, prepared: Prepared, built: Built, files: WatchedFiles) -> MadeFrom:
-    """Adds the model's tokenizer, pretrained weights and files. Call it before the method changes the model.
+    """`made_from` with fingerprints of the model's tokenizer, pretrained weights and files. Call it before the method changes
+    the model.
 
     Raises DataError where a file changed while it was read.
     """

@@ -57,7 +57,7 @@ Facts = dict[str, Any]
 
 @dataclass(frozen=True)
 class Saved:
-    """A state that was read from the folder `place`; the state after `steps` steps."""
+    """A checkpoint as it was read from the folder `place`: the state of a training after `steps` steps."""
 
     steps: int
     tensors: Tensors
@@ -79,8 +79,8 @@ class Checkpoints:
     def __init__(
         self, folder: Path, every: int, *, made_by: provenance.Facts, note: Callable[[str], None] = lambda line: None
     ) -> None:
-        """made_by: what a state depends on besides the run: data, model, software and hardware. A checkpoint made by others
-        is kept but not used. note: called with the reason."""
+        """made_by: what a state depends on besides the run: data, model, software and hardware. A checkpoint for which these
+        differ is kept but not used. note: called with a sentence that says why."""
         self.folder, self.every, self.made_by, self.note = folder, every, made_by, note
         self.tree = Tree(folder.parent)
         self.unfit: set[Path] = set()
@@ -121,10 +121,10 @@ class Checkpoints:
         self.tree.sync(self.folder, inside=False)
 
     def newest(self, check: Callable[[Saved], None] = lambda saved: None, *, most_bytes: int = 2**40) -> Saved | None:
-        """The newest undamaged checkpoint of the same data, model, software and hardware; None without any.
+        """The newest undamaged checkpoint of the same data, model, software and hardware; None if there is none.
 
-        check: raises ValueError for one that does not fit the run. most_bytes: the largest size of its tensors. A checkpoint
-        that is damaged or does not fit is kept but not used, and reported.
+        check: raises ValueError for a checkpoint that does not fit the run. most_bytes: the largest size of its tensors. A
+        checkpoint that is damaged or does not fit is kept but not used, and reported.
         """
         for left, _ in left_by_the_dead(self.folder):  # by a process that was killed while writing
             self.tree.remove_folder(left)
@@ -153,7 +153,7 @@ class Checkpoints:
         content = self.tree.read(place / MANIFEST, at_most=MOST_OF_A_MANIFEST)
         manifest = manifest_of(content)
         if f"step-{manifest.steps:09d}" != place.name:
-            raise ValueError(f"{MANIFEST} says step {manifest.steps}")
+            raise ValueError(f"{MANIFEST} says step {manifest.steps}, unlike the folder's name")
         facts = self.tree.read(place / FACTS, at_most=MOST_OF_THE_FACTS)
         state = self.tree.read(place / TENSORS, at_most=most_bytes)
         for name, found in ((TENSORS, state), (FACTS, facts)):
@@ -161,7 +161,7 @@ class Checkpoints:
                 raise ValueError(f"{name} does not match its checksum in {MANIFEST}")
         plain = read_json(facts)
         if not isinstance(plain, dict):
-            raise ValueError(f"{FACTS} is not an object")
+            raise ValueError(f"{FACTS} is not a JSON object")
         try:
             return Saved(manifest.steps, load(state), plain, place)
         except (SafetensorError, KeyError, TypeError, RuntimeError) as error:
@@ -203,7 +203,8 @@ class Checkpointing:
         return True
 
     def make(self, losses: list[Any], facts: Facts, trainer: str) -> None:
-        """Saves a checkpoint. losses: those of all steps so far. facts: what else the job needs to continue."""
+        """Saves a checkpoint. losses: those of all steps so far, a tensor each. facts: what else the job needs to continue.
+        trainer: its name in messages. Raises PluginError if the trainer did not call `job.resume`."""
         import torch
 
         assert self.checkpoints is not None
@@ -240,7 +241,7 @@ class Checkpointing:
 
 
 def optimizer_state(optimizer: Any, scheduler: Any) -> tuple[Tensors, Facts]:
-    """What `restore_optimizer` needs: tensors, and JSON values."""
+    """The state of an optimizer and its scheduler, as `restore_optimizer` needs it: (tensors, JSON values)."""
     import torch
 
     state = optimizer.state_dict()

@@ -1,4 +1,4 @@
-"""The rows of a task as columns, their checks, fingerprints and order; hashes of weights."""
+"""A task's rows as columns, with their checks, fingerprints and order; hashes of weights."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Columns(dict[str, Sequence[Any]]):
     """A split: column name -> values, one for each row."""
 
     notes: tuple[str, ...] = ()
-    """Sentences of the task about the split."""
+    """What the task itself says about the split, a sentence each; shown with the data checks."""
 
 
 def columns_of(split: Dataset, info: TaskInfo, *, labelled: bool = True) -> Columns:
@@ -94,7 +94,10 @@ def named_by_data(info: TaskInfo, train: Dataset) -> TaskInfo:
     feature = train.features.get("label")
     names = getattr(getattr(feature, "feature", feature), "names", None)
     if not names:
-        raise DataError("the task names no labels, and the `label` column of its training split is not a ClassLabel with names")
+        raise DataError(
+            "the task names no labels, and the `label` column of its training split is not a ClassLabel with names: give the "
+            "names in one of the two"
+        )
     return replace(info, labels=tuple(names), n_outputs=info.kind.n_outputs(len(names)))
 
 
@@ -108,7 +111,8 @@ def split_fingerprint(rows: Mapping[str, Sequence[Any]], task: TaskInfo, sources
 
 
 def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None:
-    """Raises DataError where the rows break the task's declaration: splits, columns, unique ids, labels in range."""
+    """Raises DataError where the rows break the task's declaration: splits, columns, unique ids, labels in range. task: its
+    name in messages."""
     if missing := [name for name in info.splits if name not in splits]:
         raise DataError(f"task '{task}' declares split {quoted(missing[0])} but did not load it")
     seen: set[str] = set()
@@ -140,7 +144,8 @@ def check_rows(splits: Mapping[str, Columns], info: TaskInfo, task: str) -> None
 
 
 def first_without_text(values: Sequence[Any]) -> int | None:
-    """The number of the first value that is no text; None if all are. The type of an Arrow column may tell without a look."""
+    """The row number of the first value that is not a text; None if all are. Of an Arrow column of strings only the nulls are
+    searched."""
     if isinstance(values, Column):
         import pyarrow as pa
 
@@ -151,7 +156,7 @@ def first_without_text(values: Sequence[Any]) -> int | None:
 
 @dataclass(frozen=True)
 class LoadedTask:
-    """A task with its checked rows."""
+    """A task with its loaded and checked rows."""
 
     task: Task
     info: TaskInfo

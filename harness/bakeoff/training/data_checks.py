@@ -19,8 +19,8 @@ from bakeoff.training.label_shares import deviations
 
 
 def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
-    """A sentence for each oddity: repeated and contradictory rows, metrics that cannot tell predictions apart, rows of train
-    in other splits. Texts are the same if they are when `normalised`."""
+    """A sentence for each oddity of the data: repeated and contradictory rows, metrics that cannot tell predictions apart, rows
+    of train in other splits. Texts count as the same if they are equal once `normalised`."""
     found = list(deviations(info, splits))
     for name in info.splits:
         split = splits[name]
@@ -41,7 +41,7 @@ def data_checks(info: TaskInfo, splits: Mapping[str, Columns]) -> list[str]:
 
 
 def repeats(info: TaskInfo, split: Columns) -> tuple[int, int]:
-    """How many rows have the same texts as an earlier row: with the same label, and with another label."""
+    """How many rows have the same texts as an earlier row: (with the same label, with another label)."""
     labels: dict[int, object] = {}
     more: dict[int, set[object]] = {}  # only of texts with several labels, which are few
     same = other = 0
@@ -63,13 +63,14 @@ def overlaps(info: TaskInfo, splits: Mapping[str, Columns]) -> dict[str, int]:
 
 
 def readings(info: TaskInfo, split: Columns) -> Iterator[int]:
-    """A 64-bit hash of the texts of each row."""
+    """Yields a 64-bit hash of the normalised texts of each row."""
     for texts in zip(*(split[column] for column in info.text_columns), strict=True):
         yield hash(tuple(map(normalised, texts)))
 
 
 def describe_data(loaded: LoadedTask) -> Data:
-    """What a record says about the data: sizes, fingerprints, majority baseline, overlap with train, and `silent` metrics."""
+    """What a record says about the data: sizes, fingerprints, majority baseline, overlap with train, and metrics that cannot
+    tell predictions apart."""
     task, info, splits = loaded.task, loaded.info, loaded.splits
     untrained = without_learning(task, info, splits)
     return Data(
@@ -94,11 +95,12 @@ def describe_data(loaded: LoadedTask) -> Data:
 
 @dataclass(frozen=True)
 class NoLearning:
-    """The scores of a run that learns nothing: split -> metric -> score of the majority baseline."""
+    """The scores of a run that learns nothing, and the metrics that give none."""
 
     silent: dict[str, dict[str, str]] = field(default_factory=dict)
     """split -> metric that cannot tell predictions apart there -> why; it has neither score nor majority baseline."""
     majority_baseline: dict[str, dict[str, float]] = field(default_factory=dict)
+    """split -> metric -> score of always answering with the most frequent label of train."""
     undefined: dict[str, dict[str, str]] = field(default_factory=dict)
     """split -> metric that is undefined when all predictions are the same -> what it gives instead of a score."""
 
@@ -117,7 +119,7 @@ def without_learning(task: Task, info: TaskInfo, splits: Mapping[str, Columns]) 
             try:
                 scores = task.majority_baseline(alone, train, labels)
                 if not isinstance(scores, Mapping) or metric.name not in scores:
-                    raise PluginError("the task's `majority_baseline` returned no score of it")
+                    raise PluginError("the task's `majority_baseline` returned no score of this metric")
                 score = scores[metric.name]
                 undefined = "" if abs(score) <= LARGEST else f"{score}"
             except Exception as error:  # a metric of any author

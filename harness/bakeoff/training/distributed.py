@@ -1,4 +1,4 @@
-"""Several processes for one run: started by torchrun's agent, connected, and ended together.
+"""Several processes (ranks) for one run: started by torchrun's agent, connected, and ended together.
 
 `launch` forks them on this machine, each with its rank in the environment variables that torchrun sets.
 """
@@ -24,8 +24,8 @@ from bakeoff.machine.signals import EXIT_SECONDS, ending
 from bakeoff.machine.streams import write_line
 
 GRACE_SECONDS = 1.0
-"""How long a failed rank waits before it ends. The other ranks fail when it does not answer them, and it must be clear which
-failed first. A rank that crashes is noticed at once."""
+"""How long a failed rank waits before it ends. The other ranks fail when it no longer answers them, and by then the agent must
+know which rank failed first. A rank that crashes is noticed at once."""
 
 LONGEST_WAIT = timedelta(days=7)
 """How long a rank waits for another, which may be predicting. It does not limit the run."""
@@ -80,7 +80,7 @@ class RankError(BakeoffError):
 
 
 def launch(work: Callable[[World], bool], processes: int, *, device: str, threads: int, logs: Path) -> None:
-    """Calls `work` in forks of this process, under torchrun's own agent, until all have ended.
+    """Calls `work` in `processes` forks of this process, under torchrun's own agent, and returns when all have ended.
 
     This process must not have computed anything with torch yet. work: returns whether it succeeded; a rank that fails or
     crashes ends all others, and RankError is raised. threads: the sum over all ranks. logs: a new folder for the agent.
@@ -114,7 +114,7 @@ def launch(work: Callable[[World], bool], processes: int, *, device: str, thread
 
 
 def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: int) -> None:
-    """The whole life of one rank."""
+    """All that one rank does: it joins the others, calls `work`, and ends. launcher: id of the process that started it."""
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the agent's own handler came with the fork
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group: the launcher decides
     end_with(launcher)  # no rank outlives the launcher
@@ -133,7 +133,7 @@ def _rank(work: Callable[[World], bool], device: str, threads: int, launcher: in
 
 
 def _join(device: str, threads: int) -> World:
-    """Connects this process with the other ranks."""
+    """Connects this process with the other ranks. threads: of this rank."""
     import torch
     import torch.distributed as dist
 

@@ -50,9 +50,9 @@ class Encoded(Lazy[Row]):
 
 
 def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: Path, fingerprint: str) -> Sequence[Row]:
-    """Encodes all rows of a split, or reads them from the cache; `fingerprint` is that of the rows.
+    """Encodes all rows of a split, or reads the encoded rows from the cache. fingerprint: a hash of the rows.
 
-    A model whose `encoding_key` is None is not cached.
+    Nothing is cached for a model whose `encoding_key` is None.
     """
     import pyarrow as pa
 
@@ -76,7 +76,7 @@ def encode(prepared: Prepared, columns: Mapping[str, Sequence[str]], *, cache: P
 
 
 def encoded_by(prepared: Prepared, columns: Mapping[str, Sequence[str]]) -> Sequence[Row]:
-    """What `encode` returns. Raises PluginError unless that is one mapping for each text."""
+    """Calls the model's `encode` and returns the result. Raises PluginError unless that is one mapping for each row."""
     of = "the model's `encode`"
     rows: Sequence[Row] = required(prepared.encode(columns), Sequence, of=of, must="a list with a dict for each text")
     if len(rows) != (texts := len(next(iter(columns.values())))):
@@ -89,7 +89,7 @@ def encoded_by(prepared: Prepared, columns: Mapping[str, Sequence[str]]) -> Sequ
 
 
 def in_parts(rows: Sequence[Row]) -> Iterator[tuple[int, dict[str, tuple[Any, Any]]]]:
-    """Encoded rows by column, in parts: the number of a part's first row, and name -> (offsets of its rows, their values).
+    """Yields encoded rows in parts: (number of the part's first row, column -> (offsets of its rows, values of all its rows)).
 
     Columns that hold anything but lists of integers are left out.
     """

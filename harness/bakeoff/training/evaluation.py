@@ -1,4 +1,4 @@
-"""Evaluates a model: logits of whole splits, their scores, whether they are reproducible; the best state of several epochs."""
+"""Evaluates a model: logits of whole splits, their scores, whether they are reproducible; keeps the best of several epochs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ EVALUATION_BATCH = 32
 
 
 def predict(prepared: Prepared, network: Any, examples: Sequence[Row], device: Any, world: World = ALONE) -> Any:
-    """Logits (examples, n_outputs), float32, in the order of the examples. Batches are made by length, to reduce padding.
+    """Logits (examples, n_outputs), float32, in the order of the examples. Batches have examples of like length, to reduce
+    padding.
 
     Collective: batches are distributed over the ranks, and every rank gets all logits.
     """
@@ -88,8 +89,8 @@ def repeat_first_batch(
     device: Any,
     world: World = ALONE,
 ) -> float | None:
-    """Predicts the first batch of the first split again. Returns the largest difference of a logit; None if it is not
-    finite."""
+    """Predicts the first batch of the first split again. Returns the largest absolute difference from its `logits`; None if
+    that is not finite."""
     for name, before in logits.items():
         rows = longest_first(encoded[name])[:EVALUATION_BATCH]
         again = predict(prepared, network, [encoded[name][row] for row in rows], device, world)
@@ -101,13 +102,14 @@ def repeat_first_batch(
 
 
 def largest_of(logits: Mapping[str, Any]) -> float | None:
-    """The largest absolute value in any split; None where a value is not finite."""
+    """The largest absolute logit of all splits; None if a logit is not finite. logits: split -> (examples, n_outputs)."""
     largest = max(float(np.abs(values).max()) for values in logits.values())
     return largest if math.isfinite(largest) else None
 
 
 def repeat_evaluation(run: Assembly, logits: Mapping[str, Any], largest: float | None) -> float | None:
-    """Evaluates one batch again. Returns the largest difference of a logit; None if it is not finite. Collective.
+    """Predicts one batch again, to see whether predicting is reproducible. Returns the largest absolute difference of a logit;
+    None if that is not finite. Collective: every rank must call it. largest: the largest absolute logit.
 
     Raises PluginError if the trainer's `fast_inference` gives other logits than the model's own forward pass.
     """
@@ -134,8 +136,8 @@ def require_finite(logits: Mapping[str, Any]) -> None:
 
 
 def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection[str] = ()) -> dict[str, float]:
-    """The score of each metric on one split, without those in `silent` and those whose score is not finite. Raises RunError
-    if the score of the primary metric is not finite."""
+    """Metric -> its score on one split; metrics in `silent` (names) and those whose score is not finite are omitted. Raises
+    RunError if the primary metric's score is not finite."""
     require_finite({"": logits})
     predictions, right = info.kind.answers(logits), np.asarray(labels)
     scores = {}
@@ -152,7 +154,7 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
         if abs(value) <= LARGEST:
             scores[metric.name] = float(value)
         elif metric.name == info.primary_metric:
-            raise RunError("error", f"metric '{metric.name}' gave {value}, and it is the primary metric")
+            raise RunError("error", f"metric '{metric.name}' gave {value}, and the primary metric must give a finite score")
     return scores
 
 
@@ -160,7 +162,7 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
 
 
 class BestState:
-    """Keeps the best state of a network over several evaluations on one split."""
+    """Evaluates a network several times on one split, and keeps a copy of its trained weights where they scored best."""
 
     def __init__(
         self, network: Any, predict: Callable[[], tuple[Answers, float]], *, split: str, metric: Metric, labels: Answers
@@ -188,7 +190,7 @@ class BestState:
             self._state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What `continue_from` needs: tensors, and JSON values."""
+        """What a checkpoint stores of this object, for `continue_from`: (tensors, JSON values)."""
         import torch
 
         tensors = {f"best/{name}": tensor for name, tensor in self._state.items()}

@@ -24,18 +24,18 @@ class Text:
 
 @dataclass
 class Extremes:
-    """The texts that a model is most likely to fail on."""
+    """The texts that a model is most likely to fail on: the shortest and the longest in tokens, and those below."""
 
     shortest: Text | None = None
     longest: Text | None = None
     highest: dict[str, tuple[int, Text]] = field(default_factory=dict)
     """Input (`input_ids`, ...) -> its highest value, and a text that has it."""
     ends: dict[int, Text] = field(default_factory=dict)
-    """Number of end-of-text tokens -> a text with so many; only for the lowest and the highest number."""
+    """Number of end-of-text tokens in a text -> such a text; only for the lowest and the highest number."""
 
 
 def find_extremes(rows: Mapping[str, Sequence[Row]], end: int | None) -> Extremes:
-    """The extremes over all splits; `end` is the id of the end-of-text token, if there is one."""
+    """Finds the extremes over all splits. rows: split -> encoded rows. end: id of the end-of-text token, if there is one."""
     found = Extremes()
     for split, encoded in rows.items():
         for start, columns in in_parts(encoded):
@@ -72,7 +72,7 @@ def _note_ends(found: Extremes, counts: Ints, text: Callable[[int], Text]) -> No
 
 
 def length_of(text: Text) -> int:
-    """Length in tokens."""
+    """The length of a text in tokens."""
     return len(text.row["input_ids"])
 
 

@@ -67,12 +67,12 @@ class StepSchedule:
 
     @property
     def first_short_step(self) -> frozenset[int]:
-        """The last step of the first epoch, if its batch is short: a trainer may scale the loss differently there."""
+        """The last step of the first epoch if its batch is short, else none: a trainer may scale the loss differently there."""
         last = self.steps_per_epoch - 1
         return frozenset({last} if self.examples % self.recipe.batch_size and last < self.total_steps else ())
 
     def epoch(self, number: int) -> list[Batch]:
-        """The global batches of an epoch."""
+        """The batches of an epoch, over all processes. number: the epoch, from 0."""
         seed, replicate = self.seed
         return epoch_batches(self.examples, self.recipe.batch_size, seed=seed, replicate=replicate, epoch=number)
 
@@ -110,11 +110,12 @@ class FedBatches:
         self.here.append((tuple(row["row"] for row in examples), tokens, first.numel()))
 
     def up_to(self, steps: int) -> list[Fed]:
-        """What was collated for the first `steps` steps."""
+        """The micro-batches of this process that were collated for the first `steps` steps."""
         return self.here[: sum(len(parts) for parts in self.schedule.steps(steps))]
 
     def of_steps(self, steps: int) -> list[list[Fed]]:
-        """What this process trained on in each of the first `steps` steps; a micro-batch of weight 0 counts as empty."""
+        """The micro-batches that this process trained on in each of the first `steps` steps; one of weight 0 counts as
+        empty."""
         collated, found = iter(self.here), []
         for parts in self.schedule.steps(steps):
             fed = zip(parts, itertools.islice(collated, len(parts)), strict=False)
@@ -122,14 +123,14 @@ class FedBatches:
         return found
 
     def trained(self, steps: int) -> list[list[Fed]]:
-        """What was trained on in each step, over all processes once `pool` was called. If the trainer owns its steps, each
-        micro-batch counts as a step."""
+        """The micro-batches that were trained on in each of the first `steps` steps: over all processes once `pool` was called,
+        else of this one. If the trainer owns its steps, each micro-batch counts as a step."""
         if "steps" in self.owned:
             return [[share] for share in self.here]
         return self.of_steps(steps) if self.pooled is None else self.pooled
 
     def pool(self, processes: Sequence[Sequence[Sequence[Fed]]]) -> None:
-        """Combines what the processes trained on, by step and micro-batch."""
+        """Combines what the processes trained on, by step and micro-batch. processes: `of_steps` of each."""
         self.pooled = [[_together(shares) for shares in zip(*step, strict=False)] for step in zip(*processes, strict=True)]
 
     def counts(self, steps: int) -> tuple[int, int, int]:

@@ -21,7 +21,8 @@ COUNTED_STEPS = 5
 
 
 def counted_steps(total: int) -> frozenset[int]:
-    """The steps that are counted: one in the middle of each fifth of the run, and the first step only where it is the only one.
+    """The steps whose operations are counted: one in the middle of each fifth of the run; the first step only if the run has no
+    other. total: the number of all steps.
 
     A trainer that compiles does so in its first step, and that must be noticed before anything is counted.
     """
@@ -29,7 +30,7 @@ def counted_steps(total: int) -> frozenset[int]:
 
 
 class Counter:
-    """Counts operations between `start` and `stop`, summed in `flops`.
+    """Counts floating-point operations between `start` and `stop`, summed in `flops`.
 
     `compiled` becomes true, and nothing is counted, once torch has compiled code since the counter was made.
     """
@@ -66,7 +67,7 @@ class Counter:
             self.of_step[step] = self.flops - sum(self.of_step.values())
 
     def continue_from(self, of_step: dict[int, int]) -> None:
-        """Continues from what another counter of the same run has counted."""
+        """Continues from what the counter of an earlier process of the same run has counted, step -> operations."""
         self.of_step, self.flops = of_step, sum(of_step.values())
 
 
@@ -112,9 +113,9 @@ def _dispatch_mode(counter: Counter) -> AbstractContextManager[Any]:
 
 
 def extrapolate(counted: Sequence[tuple[int, int, int]], tokens: int, padded: int) -> tuple[float | None, str]:
-    """The run's operations, and a note on how they were counted.
+    """The floating-point operations of the whole run, or None, and a note on how they were counted.
 
-    `counted` has (operations, tokens, tokens with padding) of each counted step.
+    counted: (operations, tokens, tokens with padding) of each counted step. tokens, padded: the same of the whole run.
 
     Extrapolates by tokens with or without padding, whichever the counted steps agree on more closely: a trainer may compute
     either.

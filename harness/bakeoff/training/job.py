@@ -28,12 +28,13 @@ POLL_SECONDS = 0.5
 """How often the loss is read while training, for the progress line and to detect divergence. Reading waits for the device."""
 
 POLL_STEPS = 16
-"""The same in steps, if several processes share a run: all must read it at the same step, and their clocks differ."""
+"""If several processes share a run, the loss is read after each so many steps instead: all must read it at the same step, and
+their clocks differ."""
 
 
 @dataclass(frozen=True)
 class Callbacks:
-    """Functions that a job calls while it trains."""
+    """Functions that a job calls during the training."""
 
     first_step: Callable[[], None] = lambda: None
     loss: Callable[[int, float], None] = lambda steps, loss: None
@@ -77,8 +78,8 @@ class Job:
         callbacks: Callbacks | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """mean_loss: that of the task's kind. trainer: its name in messages. owns: see `Trainer.owns`. Training continues
-        from the newest of `checkpoints`, and saves further ones."""
+        """mean_loss: computes the mean loss over rows for the task's kind. trainer: its name in messages. owns: see
+        `Trainer.owns`. Training continues from the newest of `checkpoints`, and saves further ones."""
         self.model, self.groups, self.prepared = adaptation.model, adaptation.groups, prepared
         self.examples: Sequence[Row] = examples
         self.labels = examples.labels
@@ -97,11 +98,11 @@ class Job:
         watched = self.counter.steps | schedule.first_short_step
         self.loss_watch = LossWatch(self.model, self.mean_loss, steps=watched, world_size=self.world_size)
         self.pooled: tuple[list[float], list[list[StepFacts]]] | None = None
-        """Over all processes: the loss of each step, and each process's facts for `scale_of`."""
+        """Over all processes: the loss of each step, and the facts of each process for `scale_of`; None before `check`."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.seconds = 0.0
-        """Time that the harness itself took."""
+        """Time that the harness itself took within the trainer's steps, in seconds."""
         self.resumed_at: list[int] = []
         self._last_poll, self._first = time.monotonic(), 0.0
         self.checkpointing = Checkpointing(checkpoints, self.model, schedule, own_order="order" in owns)
@@ -190,7 +191,8 @@ class Job:
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
 
     def _wrong_begin(self, step: int) -> str | None:
-        """What is wrong with a call of `begin_step`, and what to do instead; None if nothing is."""
+        """What is wrong with a call of `begin_step`, and what to do instead: the message after the trainer's name. None if
+        nothing is."""
         ended = len(self.losses)
         if self.begun > ended:
             return (
@@ -212,7 +214,7 @@ class Job:
         return None
 
     def _wrong_end(self, step: int, loss: Any) -> str | None:
-        """What is wrong with a call of `end_step`, and what to do instead; None if nothing is."""
+        """What is wrong with a call of `end_step`, and what to do instead, as for `_wrong_begin`; None if nothing is."""
         ended = len(self.losses)
         if self.begun == ended:
             return (
@@ -258,7 +260,7 @@ class Job:
         }
 
     def _continue_from(self, saved: Saved) -> None:
-        """Restores everything but weights and optimizer."""
+        """Restores the state of the job from a checkpoint: everything but weights and optimizer."""
         facts = saved.facts
         self.first_step = self.begun = saved.steps
         self.first_epoch = saved.steps // self.schedule.steps_per_epoch
@@ -274,8 +276,8 @@ class Job:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """A context around `fit`: stops all counting at its end. If the trainer owns its steps, the operations of all of
-        `fit` are counted."""
+        """A context around the trainer's `fit`: stops counting operations and watching the loss at its end. If the trainer owns
+        its steps, the operations of all of `fit` are counted."""
         if "steps" in self.owns:
             self.callbacks.first_step()  # all of `fit` is its training
             self.counter.start()
@@ -286,10 +288,10 @@ class Job:
             self.loss_watch.close()
 
     def check(self, *, steps: int | None = None) -> None:
-        """To be called after `fit`. Raises RunError if the loss diverged, PluginError if the trainer broke its contract.
-        Collective.
+        """To be called after `fit`, by every rank. Raises RunError if the loss diverged, PluginError if the trainer broke its
+        contract.
 
-        steps: how many steps were allowed; all, unless training was stopped before.
+        steps: how many steps the trainer should have taken; by default all, fewer if it was stopped before.
         """
         allowed = self.total_steps if steps is None else steps
         self.require_nothing_swallowed()
@@ -314,7 +316,8 @@ class Job:
             raise PluginError(f"{self.trainer} swallowed an exception of the job: {what}. Let it through") from self.raised
 
     def _wrong_count(self, allowed: int) -> str | None:
-        """What is wrong with the number of steps that were taken, and what to do about it; None if nothing is."""
+        """What is wrong with the number of steps that the trainer took, and what to do, as for `_wrong_begin`; None if nothing
+        is. allowed: how many it should have taken."""
         began, ended, taken = self.begun, len(self.losses), self.observer.steps
         if not began:
             return (
@@ -346,7 +349,7 @@ class Job:
             self.fed.require_order(len(self.losses), self.trainer)
 
     def _pool(self) -> None:
-        """Collective. Combines the rows that the processes trained on, and their parts of each step's loss."""
+        """Combines the rows that the processes trained on, and their parts of each step's loss. Every rank must call it."""
         mine = self.step_losses(), self.fed.of_steps(len(self.losses)), self.loss_watch.facts()
         losses, trained, scales = zip(*self.world.gather(mine), strict=True)
         if len(set(counts := [len(steps) for steps in losses])) > 1:
@@ -370,7 +373,7 @@ class Job:
         return self.fed.counts(len(self.losses))
 
     def observed(self) -> Observed | None:
-        """What was observed of the training; None before the first step."""
+        """What was observed of the optimizer, the rows and the loss of the training; None before the first step."""
         scale = scale_of(self.pooled[1] if self.pooled else [self.loss_watch.facts()], self.recipe.batch_size)
         order = self.fed.order_sha256(len(self.losses))
         return self.observer.observed(counts=self.counts(), order_sha256=order, loss_scale=scale)

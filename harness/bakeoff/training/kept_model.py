@@ -42,7 +42,7 @@ UNTITLED = Headings()
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, and its logits for one batch."""
+    """A trained model, with the texts of one batch and its logits for them, by which the saved model is checked."""
 
     network: Any
     prepared: Prepared
@@ -53,12 +53,12 @@ class Trained:
     """(examples, n_outputs), float32."""
     device: Any
     headings: Headings = UNTITLED
-    """What its card calls task, model and strategy."""
+    """Titles of task, model and strategy for its model card."""
 
 
 def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
-    """The model with one batch from the first predicted split; the batch has examples of all lengths, from shortest to
-    longest, and none of those that the saved model answers otherwise."""
+    """The trained model of a run, with a batch of the first predicted split whose examples range from the shortest to the
+    longest, without those that the saved model answers otherwise. logits: those of the run, by split."""
     info, split = run.task.info, run.task.info.predicted_splits[0]
     encoded = run.encoded[split]
     order = [row for row in longest_first(encoded) if not run.prepared.answers_differ(run.network, encoded[row])]
@@ -69,9 +69,11 @@ def trained_model(run: Assembly, logits: Mapping[str, Any]) -> Trained:
 
 
 def keep(trained: Trained, folder: Path) -> float:
-    """Saves the model into the new `folder`, frees it, and loads it again. Returns the largest difference of its logits.
+    """Saves the model into the new `folder`, frees its memory, and loads it again. Returns the largest absolute difference
+    between the logits of the trained and of the loaded model.
 
-    Raises PluginError where the loaded model gives other logits, and any error of saving and loading; the folder is removed.
+    Raises PluginError where the loaded model gives other logits, and any error of saving and loading; the folder is then
+    removed.
     """
     if not len(trained.logits):
         raise ModelError("the saved model would answer every example otherwise (`answers_differ`), so nothing can be compared")
@@ -104,7 +106,8 @@ def require_plain_files(folder: Path) -> None:
 
 
 def require_recorded_answers(answered: Any, recorded: Any) -> float:
-    """The largest difference of the logits. Raises PluginError if it is more than rounding explains (`same_logits`)."""
+    """The largest absolute difference between the logits of the loaded model and the recorded ones, (examples, n_outputs).
+    Raises PluginError if it is more than rounding explains (`same_logits`)."""
     if answered.shape != recorded.shape:
         raise PluginError(
             f"loaded again, its logits have shape {answered.shape}, and the recorded ones {recorded.shape}: "
@@ -188,7 +191,8 @@ def require_keepable(
 
 
 def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: float) -> Any:
-    """Adds noise to the parameters until a logit has changed by `until`, or all of NOISE was added. Returns the new logits."""
+    """Adds noise to the parameters until a logit has changed by `until`, or all of NOISE was added. Returns the new logits.
+    logits_now: computes the model's logits."""
     import torch
 
     generator, before = torch.Generator().manual_seed(0), logits_now()
@@ -204,7 +208,8 @@ def disturb(parameters: Sequence[Any], logits_now: Callable[[], Any], *, until: 
 
 
 def card_lines(record: Record, labels: Sequence[str], loading: str, headings: Headings = UNTITLED) -> list[str]:
-    """The model card as lines of Markdown: what the model is, how to load it, its scores, its recipe."""
+    """The model card as lines of Markdown: what the model is, how to load it, its scores, its recipe. loading: Python code that
+    loads it."""
     requested, weights = record.requested, record.weights
     task, model = (as_markdown(label) for label in (requested.task_label, requested.model_label))
     title = f"{as_markdown(headings.model) or model} fine-tuned on {as_markdown(headings.task) or task}"
@@ -231,7 +236,7 @@ def card_lines(record: Record, labels: Sequence[str], loading: str, headings: He
 
 
 def score_lines(record: Record, data: Data) -> Iterator[str]:
-    """A row of the card's table for each split and metric, in the unit of the metric."""
+    """Yields a row of the model card's table of scores for each split and metric, in the unit of the metric."""
     for split, scores in record.scores.items():
         baselines, silent = data.majority_baseline.get(split, {}), data.silent.get(split, {})
         for facts in data.metrics:

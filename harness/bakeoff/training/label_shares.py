@@ -1,4 +1,4 @@
-"""How splits that were held out of train differ in their labels from all rows that they were taken from."""
+"""Compares the labels of splits that were held out of train with those of all rows that they were taken from."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from bakeoff.training.data import Columns
 MOST_NAMED = 5
 """How many labels without rows are named."""
 NEAR = 0.0005
-"""A share of rows that is nearer than this to what was asked for is as asked."""
+"""A split's share of rows counts as the one that was asked for if they differ by less than this."""
 
 
 def deviations(info: TaskInfo, splits: Mapping[str, Columns]) -> Iterator[str]:
-    """A sentence for each split that was held out: its size, and how far its labels are from those of all rows; and one for
-    labels that no row of train has any more."""
+    """Yields a sentence for each split that was held out (its size, and how far its labels are from those of all rows), and one
+    about labels that no row of train has any more."""
     parts = {name: splits[name]["label"] for name in ("train", *info.held_out)}
     total = sum(map(len, parts.values()))
     for name, asked in info.held_out.items():
@@ -51,14 +51,14 @@ def _of_labels(info: TaskInfo, parts: Mapping[str, Sequence[Any]], name: str) ->
 
 
 def _shares(info: TaskInfo, parts: Mapping[str, Sequence[Any]], names: list[str]) -> dict[str, float]:
-    """Label -> the share of these parts' rows that have it."""
+    """Label -> the share of rows that have it, among the rows of the parts (splits) with these names."""
     counts = [info.kind.label_counts(parts[name], info.labels) for name in names]
     size = sum(len(parts[name]) for name in names)
     return {label: sum(count[label] for count in counts) / size for label in info.labels}
 
 
 def _without(info: TaskInfo, parts: Mapping[str, Sequence[Any]], name: str) -> str:
-    """The labels that other rows have and none of this part, in words; empty where there are none."""
+    """The labels, in words, that rows of other parts (splits) have and none of the part `name`; empty if there are none."""
     here, whole = _shares(info, parts, [name]), _shares(info, parts, list(parts))
     lacking = [quoted(label) for label in whole if whole[label] and not here[label]]
     return f"label{'s' if len(lacking) > 1 else ''} {listed(lacking, most=MOST_NAMED)}" if lacking else ""

@@ -32,8 +32,9 @@ class Pass:
     """One forward pass that was observed."""
 
     weight: float
+    """The weight of its mean loss in that of the batch."""
     mean: Any
-    """Its mean loss."""
+    """The mean loss of its rows."""
     due: Any
     """The expected gradient: that of `mean` with respect to the logits, (batch, n_outputs)."""
     received: Any = None
@@ -68,8 +69,8 @@ class LossWatch:
         self._unclaimed = False
 
     def begin(self, rows: int, shares: Sequence[Share]) -> None:
-        """Starts observing a step of `rows` rows over all processes. shares: this process's, in order; empty if only the
-        trainer knows them."""
+        """Starts observing a step of `rows` rows over all processes. shares: those of this process, one for each forward pass,
+        in order; empty if only the trainer knows them."""
         self.close()
         self.passes, self._rows, self._shares, self._unclaimed = [], rows, shares, False
         if hasattr(self.model, "register_forward_hook"):  # else it is no torch module and can't be observed
@@ -105,7 +106,7 @@ class LossWatch:
             self._unclaimed = self._add(logits, labels)
 
     def _add(self, logits: Any, labels: Any) -> bool:
-        """Records a forward pass. Returns whether these logits are trained on."""
+        """Records a forward pass, if a gradient can reach its logits. Returns whether it can."""
         import torch
 
         if not logits.requires_grad:
@@ -126,7 +127,7 @@ class LossWatch:
         return [float(seen.mean) for seen in self.passes]
 
     def facts(self) -> list[StepFacts]:
-        """The steps observed so far; waits for the device."""
+        """Facts about the steps observed so far, those of earlier processes included; waits for the device."""
         return [*self.before, *(self._facts(*step) for step in self.seen)]
 
     def _facts(self, rows: int, reported: Any, passes: list[Pass]) -> StepFacts:
@@ -139,8 +140,8 @@ class LossWatch:
 
 
 def scale_of(processes: Sequence[Sequence[StepFacts]], batch_size: int) -> LossScale | None:
-    """The scale of a trainer's gradients: what it differentiates divided by the mean loss, over all processes and steps, for
-    full batches and for those with fewer than `batch_size` rows. None if no step was observed."""
+    """The scale of a trainer's loss and gradients, relative to the mean loss over each batch, for full batches and for those
+    with fewer than `batch_size` rows. processes: the observed steps of each process. None if no step was observed."""
     losses: list[float] = []
     gradients: dict[bool, list[float]] = {True: [], False: []}
     steps = 0

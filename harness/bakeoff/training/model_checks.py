@@ -26,10 +26,10 @@ MASK = "attention_mask"
 
 @dataclass(frozen=True)
 class ModelCheck:
-    """A model, and all rows that it will get.
+    """Checks a model on the most extreme of all rows that it will get; `run` makes all checks.
 
-    prepared: collates with the recipe's padding. plain: pads only to the longest text of a batch. rows: encoded, by split.
-    name_of(split, number): names a row in messages.
+    prepared: encodes texts, and pads them as the recipe asks. plain: the same, but pads only to the longest text of a batch.
+    rows: split -> encoded rows. name_of(split, number): names a row in messages.
     """
 
     model: Any
@@ -55,6 +55,7 @@ class ModelCheck:
 
     @cached_property
     def extremes(self) -> Extremes:
+        """The rows on which the model is most likely to fail; the checks below are made on them."""
         return find_extremes(self.rows, self.end)
 
     @property
@@ -65,6 +66,7 @@ class ModelCheck:
 
     @property
     def end(self) -> int | None:
+        """The id of the end-of-text token; None if there is none, or several."""
         end = getattr(self.config, "eos_token_id", None)
         return end if isinstance(end, int) else None
 
@@ -72,7 +74,7 @@ class ModelCheck:
         return f"row {quoted(self.name_of(text.split, text.number))} of {text.split}"
 
     def token(self, number: int) -> str:
-        """The token with this id, as the tokenizer writes it."""
+        """The token with this id, as the tokenizer writes it, for messages; the id for a model without a tokenizer."""
         tokenizer = getattr(self.prepared, "tokenizer", None)
         return quoted(str(tokenizer.convert_ids_to_tokens(number))) if tokenizer is not None else str(number)
 
@@ -139,8 +141,8 @@ class ModelCheck:
             )
 
     def require_answers(self, extremes: Extremes) -> None:
-        """Raises ModelError unless it accepts the texts with the highest ids, and with the fewest and most end-of-text
-        tokens."""
+        """Raises ModelError unless the model accepts the texts with the highest ids, and a batch of the texts with the fewest
+        and the most end-of-text tokens."""
         if len(extremes.ends) > 1:
             fewest, most = min(extremes.ends), max(extremes.ends)
             try:
@@ -148,15 +150,17 @@ class ModelCheck:
             except Exception as error:
                 end = self.token(self.end or 0)
                 raise ModelError(
-                    f"it needs the end-of-text token {end} equally often in all texts: {fewest} times in "
-                    f"{self.named(extremes.ends[fewest])}, {most} times in {self.named(extremes.ends[most])}. Take {end} out "
-                    f"of the texts ({message_of(error)})"
+                    f"its forward pass fails unless all texts have the end-of-text token {end} equally often: it stands "
+                    f"{fewest} times in {self.named(extremes.ends[fewest])}, {most} times in "
+                    f"{self.named(extremes.ends[most])}. Where {end} is written within a text of the data, take it out "
+                    f"({message_of(error)})"
                 ) from error
         if extremes.highest:
             self.answers([text for _, text in extremes.highest.values()], self.prepared)
 
     def require_answers_in_training(self, extremes: Extremes) -> None:
-        """Raises ModelError if it accepts fewer lengths in training mode, as Reformer does (multiples of its chunks)."""
+        """Raises ModelError if the model fails in training mode on a length that it accepts in evaluation mode, as Reformer
+        does: in training it needs multiples of its chunk length."""
         import torch
 
         if extremes.shortest is None or extremes.longest is None:
@@ -170,8 +174,8 @@ class ModelCheck:
             except Exception as error:  # a model of any author
                 raise ModelError(
                     f"in training mode, its forward pass fails on {self.named(text)} ({length_of(text):,} tokens), which it "
-                    f"accepts otherwise: {message_of(error)}. If it needs rows of one length, use `padding: max_length` with "
-                    "that length as max_length"
+                    f"accepts otherwise: {message_of(error)}. If it needs all rows to have a certain length, use "
+                    "`padding: max_length` and set `max_length` to that length"
                 ) from error
             finally:
                 self.model.eval()
@@ -191,9 +195,10 @@ class ModelCheck:
             raise ModelError(f"its forward pass fails{which}: {message_of(error)}.{why}") from error
 
     def most_tokens(self, failed: Text, prepared: Prepared) -> int:
-        """The length of the longest text that it accepts, by bisection; 0 if it did not fail because of the length.
+        """The length in tokens of the longest text that the model accepts, by bisection; 0 if the length is not why it failed.
 
-        Tried with longer forms of the shortest text, because it may have failed on a token of the other.
+        failed: the text that it failed on. It tries longer forms of the shortest text, since the model may have failed on a
+        token of the other.
         """
         shortest = self.extremes.shortest or failed
 
@@ -213,7 +218,8 @@ class ModelCheck:
         return few
 
     def reason(self, *, known_only: bool = False) -> str:
-        """The setting that explains why padding changes predictions, and how to correct it."""
+        """Sentences on the setting that explains why padding changes predictions, and how to correct it. known_only: empty if
+        no setting is known to be wrong, in place of general advice."""
         tokenizer, config = getattr(self.prepared, "tokenizer", None), self.config
         if (
             tokenizer is not None
@@ -267,7 +273,7 @@ def require_finite_weights(model: Any) -> None:
 
 
 def words_of(model: Any) -> int | None:
-    """How many token ids its embeddings have; None where it is unknown."""
+    """How many token ids the model's embeddings have; None where that is unknown."""
     try:
         table = model.get_input_embeddings()
     except (AttributeError, NotImplementedError):
@@ -279,7 +285,7 @@ def words_of(model: Any) -> int | None:
 
 
 def types_of(model: Any) -> int | None:
-    """How many token types its embeddings have; None where it has none."""
+    """How many token types the model's embeddings have; None for a model without token types."""
     sizes = [
         module.num_embeddings
         for name, module in model.named_modules()

@@ -24,9 +24,9 @@ every step would take more than the 1 % of training time that the harness may ad
 
 
 class Observer:
-    """A context manager that observes every step of every torch optimizer, independently of the recipe.
+    """A context manager that observes every step of every torch optimizer in this process, whatever the recipe says.
 
-    norm_every: 1 to measure the gradient norm at every step.
+    norm_every: after how many steps the gradient norm is measured again; 1 for every step.
     """
 
     def __init__(self, *, norm_every: int = NORM_EVERY) -> None:
@@ -62,7 +62,7 @@ class Observer:
         self.seconds += time.perf_counter() - began
 
     def state(self) -> dict[str, Any]:
-        """What `continue_from` needs."""
+        """What a checkpoint stores of this observer, for `continue_from`."""
         return {
             "steps": self.steps,
             "learning_rates": self.learning_rates,
@@ -71,7 +71,8 @@ class Observer:
         }
 
     def continue_from(self, state: dict[str, Any]) -> None:
-        """Continues from the `state` of another observer of the same run; groups are observed again."""
+        """Continues from the `state` of the observer of an earlier process of the same run; parameter groups are observed
+        anew."""
         self.steps, self.learning_rates, self.seconds = state["steps"], list(state["learning_rates"]), state["seconds"]
         self._norms = [(int(step), norm) for step, norm in state["norms"].items()]
 
@@ -83,8 +84,8 @@ class Observer:
     def observed(
         self, *, counts: tuple[int, int, int], order_sha256: str, loss_scale: LossScale | None = None
     ) -> Observed | None:
-        """What was observed; None before the first step, or if a learning rate was not finite. counts: (examples, tokens,
-        tokens with padding) that were trained on."""
+        """What was observed of the optimizer and the rows; None before the first step, or if a learning rate was not finite.
+        counts: (examples, tokens, tokens with padding) that were trained on."""
         if not self.groups or not all(abs(rate) <= LARGEST for rate in self.learning_rates):
             return None
         norms = [norm for norm in self.norms.values() if norm <= LARGEST]
@@ -117,7 +118,8 @@ def pile_up(norms: list[float]) -> float | None:
 
 
 def _observed_group(optimizer: Any, group: dict[str, Any], highest: float) -> ObservedGroup:
-    """highest: the highest learning rate of all groups before the scheduler changed any."""
+    """What a record says of a parameter group. highest: the highest learning rate of all groups before the scheduler changed
+    any."""
     betas = group.get("betas")
     return ObservedGroup(
         tensors=len(group["params"]),
@@ -140,7 +142,8 @@ def _bias_correction(optimizer: Any, group: dict[str, Any]) -> bool | None:
 
 
 def _number(value: Any) -> float | None:
-    """The value as a record stores it. Under these names optimizers have values of any type: Adafactor's eps is a pair."""
+    """The value as a record stores it; None if it is no finite number. Optimizers have values of any type under these names:
+    Adafactor's eps is a pair."""
     return float(value) if isinstance(value, int | float) and abs(value) <= LARGEST else None
 
 

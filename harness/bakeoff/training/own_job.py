@@ -1,4 +1,4 @@
-"""The job of a trainer that owns its model: rows as texts, their labels where they are not withheld, and features."""
+"""The job that a trainer which owns its model is given: rows as texts, labels where they are not withheld, and features."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ SEEDS: Final = 2**32
 
 
 def numbers_of(task: LoadedTask) -> dict[str, int]:
-    """The task's own id of each row -> the number by which a trainer knows it, drawn from all rows so that it tells neither
-    split nor place.
+    """The task's own id of each row -> the number by which a trainer knows the row. Numbers are drawn at random over all rows,
+    so that they reveal neither split nor position.
 
-    It depends on the data alone: whatever does not depend on the seed gets the same rows at each.
+    They depend on the data alone: a trainer that does not use the seed gets the same rows at every seed.
     """
     ids = [row for name in task.info.splits for row in task.splits[name]["id"]]
     seed = stream_seed(0, 0, "/".join(task.fingerprints.values()))
@@ -43,7 +43,7 @@ def numbers_of(task: LoadedTask) -> dict[str, int]:
 
 @dataclass(kw_only=True)
 class OwnJob:
-    """See `contracts.own_model.OwnModelJob`."""
+    """The job of a run whose trainer owns its model; `contracts.own_model.OwnModelJob` says what the trainer may use."""
 
     start: Start
     recipe: Recipe
@@ -73,19 +73,19 @@ class OwnJob:
 
     @cached_property
     def rows(self) -> Mapping[str, Columns]:
-        """Split -> the rows that the trainer gets; of train, those to train on."""
+        """Split -> the columns of the rows that the trainer gets; of train, only the rows to train on."""
         task = self.start.task
         return {"train": self.start.train, **{name: task.splits[name] for name in task.info.predicted_splits}}
 
     @cached_property
     def numbers(self) -> Mapping[str, Sequence[int]]:
-        """Split -> the numbers of these rows."""
+        """Split -> the numbers by which the trainer knows the split's `rows`, in order."""
         found = numbers_of(self.start.task)
         return {name: [found[row] for row in columns["id"]] for name, columns in self.rows.items()}
 
     @cached_property
     def places(self) -> Mapping[int, tuple[str, int]]:
-        """The inverse of `numbers`: number -> split, place among its rows."""
+        """The inverse of `numbers`: number -> (split, position among its rows)."""
         return {number: (name, place) for name, numbers in self.numbers.items() for place, number in enumerate(numbers)}
 
     @cached_property
@@ -105,7 +105,7 @@ class OwnJob:
         return self.examples(name, labelled=True)
 
     def examples(self, split: str, *, labelled: bool = False) -> list[Example]:
-        """The rows of a split as the trainer gets them."""
+        """The rows of a split as the trainer gets them, with their labels only if `labelled`."""
         columns, names = self.rows[split], self.text_columns
         texts = zip(*(columns[name] for name in names), strict=True)
         labels = (
@@ -118,11 +118,11 @@ class OwnJob:
 
     def task_ids(self, examples: Sequence[Example]) -> Sequence[str]:
         if not self.start.trainer.knows_ids:
-            raise PluginError(f"{self.start.title} called `task_ids`: set its `knows_ids`")
+            raise PluginError(f"{self.start.title} called `task_ids`: set its `knows_ids` to True")
         return [self.task_id(example.id) for example in examples]
 
     def task_id(self, number: int) -> str:
-        """The task's own id of a row."""
+        """The task's own id of the row with this number."""
         split, place = self.place_of(number)
         return str(self.rows[split]["id"][place])
 
@@ -139,15 +139,16 @@ class OwnJob:
         return states_of(model, prepared, rows, self.start.device, self.recipe, by=mean_states)
 
     def frozen_for(self, examples: Sequence[Example], called: str) -> Frozen:
-        """The strategy's model. Raises PluginError for a trainer that does not say that it uses it, and for no examples."""
+        """The strategy's model. Raises PluginError for a trainer that does not say that it uses the model, and for no examples.
+        called: the method that the trainer called."""
         if self.frozen is None:
-            raise PluginError(f"{self.start.title} called `{called}`: set its `uses_model`")
+            raise PluginError(f"{self.start.title} called `{called}`: set its `uses_model` to True")
         if not examples:
-            raise PluginError(f"{self.start.title} called `{called}` of no examples")
+            raise PluginError(f"{self.start.title} called `{called}` of no examples: pass at least one")
         return self.frozen
 
     def reader_of(self, column: str) -> Prepared:
-        """What encodes the texts of one column alone."""
+        """The model, prepared to encode the texts of one column alone. Raises PluginError for an unknown column."""
         if column not in self.text_columns:
             raise PluginError(
                 f"{self.start.title} called `embeddings`: {did_you_mean('text column', column, self.text_columns)}"
@@ -156,7 +157,8 @@ class OwnJob:
         return prepare(self.start.components["model"], info, self.start.options["model"], self.recipe)
 
     def place_of(self, number: int) -> tuple[str, int]:
-        """Split and place of a row. Raises PluginError for one that the job did not give out."""
+        """(split, position among its rows) of the row with this number. Raises PluginError for a number that the job has not
+        given to the trainer."""
         if (place := self.places.get(number)) is None:
             raise PluginError(f"{self.start.title} asked for row {quoted(number)}, and the job has given it no such row")
         return place
@@ -171,7 +173,9 @@ def states_of(
     *,
     by: Callable[[Any], AbstractContextManager[list[Any]]],
 ) -> Floats:
-    """(rows, width) what `by` collects of the model in float64, dropout off. Batches are those of predictions."""
+    """The states of the model, (rows, width) in float64, that `by` collects while the rows are predicted, with dropout off.
+    Batches are those of predictions. by: a context manager around the model, which yields a list of one tensor for each
+    batch."""
     import torch
 
     network = model.to(device)

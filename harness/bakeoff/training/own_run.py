@@ -34,7 +34,8 @@ WHY_NOT_KEPT: Final = "its trainer owns the model, and nothing else can save or 
 def train_and_answer(
     request: Request, parts: Mapping[str, Configured], folder: Path, clock: Clock, found: Findings, report: Callable[..., None]
 ) -> None:
-    """Performs a run and writes its predictions into `folder`; `found` is filled in."""
+    """Performs a run and writes its predictions into `folder`. found: receives what becomes known of the run, for its record.
+    clock: attributes the time to phases. report: receives the progress."""
     clock.synchronize = lambda: hardware.synchronize(found.device)
 
     def begin(phase: str) -> None:
@@ -64,7 +65,8 @@ def train_and_answer(
 
 
 def claimed(request: Request, keys: Iterable[str] | None) -> dict[str, Any] | None:
-    """Recipe key -> its value in this run's recipe, of the keys that its trainer is said to follow; see `Trainer.claims`."""
+    """Recipe key -> its value in this run's recipe, of the `keys` that its trainer is said to follow (`Trainer.claims`); None
+    if `keys` is."""
     if keys is None:
         return None
     recipe = request.recipe.model_dump(mode="json")
@@ -72,8 +74,8 @@ def claimed(request: Request, keys: Iterable[str] | None) -> dict[str, Any] | No
 
 
 def trained_by(job: OwnJob, found: Findings, begin: Callable[[str], None] = lambda phase: None) -> Any:
-    """The model that the trainer makes. Also seeds the global random generators, for libraries that draw from them; and where
-    the trainer starts commands, the memory of the run is theirs."""
+    """Lets the trainer make its model, and returns it. Before, the global random generators are seeded, for libraries that draw
+    from them. If the trainer starts commands, their peak memory is taken as the run's."""
     trainer, options = job.start.trainer, job.start.options["trainer"]
     begin("train")
     random_streams.restart_random(job.seed)
@@ -86,7 +88,7 @@ def trained_by(job: OwnJob, found: Findings, begin: Callable[[str], None] = lamb
 
 
 def answers_of(job: OwnJob, model: Any, begin: Callable[[str], None] = lambda phase: None) -> dict[str, Answered]:
-    """The checked answers to each predicted split."""
+    """Lets the trainer answer each predicted split. Returns split -> its checked answers."""
     trainer, options = job.start.trainer, job.start.options["trainer"]
     begin("evaluate")
     return {
@@ -105,10 +107,8 @@ def own_job(
     begin: Callable[[str], None] = lambda phase: None,
     task: LoadedTask | None = None,
 ) -> Iterator[OwnJob]:
-    """The job of a run whose trainer owns its model: its data loaded, and the strategy's model built if the trainer uses it.
-
-    task: the loaded task, or a part of it; by default it is loaded.
-    """
+    """Yields the job of a run whose trainer owns its model: with the data loaded, and with the strategy's model built if the
+    trainer uses it. The arguments are those of `assemble`."""
     start, frozen = assemble_for_own_model(request, parts, found=found, begin=begin, task=task)
     seed = random_streams.stream_seed(request.requested.seed, request.requested.replicate, "own model") % SEEDS
     with work_folder(request, found) as work:
@@ -117,8 +117,8 @@ def own_job(
 
 @contextmanager
 def work_folder(request: Request, found: Findings) -> Iterator[Path]:
-    """The folder for a trainer's files. It is the one of an earlier attempt, if data, model, code, software and hardware are
-    the same; else empty."""
+    """Yields the folder for a trainer's files: the one of an earlier attempt at the run, if checkpoints are kept and data,
+    model, code, software and hardware are the same; else an empty one."""
     if request.checkpoints is None:
         with temporary_folder(".work-", below=request.cache) as folder:
             yield folder
@@ -135,7 +135,7 @@ def work_folder(request: Request, found: Findings) -> Iterator[Path]:
 
 
 def checked(job: OwnJob, split: str, given: Any) -> Answered:
-    """The answers to a split. Raises DataError or PluginError where they are wrong."""
+    """The checked answers to a split. given: what the trainer returned. Raises DataError or PluginError if that is wrong."""
     of = f"{job.start.title}: `predict_own`, split '{split}'"
     if isinstance(given, str | bytes | Mapping) or not hasattr(given, "__iter__"):
         required(given, list, of=of, must="a list of bakeoff.plugin.Answer, one for each example")
@@ -148,5 +148,6 @@ def checked(job: OwnJob, split: str, given: Any) -> Answered:
 
 
 def predicted_by(answered: Mapping[str, Answered]) -> Predicted:
-    """What the predictions of a run were made from: probabilities only where every split has them."""
+    """What the predictions of a run were made from (`Record.predicted`): `scores`, that is probabilities, only if every split
+    has them, else `answers`."""
     return "scores" if answered and all(one.scored for one in answered.values()) else "answers"

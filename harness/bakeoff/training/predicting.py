@@ -37,13 +37,13 @@ class Predictions:
     answers: Any
     """Label numbers, sets of labels, or numbers, by the kind of the task."""
     words: list[str]
-    """The same as a person writes them: names of labels."""
+    """The answers as a person writes them: names of labels, or numbers as text."""
     labels: tuple[str, ...]
-    """Empty for a regression."""
+    """The names of all labels; empty for a regression."""
     logits: Any
     """(n, n_outputs), float32."""
     probabilities: Floats | None
-    """(n, labels); None for kinds without."""
+    """(n, labels); None for kinds of task without probabilities."""
     notes: list[str]
 
 
@@ -100,7 +100,8 @@ def predict_rows(request: Request, record: Record, folder: Path, path: Path, reg
 
 
 def with_labels(info: TaskInfo, record: Record, folder: Path) -> TaskInfo:
-    """The task with the labels that the run had, which its data may have named. Raises StoreError where nothing names them."""
+    """The task with the label names that the run had, which its data may have given. Raises StoreError if they are not found in
+    the task, the record or the kept model."""
     if not info.kind.has_labels:
         return info
     named = record.data.labels if record.data and len(record.data.labels) <= MOST_LABELS else []
@@ -108,7 +109,7 @@ def with_labels(info: TaskInfo, record: Record, folder: Path) -> TaskInfo:
         known = record.made_from.labels
         if labels and (known is None or digest_of(labels) == known):
             return replace(info, labels=tuple(labels), n_outputs=info.kind.n_outputs(len(labels)))
-    raise StoreError("the names of the labels are neither in the record nor beside the kept model as the run had them")
+    raise StoreError("the label names that the run had are found neither in its task, nor in its record, nor in its kept model")
 
 
 def saved_labels(folder: Path) -> list[str]:
@@ -121,7 +122,7 @@ def saved_labels(folder: Path) -> list[str]:
 
 
 def changed_versions(record: Record, parts: Any) -> list[str]:
-    """A sentence for each component of another version than the run's."""
+    """A sentence for each component that has another version here than in the run."""
     found = []
     for kind in ("task", "model", "trainer"):
         then, now = getattr(record.requested, kind).version, parts[kind].registered.component.version

@@ -1,4 +1,4 @@
-"""Applies a recipe to the training split and to the model, before the trainer gets them."""
+"""Applies a recipe to the training split, and method and recipe to the model, before the trainer gets them."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> C
 
 
 def drawn_rows(there: int, examples: int, seed: tuple[int, int]) -> list[int]:
-    """The numbers, ascending, of `examples` rows drawn from `there`; of all if there are fewer."""
+    """The row numbers, ascending, of `examples` rows drawn from `there` rows; of all rows if there are fewer. seed: (seed,
+    replicate)."""
     generator = np.random.Generator(np.random.PCG64(stream_seed(*seed, "subset")))
     return sorted(generator.permutation(there)[:examples].tolist())
 
 
 def taken(split: Columns, rows: Sequence[int]) -> Columns:
-    """The columns with those rows only."""
+    """The columns with only these rows. rows: row numbers."""
     return Columns({name: [values[row] for row in rows] for name, values in split.items()})
 
 
@@ -73,8 +74,8 @@ def head_of(built: Built) -> frozenset[str]:
 
 
 def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -> None:
-    """Raises PluginError if a parameter of the head would not train, or if the groups are not exactly the trainable
-    parameters."""
+    """Raises PluginError if a parameter of the head would not train, or if the parameter groups do not hold exactly the
+    trainable parameters. head: names of its parameters before adapting. method: its name in messages."""
     of = f"method '{method}': `adapt`"
     if not hasattr(adaptation.model, "named_parameters") or isinstance(adaptation.model, type):
         raise PluginError(f"{of}: `model` is {described(adaptation.model)}; it must be a torch module")
@@ -101,7 +102,8 @@ def require_promises(adaptation: Adaptation, head: Iterable[str], method: str) -
 
 
 def _odd_group(grouped: Sequence[str], trainable: Set[str], known: Set[str]) -> str:
-    """How the names in the groups differ from the parameters that train, and what to do about it."""
+    """How the names in the groups differ from the parameters that train, and what to do: the message after the method's name.
+    known: names of all parameters."""
     for name in grouped:
         if name not in known:
             return (
@@ -122,7 +124,7 @@ def within(name: str, wrapped: str) -> bool:
 
 
 def freeze_embeddings(adaptation: Adaptation) -> Adaptation:
-    """Freezes all embeddings (words, positions, token types), whatever the method trains."""
+    """Freezes all embeddings (words, positions, token types), whatever the method trains. Raises ModelError if none trains."""
     from torch.nn import Embedding
 
     frozen = set()

@@ -28,22 +28,23 @@ QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
 
 class TokenLengths(Part):
-    """Lengths in tokens, special tokens included."""
+    """Lengths of a split's examples in tokens, special tokens included."""
 
     quantiles: dict[str, int]
+    """`50%`, `90%`, ... -> the length that this share of examples does not exceed."""
     longest: int
     share_cut: float
     """Share of examples that are longer than `max_length`, 0 to 1."""
 
 
 class SplitPreview(Part):
-    """One split."""
+    """What a preview says about one split."""
 
     examples: int
     labelled: bool
     labels: dict[str, int]
     slices: dict[str, dict[str, int]]
-    """slice column -> value -> examples."""
+    """slice column -> value -> number of examples that have it."""
     tokens: TokenLengths | None
     majority_baseline: dict[str, float] | None
     """metric -> score of always predicting the most frequent label of `train`; None for splits that are not predicted."""
@@ -122,8 +123,8 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
 
 
 def texts_of(task: Configured, places: Paths, split: str, ids: Collection[str], fingerprint: str) -> dict[str, dict[str, str]]:
-    """Id -> column -> text of these examples of the split. Raises DataError if data are not available, or their rows are not
-    those with this fingerprint."""
+    """Id -> column -> text, of the split's examples with these ids. Raises DataError if data are not available, or their rows
+    are not those with this fingerprint."""
     task.check_available(places)
     loaded = load(task.registered.component, task.options_at(places), places)
     columns = loaded.splits.get(split)
@@ -137,7 +138,8 @@ def texts_of(task: Configured, places: Paths, split: str, ids: Collection[str], 
 
 
 def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any], where: str) -> Configured:
-    """The installed component with these options. where: what messages call the options. Raises BakeoffError."""
+    """The installed component with these options. where: what messages call the options. Raises BakeoffError, which says what
+    is wrong, if there is no such component, or if it can't have these options."""
     registered = registry.get(kind, name)
     if needs := registered.told_needs:
         raise BakeoffError(f"{kind} '{name}' {needs}")
@@ -150,7 +152,8 @@ def chosen(registry: Registry, kind: str, name: str, options: Mapping[str, Any],
 
 
 def default_model(registry: Registry) -> Configured | None:
-    """The first installed model that needs no option and no missing library; its tokenizer measures lengths."""
+    """The first installed model that needs no option and lacks no library, to measure lengths by its tokenizer; None without
+    one."""
     for name in registry.names("model"):
         registered = registry.get("model", name)
         schema: type[Options] = registered.component.Options
@@ -165,7 +168,7 @@ def default_model(registry: Registry) -> Configured | None:
 def _token_lengths(
     prepared: Prepared, info: TaskInfo, columns: Mapping[str, Mapping[str, Sequence[Any]]]
 ) -> dict[str, list[int]]:
-    """split -> tokens of each example; empty for a model that does not read tokens."""
+    """split -> length of each example in tokens; empty for a model that does not read tokens."""
     lengths = {}
     for name in info.splits:
         rows = prepared.encode({column: columns[name][column] for column in info.text_columns})

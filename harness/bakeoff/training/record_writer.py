@@ -58,7 +58,7 @@ def failure_of(error: BaseException, phase: str) -> Failure:
 
 def message_of(error: BaseException, packages: Collection[str] | None = None) -> str:
     """An exception in one line; if it is not Bakeoff's own, with its type, the place where it was raised, and the line of a
-    plugin that called what raised it. packages: of the plugins; by default of all that are installed."""
+    plugin that called what raised it. packages: top-level packages of the plugins; by default of all installed ones."""
     text = escaped(" ".join(str(error).split())[:500])
     if isinstance(error, BakeoffError):
         return text
@@ -81,7 +81,7 @@ def _place(file: str, line: int) -> str:
 
 
 def describe_weights(run: Assembly) -> Weights:
-    """The weights of a run after its training."""
+    """What a record says about the weights of a run after its training."""
     return Weights(
         parameters_total=sum(parameter.numel() for parameter in run.network.parameters()),
         parameters_trainable=sum(parameter.numel() for parameter in run.network.parameters() if parameter.requires_grad),
@@ -108,7 +108,8 @@ def trained_bytes(network: Any) -> int:
 
 
 def write_steps(path: Path, job: Job) -> None:
-    """Columns: step, loss, learning_rate, grad_norm (null where not measured), seconds (from the first step's begin)."""
+    """Writes the steps of a training as Parquet, with columns step, loss, learning_rate, grad_norm (null where it was not
+    measured), seconds (since the first step began)."""
     import pyarrow as pa
 
     norms = job.observer.norms
@@ -126,7 +127,8 @@ def write_steps(path: Path, job: Job) -> None:
 
 
 def write_reported_steps(path: Path, steps: Sequence[ReportedStep]) -> None:
-    """Columns: step, loss, learning_rate (null where it was not reported). Writes nothing where no step was reported."""
+    """Writes the steps that a script reported as Parquet, with columns step, loss, learning_rate (null where it was not
+    reported). Writes nothing if no step was reported."""
     import pyarrow as pa
 
     if not steps:
@@ -149,8 +151,11 @@ def write_predictions(
     slice_columns: tuple[str, ...],
     kind: Kind,
 ) -> None:
-    """One row for each predicted example: split, id, label (null in splits without labels), logits (a list of float32), tokens
-    and the task's slice columns."""
+    """Writes the predictions of a run as Parquet, one row for each example: split, id, label (null in splits without labels),
+    logits (a list of float32), tokens, and the task's slice columns.
+
+    logits: split -> (examples, n_outputs). splits: split -> column -> values. encoded: split -> encoded rows, to count tokens.
+    """
     import pyarrow as pa
 
     columns = {

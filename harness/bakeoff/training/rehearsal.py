@@ -1,8 +1,9 @@
-"""Two steps of a run, for `bakeoff check --build`: what a trainer or a kept model does wrong is found before the first run.
+"""Performs two steps of a run, for `bakeoff check --build`, so that what a trainer or a kept model does wrong is found before
+the first run.
 
-Trained are as many rows as one step takes, twice, so that an epoch ends between the two steps; predicted are a few rows of
-each split. Scores are not computed, since so few rows may leave a metric undefined. Several processes are not started: one
-takes all rows.
+It trains on as many rows as one step takes, for two epochs, so that an epoch ends between the two steps, and predicts a few
+rows of each split. Scores are not computed, since so few rows may leave a metric undefined. A run of several processes is
+rehearsed in one, which takes all rows.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ OWN_STEPS_ROWS: Final = 64
 
 
 def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask) -> None:
-    """Lets the trainer take two steps of the run, predicts by the trained model, and saves and loads it if the run would.
+    """Lets the trainer take two steps of the run, predicts with the trained model, and saves and loads it if the run would.
 
-    With `checkpoint_every` a checkpoint is made after the first step, and a second training goes on from it. Raises what a
-    run would, but for a loss that diverges: the real schedule may warm up longer.
+    With `checkpoint_every` a checkpoint is made after the first step, and a second training continues from it. Raises what a
+    run would raise, except for a diverging loss, since the real schedule may have a longer warm-up.
     """
     recipe = request.recipe
     rows = OWN_STEPS_ROWS if "steps" in parts["trainer"].registered.component.owns else recipe.batch_size
@@ -63,8 +64,8 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
 
 
 def rehearse_own(request: Request, parts: Mapping[str, Configured], task: LoadedTask) -> None:
-    """Lets a trainer that owns its model train on a few rows and answer a few of each split; on all rows if it knows their ids,
-    as one that reads predictions does. Raises what a run would."""
+    """Lets a trainer that owns its model train on a few rows and answer a few of each split. A trainer that knows the rows'
+    ids, as one that reads files of predictions does, gets all rows. Raises what a run would raise."""
     short = request.model_copy(
         update={"recipe": request.recipe.model_copy(update={"train_examples": None}), "checkpoints": None, "sources": []}
     )
@@ -74,7 +75,7 @@ def rehearse_own(request: Request, parts: Mapping[str, Configured], task: Loaded
 
 
 def cut_short(task: LoadedTask, rows: int) -> LoadedTask:
-    """The task with few rows: of train `rows`, as many labels as possible among them; of each other split PREDICTED."""
+    """The task with few rows: `rows` of train, with as many different labels as possible, and PREDICTED of each other split."""
     splits = {
         name: taken(columns, rows_to_train(columns, rows) if name == "train" else range(min(PREDICTED, len(columns["id"]))))
         for name, columns in task.splits.items()
@@ -83,7 +84,7 @@ def cut_short(task: LoadedTask, rows: int) -> LoadedTask:
 
 
 def rows_to_train(train: Columns, rows: int) -> Sequence[int]:
-    """Numbers of rows, ascending: the first ones of each label, then the first of all."""
+    """The numbers, ascending, of `rows` rows of train: the first two of each label, then the first of the others."""
     labels = [repr(label) for label in train["label"]]
     seen: dict[str, int] = {}
     turns = []
@@ -95,7 +96,8 @@ def rows_to_train(train: Columns, rows: int) -> Sequence[int]:
 
 
 def trained(request: Request, parts: Mapping[str, Configured], task: LoadedTask, checkpoints: Path) -> Assembly:
-    """The run after its two steps, or after the second one where `checkpoints` has the state after the first."""
+    """Trains the run for two steps, or for the second one only if the folder `checkpoints` has the state after the first.
+    Raises PluginError if the trainer or method broke its contract."""
     found = Findings()
     run = assemble(request, parts, found=found, task=task)
 
@@ -147,7 +149,7 @@ def require_continued(run: Assembly, whole: str) -> None:
 
 
 def predicted(run: Assembly, split: str) -> Any:
-    """Logits (examples, n_outputs) of a split."""
+    """The trained model's logits for a split, (examples, n_outputs)."""
     with run.fast_inference():
         return predict(run.prepared, run.network, run.encoded[split], run.device)
 

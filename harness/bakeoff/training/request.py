@@ -14,7 +14,7 @@ from bakeoff.records.record_files import read_model
 from bakeoff.records.schema import Attempt, Requested, RunId
 
 LARGEST_REQUEST: Final = 2**26
-"""Bytes of the largest request file that is read."""
+"""The largest size of a request file, in bytes."""
 
 
 def _without_nul(path: Path) -> Path:
@@ -31,7 +31,7 @@ def _recipe_asked_for(request: dict[str, Any]) -> Recipe:
 
 
 class Headings(BaseModel):
-    """What headings call task, model and strategy."""
+    """Titles of task, model and strategy for headings; empty where one has none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -41,7 +41,7 @@ class Headings(BaseModel):
 
 
 class Request(BaseModel):
-    """One run, and the paths and settings of this machine."""
+    """What a worker needs to perform one run: what was requested, and the paths and settings of this machine."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -55,9 +55,9 @@ class Request(BaseModel):
     beside: Place = Path()
     """The folder of the experiment file."""
     given: Place | None = None
+    """The folder with files of the rows that a program passed in."""
     named: dict[str, Place] = {}
     """Data folders by name."""
-    """The folder with files of rows that a program gave."""
     device: Name
     threads: Some
     jobs: Some = 1
@@ -66,7 +66,8 @@ class Request(BaseModel):
     attempts: list[Attempt] = []
     """Earlier attempts at this run."""
     sources: list[list[Text | None]] = []
-    """Facts about data, model and code of the experiment's runs, by `provenance.as_plain`; empty if they were not checked."""
+    """Facts about data, model and code that the run must find unchanged, as `provenance.as_plain` writes them; empty if they
+    were not checked."""
     keep: Literal["none", "final"] = "none"
     checkpoint_every: Some | None = None
     """Steps between checkpoints; None for no checkpoints."""
@@ -77,7 +78,7 @@ class Request(BaseModel):
     @classmethod
     def _never_written(cls, value: Any) -> Recipe:
         if not isinstance(value, Recipe):
-            raise ValueError("the recipe of a run is part of `requested`")
+            raise ValueError("leave it out: the recipe of a run is part of `requested`")
         return value
 
     @property

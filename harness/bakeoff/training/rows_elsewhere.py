@@ -1,10 +1,10 @@
-"""The rows of a task for whoever predicts them elsewhere, with any program: JSON lines, one file for each split.
+"""Writes the rows of a task for whoever predicts them elsewhere, with any program: JSON lines, one file for each split.
 
 {"split": "test", "id": "test-17", "text": "..."}
 {"split": "train", "id": "train-3", "text": "...", "label": "spam"}
 
-Train has its labels, and so does the split to select on, as a contestant gets them in a run; it has none where it is the only
-split with labels beside train, for then its scores are what is reported.
+Rows of train have their labels, and so do those of the split to select on (dev), as a contestant gets them in a run. The latter
+have none if no other split but train has labels, since the reported scores are then those on the split to select on.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bakeoff.training.data import LoadedTask
 
 
 def labelled_elsewhere(info: TaskInfo) -> tuple[str, ...]:
-    """The splits whose labels are written."""
+    """The splits whose rows are written with their labels."""
     chosen_on = selection_split(info.scored_splits)
     others = [name for name in info.scored_splits if name != chosen_on]
     return ("train", chosen_on) if others and chosen_on in info.scored_splits else ("train",)
@@ -51,7 +51,7 @@ def write_rows(task: Configured, places: Paths, folder: Path) -> dict[Path, int]
 
 
 def lines_of(task: LoadedTask, split: str) -> Iterator[bytes]:
-    """The rows of a split, ASCII, a line each."""
+    """Yields the rows of a split as lines of JSON in ASCII."""
     info, columns = task.info, task.splits[split]
     names = ("id", *info.text_columns)
     is_labelled = split in labelled_elsewhere(info)

@@ -1,8 +1,8 @@
-"""A run performed in turns, for `bakeoff time`: its process trains and evaluates as any run's, but stops at the beginning of a
-step and waits until the command gives it a turn.
+"""Performs a run in turns, for `bakeoff time`: the run's process trains and evaluates as always, but stops at the beginning of
+a step and waits until the command gives it a turn.
 
-A turn is a few steps and a few evaluation batches, timed here; or, of a trainer that takes no steps, a whole training. Where
-the run comes to its end, it begins anew. Nothing of it is recorded.
+A turn is a few steps and a few evaluation batches, which are timed here; for a trainer that owns its steps, and for a short
+run, it is a whole training. A run that comes to its end begins anew. No record is written.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class _Stop(BaseException):
 
 
 class _Longer(Job):
-    """A job that calls `pause` before each step, and that neither counts operations nor looks at the loss meanwhile."""
+    """A job that calls `pause` before each step, and that neither counts operations nor observes the scale of the loss."""
 
     def __init__(self, *given: Any, pause: Callable[[int], None], **more: Any) -> None:
         super().__init__(*given, **more)
@@ -68,10 +68,11 @@ class _Longer(Job):
 
 
 Orders = Callable[[], Turn]
+"""Waits for the next turn that the command asks for, and returns it."""
 
 
 class RunInTurns:
-    """One run, or one rank's part of it."""
+    """One run that is performed in turns, or one rank's part of it."""
 
     def __init__(
         self,
@@ -84,26 +85,31 @@ class RunInTurns:
         clock: Clock,
         world: World = ALONE,
     ) -> None:
-        """`next_turn` waits for the command and gives the same turns to all ranks; `folder` is for what a run would save."""
+        """next_turn: waits for the command and gives the same turns to all ranks. send: sends an answer to the command. folder:
+        for what a run would save."""
         self.request, self.parts, self.folder, self.world, self.clock = request, parts, folder, world, clock
         self.next_turn, self.send = next_turn, send
         self.run: Assembly
         self.job: _Longer
         self.fixed: dict[str, float] = {}
+        """Phase -> seconds that a run takes there once, however many steps and batches it has."""
         self.entering: list[float] = []
-        """Seconds that entering the trainer's `fast_inference` took beyond a batch, of each turn."""
+        """For each turn, the seconds that entering the trainer's `fast_inference` took, without those of the first batch."""
         self.first_steps: tuple[float, int] | None = None
         """Seconds of the steps before the first turn's timed ones, and their number."""
         self.turn: Turn | None = None
-        """The turn that is being taken, and the steps at whose beginning its timing starts and ends."""
+        """The turn that is being taken."""
         self.starts = self.ends = 0
+        """The steps at whose beginning the timing of this turn starts and ends."""
         self.since = 0.0
+        """When the part that is timed now began."""
         self.unfit: Turn | None = None
-        """A turn that did not fit into the rest of the run: the next one begins with it."""
+        """A turn that did not fit into the rest of the run; it is taken first when the run has begun anew."""
         self.announced = False
 
     def perform(self) -> None:
-        """Takes turns until the command says that it was the last."""
+        """Assembles the run and takes the turns that the command asks for, until one says that there are no more (`Turn.end`).
+        Then measures saving, and sends the seconds of all that a run does once."""
         self.assemble()  # fills caches, which all runs but the first of an experiment find filled
         self.fixed["import"] = self.clock.seconds["import"]
         self.fixed |= self.assemble()
@@ -134,7 +140,8 @@ class RunInTurns:
         return PluginError(f"{self.run.title} ended after {taken}: take all, or go on until `end_step` returns Signal.STOP")
 
     def pause(self, step: int) -> None:
-        """Before each step of a run by steps: starts and ends the timing, and waits for the next turn where one has ended."""
+        """Called before each step of a run that is timed by steps: starts and ends the timing of a turn, and waits for the next
+        turn where one has ended."""
         if step == 0:
             self.clock.enter("train")
             self.fixed.setdefault("warm-up", self.clock.seconds["warm-up"])
@@ -157,7 +164,8 @@ class RunInTurns:
         self.turn = self.begin_turn(step)
 
     def begin_turn(self, step: int) -> Turn:
-        """The next turn with steps; evaluates for those without."""
+        """Waits for the next turn with steps, to begin at this step, and returns it; turns that only evaluate are answered
+        here. Raises _Stop if there are no more turns, or if the rest of the run is too short for the turn."""
         while True:
             turn, self.unfit = self.unfit or self.next_turn(), None
             if turn.end:
@@ -178,7 +186,7 @@ class RunInTurns:
     # --- whole -----------------------------------------------------------------------------------------------------------
 
     def perform_whole(self) -> None:
-        """Each turn is a training from its beginning to its end."""
+        """Takes turns of which each is a training from its beginning to its end."""
         self.fixed["warm-up"] = 0.0  # all of the trainer's own time is in the turns
         self.announce()
         fresh = True
@@ -195,7 +203,7 @@ class RunInTurns:
     # --- what both do ----------------------------------------------------------------------------------------------------
 
     def assemble(self) -> dict[str, float]:
-        """Assembles the run anew; phase -> seconds that it took."""
+        """Assembles the run anew. Returns phase (`load`, `encode`, `build`) -> seconds that it took."""
         before = dict(self.clock.seconds)
         if hasattr(self, "run"):
             del self.run, self.job
@@ -215,7 +223,8 @@ class RunInTurns:
 
     @property
     def epoch(self) -> Callable[[], None] | None:
-        """What a job calls at the end of an epoch: nothing is evaluated there, since a run's evaluations are timed apart."""
+        """The function that the job calls at the end of an epoch, if the run would evaluate there. It does nothing, since a
+        run's evaluations are timed apart."""
         return (lambda: None) if self.request.requested.select == "best-on-dev" else None
 
     def fit(self) -> None:
@@ -244,7 +253,7 @@ class RunInTurns:
         )
 
     def answer(self, turn: Turn, step_seconds: float | None) -> None:
-        """Evaluates as the turn asks, and sends what it took."""
+        """Ends a turn: evaluates the batches that it asks for, and sends what steps and batches took."""
         batch_seconds = self.evaluate(turn) if turn.batches else None
         memory, on_device = zip(*self.world.gather(memory_peaks(self.run.device)), strict=True)
         self.send(
@@ -258,7 +267,7 @@ class RunInTurns:
         )
 
     def evaluate(self, turn: Turn) -> float:
-        """Seconds of an evaluation batch."""
+        """Evaluates the batches that the turn asks for, after one that is not timed. Returns the mean seconds of a batch."""
         import torch
 
         run, network = self.run, self.run.network
@@ -279,7 +288,7 @@ class RunInTurns:
         return seconds
 
     def save(self) -> float:
-        """Writes what a run would write; its logits are zeros. The seconds that it took."""
+        """Writes what a run would write, with logits of 0. Returns the seconds that it took."""
         run, info, began = self.run, self.run.task.info, self.now()
         describe_weights(run)
         if self.world.rank > 0:
@@ -300,7 +309,7 @@ class RunInTurns:
 
 
 class Evaluations:
-    """The evaluation batches of a run."""
+    """The evaluation batches of a run, and how often it evaluates each."""
 
     def __init__(self, run: Assembly) -> None:
         info = run.task.info
@@ -316,10 +325,12 @@ class Evaluations:
         self.total_splits = sum(times.values())
         repeats = 1 + (type(run.trainer).fast_inference is not Trainer.fast_inference)
         self.total = int(self.weights[-1]) + repeats
-        """With the batch that is predicted again, once more where the trainer predicts in its own way."""
+        """How many evaluation batches a run predicts in all. One is predicted again, to see whether predicting is reproducible,
+        and once more if the trainer has a `fast_inference` of its own."""
 
     def chosen(self, count: int, place: float) -> list[Sequence[Row]]:
-        """The examples of `count` of the batches, evenly spaced, each as likely as it is often evaluated."""
+        """The examples of `count` of the batches, evenly spaced, where a batch has the more room the more often a run evaluates
+        it. place: see `Turn.place`."""
         at = (place + np.arange(count)) / count * self.weights[-1]
         numbers = np.minimum(np.searchsorted(self.weights, at, side="right"), len(self.batches) - 1)
         picked = [self.batches[number] for number in numbers]
@@ -327,7 +338,7 @@ class Evaluations:
 
 
 def free_on(device: Any) -> int | None:
-    """Bytes of a CUDA device that nobody uses."""
+    """Bytes of a CUDA device's memory that nobody uses; None for another device."""
     if device.type != "cuda":
         return None
     import torch
@@ -336,7 +347,11 @@ def free_on(device: Any) -> int | None:
 
 
 def perform_in_turns(send: Callable[[Message], None], request: str, folder: str, orders: Connection) -> None:
-    """The worker's side of `runner.turn_worker`: `orders` receives each `Turn` as JSON; it sends the parts above, by name."""
+    """Performs a run in turns; the other side is `runner.turn_worker`.
+
+    send: sends a `Ready`, `Taken` or `Ended`, each under its name in lower case, or why the run failed. request: a `Request` as
+    JSON. folder: for what the run would save. orders: receives each `Turn` as JSON.
+    """
     asked, place = Request.model_validate_json(request), Path(folder)
     clock = Clock()
 

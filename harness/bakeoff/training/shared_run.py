@@ -27,10 +27,11 @@ from bakeoff.training.run_folder import clear, require_plain
 
 
 class Report(Protocol):
-    """Receives the progress of a run."""
+    """A function that receives the progress of a run."""
 
     def __call__(self, phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
-        """total: the number of all steps. note: a sentence for the user."""
+        """step: how many steps were taken; 0 where a phase begins. total: the number of all steps. loss: of the last step.
+        note: a sentence for the user."""
 
 
 def print_notes(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:
@@ -40,9 +41,9 @@ def print_notes(phase: str, step: int, total: int, loss: float | None, note: str
 
 
 RANKS = "ranks"
-"""Folder of the ranks' folders, inside the run's own, while they work."""
+"""The name of the folder, inside the run's own, that has a folder for each rank while the ranks work."""
 FAULT_FILE = "fault"
-"""Beside the ranks' folders: the message of a rank that was ended by a fault of the machine."""
+"""The name of a file beside the ranks' folders: the message of a rank that was ended by a fault of the machine."""
 
 
 def share(
@@ -53,9 +54,10 @@ def share(
     *,
     before_forking: Callable[[Request], object],
 ) -> Record:
-    """Calls `attempt` in every process. The record is that of rank 0, or of the first rank that failed.
+    """Performs a run in several processes, each of which calls `attempt`, and writes its record into `folder`. Returns the
+    record: that of rank 0, or of the first rank that failed.
 
-    before_forking: called before the ranks are forked from this process. Raises MachineError.
+    before_forking: called before the ranks are forked from this process. Raises MachineError for a fault of the machine.
     """
     started, clock, ranks_folder = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / RANKS
     processes, tree = request.requested.processes, Tree(folder)
@@ -110,7 +112,8 @@ def share(
 
 
 def fault_of_rank(ranks_folder: Path, places: Sequence[Path]) -> MachineError:
-    """The fault of the machine that ended a rank, from the message that it left, or from a full disk if it could leave none."""
+    """The fault of the machine that ended a rank, from the message that the rank left; a full disk if it could leave none.
+    places: the folders that the run writes to."""
     with suppress(OSError):
         return MachineError(read_regular(ranks_folder / FAULT_FILE).decode(errors="replace"))
     fault = machine_error(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), places)

@@ -1,4 +1,4 @@
-"""What `bakeoff time` and the process of a strategy say to each other: turns, and what they took."""
+"""The messages between `bakeoff time` and the process of a strategy: turns that the command asks for, and what they took."""
 
 from __future__ import annotations
 
@@ -10,42 +10,47 @@ FAILED, FAULT = "failed", "fault"
 
 
 class Turn(Part):
-    """What the command asks for; sent as JSON."""
+    """A turn that the command asks a process to take; sent as JSON."""
 
     steps: Count = 0
-    """To time, after one that is not timed. Of a run that is timed whole, any number above 0 asks for one training."""
+    """How many optimizer steps to time, after one that is not timed. For a run that is timed whole, any number above 0 asks
+    for one training."""
     batches: Count = 0
-    """Of evaluation to time, after one that is not timed."""
+    """How many evaluation batches to time, after one that is not timed."""
     place: Ratio = 0.0
-    """Where among all batches they are taken, evenly spaced: equal for all processes of a round, so that they do the same."""
+    """Where the first of these batches lies, as a share of the distance between two of them: they are evenly spaced among all
+    evaluation batches. Equal for all processes of a round, so that they evaluate the same batches."""
     end: bool = False
+    """Whether there are no more turns."""
 
 
 class Taken(Part):
-    """The answer: seconds of a step and of a batch, in the mean over the turn; None where none was asked for."""
+    """The answer to a turn: seconds of a step and of an evaluation batch, in the mean over the turn; None where the turn asked
+    for none."""
 
     step_seconds: float | None
     batch_seconds: float | None
     memory: Count
-    """Peak so far, in bytes, summed over the run's processes."""
+    """Peak memory so far, in bytes, summed over the run's processes."""
     device_memory: Count
     device_free: Count | None
-    """Bytes of the device that nobody uses; None where it is no CUDA device."""
+    """Bytes of the device's memory that nobody uses; None if it is no CUDA device."""
 
 
 class Ready(Part):
-    """Sent once, when the first turn can begin."""
+    """What a process tells of its run, once, when it is ready for the first turn."""
 
     environment: Environment
     sources: list[list[str | None]]
     whole: bool
     steps: Some
-    """Of a run; 1 where it is timed whole."""
+    """Optimizer steps of a run; 1 if it is timed whole."""
     batches: Count
     """Evaluation batches of a run."""
 
 
 class Ended(Part):
-    """Sent last: phase -> seconds that a run takes there once, however many steps and batches it has."""
+    """What a process sends last."""
 
     fixed_seconds: dict[str, float]
+    """Phase -> seconds that a run takes there once, however many steps and batches it has."""

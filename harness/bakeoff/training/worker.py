@@ -1,5 +1,5 @@
-"""The main line of a run, in a process of its own. Read `fine_tune` from top to bottom; of a run whose trainer owns its model
-`own_run.train_and_answer`.
+"""The main line of a run, in a process of its own. Read `fine_tune` from top to bottom; for a run whose trainer owns its model,
+read `own_run.train_and_answer`.
 
 `bakeoff worker REQUEST.json FOLDER` performs one run and leaves its record in FOLDER; schedulers call it. `python -m
 bakeoff.worker` does the same, except that Python then imports modules from the working directory first.
@@ -68,9 +68,11 @@ from bakeoff.training.shared_run import Report, print_notes, share
 def fine_tune(
     request: Request, parts: Mapping[str, Configured], folder: Path, clock: Clock, found: Findings, report: Report, world: World
 ) -> Trained | None:
-    """Performs a run and writes its files into `folder`; `found` is filled in. Returns the trained model if it is to be kept.
+    """Performs a run and writes its files into `folder`. Returns the trained model if it is to be kept.
 
-    Where several processes share the run, each calls this, and rank 0 writes the files.
+    parts: the run's components by kind. clock: attributes the time to phases. found: receives what becomes known of the run,
+    for its record. report: receives the progress. Where several processes share the run, each calls this, and rank 0 writes
+    the files.
     """
     clock.synchronize = lambda: hardware.synchronize(found.device)
 
@@ -130,7 +132,7 @@ def fine_tune(
 def run_main_line(
     request: Request, parts: Mapping[str, Configured], folder: Path, clock: Clock, found: Findings, report: Report, world: World
 ) -> Trained | None:
-    """The main line of the run: `fine_tune`, or `train_and_answer` where the trainer owns its model."""
+    """Calls the main line of the run: `fine_tune`, or `train_and_answer` where the trainer owns its model."""
     if isinstance(parts["trainer"].registered.component, OwnModelTrainer):
         train_and_answer(request, parts, folder, clock, found, report)
         return None
@@ -145,7 +147,8 @@ def perform(request: Request, folder: Path, report: Report = print_notes) -> Rec
 
 
 def attempt(request: Request, folder: Path, report: Report, world: World, clock: Clock) -> Record:
-    """This process's part of a run. Raises MachineError for a fault of the machine, which is not recorded."""
+    """Performs this process's part of a run and returns its record, written into `folder`. Raises MachineError for a fault of
+    the machine (a full disk, say), which is not recorded."""
     started, process = datetime.now(UTC).isoformat(timespec="seconds"), os.getpid()
     found = Findings()
 
@@ -183,8 +186,8 @@ def attempt(request: Request, folder: Path, report: Report, world: World, clock:
 
 
 def failure_left(error: BaseException, request: Request, folder: Path, phase: str) -> Failure:
-    """The failure that an exception is recorded as; empties the run's folder. Raises MachineError for a fault of the
-    machine."""
+    """The failure to record for an exception; also empties the run's folder. phase: the one in which it was raised. Raises
+    MachineError for a fault of the machine."""
     raise_machine_error(error, places_of(request, folder))
     clear(folder)
     return failure_of(error, phase)
@@ -205,7 +208,8 @@ def places_of(request: Request, folder: Path) -> list[Path]:
 
 
 def import_all(request: Request) -> dict[str, Configured]:
-    """The run's components by kind. Also makes the heavy imports, if no fork server has: their errors are then the run's."""
+    """The run's components by kind. Also imports torch and the like, unless a fork server has: an error of that fails the
+    run."""
     parts = components(request, load_registry())
     if "bakeoff.machine.preload" not in sys.modules:  # then nothing has checked yet what is available
         for kind in ("task", "model"):
@@ -217,7 +221,7 @@ def import_all(request: Request) -> dict[str, Configured]:
 
 
 def require_equal_weights(world: World, network: Any, trainer: str) -> None:
-    """Collective. Raises PluginError where the ranks' weights differ."""
+    """Raises PluginError where the ranks' weights differ. Every rank must call it. trainer: its name in messages."""
     first, *others = world.gather(weights_sha256(network.state_dict().items()))
     for rank, theirs in enumerate(others, start=1):
         if theirs != first:
@@ -228,13 +232,14 @@ def require_equal_weights(world: World, network: Any, trainer: str) -> None:
 
 
 def total_memory(world: World, device: Any) -> tuple[int, int]:
-    """Collective. Peak memory so far, summed over the ranks: bytes of main memory, bytes of device memory."""
+    """Peak memory so far, summed over the ranks: (bytes of main memory, bytes of device memory). Every rank must call it."""
     memory, on_device = zip(*world.gather(memory_peaks(device)), strict=True)
     return sum(memory), sum(on_device)
 
 
 def checkpoints_of(request: Request, found: Findings, note: Callable[[str], None]) -> Checkpoints | None:
-    """The run's checkpoints, if it has any: those of the same data, model, hardware and software."""
+    """The run's checkpoints; None if it makes none. Only those of the same data, model, hardware and software are used. note:
+    called with a sentence for each that is not used."""
     if request.checkpoints is None or request.checkpoint_every is None:
         return None
     sources = {**facts_of_data(found.data, found.made_from), **facts_of_model(found.made_from)}
@@ -261,8 +266,8 @@ def connect_checkpoints(job: Job, clock: Clock, best: BestState | None) -> None:
 
 
 def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], None] | None:
-    """A function for the job to call after each epoch but the last: it evaluates, outside the training time. None without
-    `best`."""
+    """A function for the job to call after each epoch but the last: it evaluates, outside the training time. None if `best` is,
+    since such a run evaluates only at its end."""
     if best is None:
         return None
 

@@ -60,7 +60,7 @@ EDITS: dict[str, Edit] = {
     r"as many tries": term(trials={ROW: 5}),
     r"rule": term(gate={"quality": "-1 points"}),
     r"[Ff]ewer strategies": fewer_strategies,
-    r"declare what they are of": more_seeds,
+    r"declare their strategies": more_seeds,
 }
 """Words of an advice -> what whoever follows it changes in the experiment file, so that it is noted when results are there."""
 

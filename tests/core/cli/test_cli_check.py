@@ -163,7 +163,7 @@ def test_a_component_that_does_not_answer_in_time_is_named(call: Call, spec: Pat
     code, out, err = call("check", spec)
     answered.set()
     assert (code, err) == (0, "")
-    assert tells(out, "not looked for: ", "'tiny-bert'", "--build")
+    assert tells(out, "not checked: ", "'tiny-bert'", "--build")
 
 
 def test_a_component_that_raises_anything_else_is_named_with_its_owner(

@@ -594,7 +594,7 @@ def test_a_model_that_is_spelt_in_two_ways_is_one_with_one_label_and_title() -> 
             "models",
             "no strategy uses these",
         ),
-        (with_strategies(SPEC, "  twin: {same_as: loop, model: tiny-bert}\n"), "strategies.twin", "only 'replicate'"),
+        (with_strategies(SPEC, "  twin: {same_as: loop, model: tiny-bert}\n"), "strategies.twin", "leave trainer, "),
         (
             with_strategies(SPEC, "  own: {trainer: torch-loop, model: {name: tiny-bert, layers: 1}}\n"),
             "strategies.own",
@@ -687,9 +687,9 @@ strategies:
         "spec.yaml:2:21: tasks[1]: a.csv cannot be read",
         "spec.yaml:4:10: recipe.max_grad_norm: trainer 'plain' (strategy 'a') does not follow this key",
         "spec.yaml:4:10: recipe.max_grad_norm: trainer 'plain' (strategy 'b') does not follow this key",
-        "spec.yaml:6:7: strategies.a.trainer: trainer 'plain' does no regression (task 'regression', tasks[0])",
+        "spec.yaml:6:7: strategies.a.trainer: trainer 'plain' can't train regression (task 'regression', tasks[0])",
         "spec.yaml:6:32: strategies.a.recipe.warmup: trainer 'plain' (strategy 'a') does not follow this key",
-        "spec.yaml:7:7: strategies.b.trainer: trainer 'plain' does no regression (task 'regression', tasks[0])",
+        "spec.yaml:7:7: strategies.b.trainer: trainer 'plain' can't train regression (task 'regression', tasks[0])",
     ]
 
 

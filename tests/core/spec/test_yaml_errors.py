@@ -65,6 +65,6 @@ def test_what_is_yaml_and_yet_a_slip_is_told_too() -> None:
         resolve(parse_document(text, "s.yaml"), load_registry())
     found = {problem.key: problem.message for problem in caught.value.problems}
     assert "blank after each `-`" in found["tasks"]
-    assert "one column" in found["models[0]"]
+    assert "the same column" in found["models[0]"]
     assert "`epochs: 3`" in found["recipe.epochs:3"]
     assert "no-break space" in found["'\\xa0\\xa0a'"]

@@ -28,14 +28,14 @@ AFRESH: Final = (
 
 @dataclass(frozen=True)
 class Entry:
-    """What is known of one name; `bakeoff explain NAME` prints it."""
+    """What is said of one warning; `bakeoff explain NAME` prints it."""
 
     severity: Severity
     means: str
     why: str
     what_to_do: str
     was: str = ""
-    """The code that stood for it before warnings had names; empty for one that is younger."""
+    """The code that stood for the warning before warnings had names; empty for one that is younger."""
 
 
 CATALOGUE: Final[dict[str, Entry]] = {
@@ -126,8 +126,8 @@ CATALOGUE: Final[dict[str, Entry]] = {
     "undeclared-runs": Entry(
         "caution",
         "The folder holds records of runs that the experiment does not declare; they are left out.",
-        "They may be runs that did not please.",
-        "Move them away and report it, or declare what they are of. " + AFRESH,
+        "They may be runs whose results did not please.",
+        "Move them away and report it, or declare their strategies and seeds in the experiment file. " + AFRESH,
         "S11",
     ),
     "collapsed-runs": Entry(
@@ -260,6 +260,7 @@ RANK: Final = {name: place for place, name in enumerate(CATALOGUE)}
 
 
 def no_such_warning(name: str, *, also: Iterable[str] = ()) -> BakeoffError:
-    """The error for a name that is no warning's: of an old code such as `S4` its new names, else the nearest name."""
+    """The error for a name that no warning has. It tells the new names of an old code such as `S4`, else the nearest name.
+    also: what else may be named."""
     now = [new for new, entry in CATALOGUE.items() if entry.was and entry.was == name.upper()]
     return BakeoffError(f"{name} is now {listed(now)}" if now else did_you_mean("name", name, [*CATALOGUE, *also]))

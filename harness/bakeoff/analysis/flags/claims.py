@@ -1,6 +1,6 @@
 """Warnings about what may be concluded: few-examples, multiple-comparisons, negligible-difference, inconclusive.
 
-An open difference inside the margin is reported by inconclusive, one beyond it by few-examples: never by both.
+An undecided difference inside the margin is reported by inconclusive, one beyond it by few-examples: never by both.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ def small_margins(judged: Judged) -> Iterator[Found]:
 
 
 def inconclusive(judged: Judged) -> Iterator[Found]:
-    """inconclusive: a small difference that is not significant, which shows no equality.
+    """inconclusive: a small difference that is not significant, which does not show equality either.
 
-    Where few-seeds or confounded gives the reason, that warns of it.
+    Not raised where the reason is one that few-seeds or confounded warns of.
     """
     group = judged.group
     margin = math.inf if group.margin is None else group.margin  # where none is named, every difference is reported here
@@ -84,7 +84,7 @@ def _reach(judged: Judged, pair: Pair) -> str:
 
 
 def multiple_comparisons(judged: Judged) -> Iterator[Found]:
-    """multiple-comparisons: a p below 5 % that does not hold in its family."""
+    """multiple-comparisons: a p-value below 5 % that is above it once it is adjusted for its family of comparisons."""
     lost = {
         pair.first: f"{pair.first} ({p_equals(pair.p)}, adjusted {p_value(pair.p_adjusted)})"
         for pair in judged.group.to_baseline
@@ -94,9 +94,9 @@ def multiple_comparisons(judged: Judged) -> Iterator[Found]:
         yield Found(
             lost,
             f"Significant only when taken alone: {named(lost.values())}. Among "
-            f"{count(judged.group.to_baseline[0].comparisons, 'comparison')} one such p is likely by chance; with Holm none of "
-            "these holds.",
-            f"Declare fewer strategies, or as many new seeds as {judged.resolve_margin} says, and run them "
+            f"{count(judged.group.to_baseline[0].comparisons, 'comparison')} a p below 0.05 may well come by chance; "
+            "adjusted by Holm, none of these is below it.",
+            f"Declare fewer strategies, or as many new seeds as {judged.resolve_margin} says it takes, and run them "
             f"{judged.in_new_folder}.",
         )
 
@@ -104,8 +104,8 @@ def multiple_comparisons(judged: Judged) -> Iterator[Found]:
 def few_examples(judged: Judged) -> Iterator[Found]:
     """few-examples: a difference beyond the margin that so few examples cannot tell from none.
 
-    Of several runs a side, the limit is what seeds without end would find on these examples; of single runs, what McNemar's
-    test finds given the share of examples that just one has right.
+    Of several runs a side, the limit is the difference that an unlimited number of seeds would find on these examples; of
+    single runs, the one that McNemar's test finds, given the share of examples that just one of the two has right.
     """
     group, unseen = judged.group, dict[str, str]()
     for pair in group.to_baseline:
@@ -151,7 +151,8 @@ def _where(discordance: float) -> str:
 
 
 def published_differences(judged: Judged, *, inside: bool) -> Iterator[Found]:
-    """Two figures of one source: negligible-difference where they differ by less than the margin, few-examples beyond it."""
+    """Two published figures of one source: negligible-difference where they differ by less than the margin, few-examples where
+    by more. inside: whether the former is looked for."""
     group = judged.group
     n, margin = group.examples, group.margin or 0.0
     sources = grouped(

@@ -1,4 +1,4 @@
-"""Warnings about copies: identical-runs, data-leakage."""
+"""Warnings about runs and examples that are copies of others: identical-runs, data-leakage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from bakeoff.text.numbers import count, per_cent
 from bakeoff.text.values import command, grouped, seeds_spelt
 
 SAME_AIM = {"trainer", OWNED, "selection", "padding", "fused optimizer", "input length", "precision"}
-"""What aims at the same numbers: rows that differ in nothing else may well answer alike."""
+"""Subjects in which rows may differ and still aim at the same numbers: rows that differ in nothing else may well answer
+alike."""
 
 
 def ignored_seeds(judged: Judged) -> Iterator[Found]:
@@ -39,7 +40,8 @@ def ignored_seeds(judged: Judged) -> Iterator[Found]:
 
 
 def _parity(judged: Judged, first: str, second: str) -> str:
-    """The command that compares these two rows, where both are strategies of one experiment file."""
+    """The command that compares these two rows step by step; it names them where both are strategies of one experiment
+    file."""
     paths = judged.experiment.spec_paths
     if len(paths) > 1 or not all(NAME.fullmatch(row) for row in (first, second)):
         return "`bakeoff parity`"
@@ -47,7 +49,7 @@ def _parity(judged: Judged, first: str, second: str) -> str:
 
 
 def copied_rows(judged: Judged) -> Iterator[Found]:
-    """identical-runs: two rows that were to differ in more than the trainer give the same answers throughout.
+    """identical-runs: two rows that were to differ in more than `SAME_AIM` give the same answers throughout.
 
     Two trainers that end alike on one recipe are what a comparison of trainers hopes for, and no fault.
     """
@@ -66,7 +68,7 @@ def copied_rows(judged: Judged) -> Iterator[Found]:
 
 
 def _requested_apart(judged: Judged, first: str, second: str) -> list[str]:
-    """What was to differ, in words; without what aims at the same numbers."""
+    """The requested differences between two rows, in words, without those of `SAME_AIM`."""
     requested = {row: [judged.succeeded[row][0].model_copy(update={"observed": None})] for row in (first, second)}
     recipes = side_by_side(requested)
     apart = [fact.sentence() for fact in differences(recipes[first], recipes[second], ()) if fact.subject not in SAME_AIM]
@@ -102,7 +104,7 @@ def leaked_examples(judged: Judged) -> Iterator[Found]:
         )
         yield Found(
             (),
-            f"{which} {'reads' if sum(leaks.values()) == 1 else 'read'} like one of train, case and spaces apart. There a "
-            "score rewards memory, for all rows alike.",
-            f"Report their number beside the scores; or drop them from train, and run all {judged.in_new_folder}.",
+            f"{which} {'reads' if sum(leaks.values()) == 1 else 'read'} like one of train, but for case and spaces. On "
+            "these a score rewards memory, for all rows alike.",
+            f"Report their number beside the scores; or drop them from train, and run all rows {judged.in_new_folder}.",
         )

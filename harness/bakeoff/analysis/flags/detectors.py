@@ -47,9 +47,8 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
 
 
 def find_warnings(judged: Judged) -> list[NamedWarning]:
-    """All warnings of one group, most important first; those that ask for the same are one. What concerns the whole report has
-    no group, and comes again with every group: `in_order` keeps it once.
-    """
+    """All warnings about one group, most important first; those of one name that advise the same are made one. A warning about
+    the whole report names no group and is raised again with every group: `in_order` keeps it once."""
     return [
         NamedWarning(
             name=name,

@@ -21,9 +21,9 @@ from bakeoff.text.numbers import count, with_decimals
 from bakeoff.text.values import spelt
 
 FEWEST_DECIMALS = 3
-"""A published figure with fewer may meet a majority baseline by chance."""
+"""A published figure with fewer decimals may equal a majority baseline by chance."""
 OWN_DECIMALS = 9
-"""Recorded scores are floats in full."""
+"""To how many decimals recorded scores are compared: they are floats in full."""
 
 
 def selection_bias(judged: Judged) -> Iterator[Found]:
@@ -85,9 +85,10 @@ def searched_split(judged: Judged) -> Iterator[Found]:
 
 
 def _luck(judged: Judged, picked: Sequence[Selection]) -> float | None:
-    """What picking the best state adds by chance, in the mean over runs, in the metric's unit; None where nothing tells.
+    """How much picking the best of several states adds to the score by chance: mean over runs, in the metric's unit; None
+    where it is not known.
 
-    Records hold it as resampling gave it. Of older ones the formula for a share of right answers stands in, and of two labels
+    Records hold it as resampling gave it. Of older ones the formula for a share of right answers stands in, for two labels
     alone: with more, two states may differ in their answers and both be wrong.
     """
     known = [one.optimism for one in picked if one.optimism is not None]
@@ -184,7 +185,8 @@ def _mistaken_rows(judged: Judged) -> Iterator[tuple[str, str]]:
 
 
 def _constant_scores(judged: Judged, row: str, split: str) -> Iterator[tuple[str, int, float]]:
-    """(metric, seed, recorded score) of the row's runs that always answer the same; not where the built-in metric gives it."""
+    """(metric, seed, recorded score) of the row's runs that always answer the same; not where the built-in metric of that name
+    gives the same score."""
     own = judged.outputs.splits[split]
     if not own.labelled or row not in own.answers:
         return
@@ -202,7 +204,7 @@ def _constant_scores(judged: Judged, row: str, split: str) -> Iterator[tuple[str
 
 
 def _range_in_words(judged: Judged, metric: str) -> str:
-    """`lies between 0 and 1 (84.07 points are 0.8407)`."""
+    """The range of a metric, as the end of a sentence: `lies between 0 and 1 (84.07 points are 0.8407)`."""
     unit = judged.group.figures_by_metric[metric].unit
     if unit.low is None or unit.high is None:
         return f"is at least {spelt(unit.low)}" if unit.low is not None else f"is at most {spelt(unit.high)}"
@@ -222,12 +224,13 @@ def _majority_baselines(judged: Judged) -> Mapping[str, Mapping[str, float]]:
 
 
 def _is(figure: float, score: float, digits: int) -> bool:
-    """To its last printed digit."""
+    """Whether a figure equals a score, when both are rounded to so many digits."""
     return abs(figure - score) <= 0.5 * 10.0**-digits + 1e-12
 
 
 def _gives_away(judged: Judged, value: float, metric: str, baselines: Mapping[str, float], digits: int) -> str | None:
-    """What the figure is instead: to its last printed digit, what another metric gives a model that learned nothing.
+    """What the figure is instead of the metric that it is called by, in words: to its last printed digit, the score that
+    another metric gives a model which learned nothing. None where it is nothing such.
 
     0 and the ends of a range give nothing away, since all metrics have them; and F1 of one class is F1 of whatever class.
     """

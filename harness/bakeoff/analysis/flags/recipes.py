@@ -15,12 +15,12 @@ from bakeoff.text.numbers import count, rounded, with_decimals
 from bakeoff.text.values import spelt
 
 MOST_BUDGET = 1.25
-"""A row may have had so many times the budget of another without a warning."""
+"""A row may have had up to so many times the budget of another without a warning."""
 REPORTED_ELSEWHERE = {"hardware", "software"}
 """Confounders that machine-changed and software-changed report."""
 CLIPPED_TO = 1.01
-"""So many times the limit may be left by clipping that takes the norm of one large tensor in float32 (0.06 % too small at 110
-million elements by a dot product, 1.2 % by torch's norm)."""
+"""Clipping may leave a norm of up to so many times its limit, where it takes the norm of one large tensor in float32 (0.06 %
+too small at 110 million elements by a dot product, 1.2 % by torch's norm)."""
 
 
 def unequal_budgets(judged: Judged) -> Iterator[Found]:
@@ -57,12 +57,14 @@ def unequal_budgets(judged: Judged) -> Iterator[Found]:
 
 
 def _outspending(budgets: Mapping[str, float]) -> list[str]:
-    """The rows that had far more than the one that had least."""
+    """The rows whose budget is over `MOST_BUDGET` times the smallest one. budgets: row -> configurations tried, or examples
+    trained on."""
     return [row for row, budget in budgets.items() if budget > MOST_BUDGET * min(budgets.values())]
 
 
 def unpaired_streams(judged: Judged) -> Iterator[Found]:
-    """unpaired-seeds: at one seed and replicate, another data order or another start of the head than the baseline's."""
+    """unpaired-seeds: rows whose data order, or start of the new parameters, is not the baseline's at the same seed and
+    replicate."""
     ours = next((ranking for ranking in judged.rankings if judged.group.baseline in ranking), [])
     twins = {row: own for row, own in _with_baseline(judged).items() if row in ours}
     for what, differs in (("data order", _other_order), ("start of the new parameters", _other_start)):
@@ -182,10 +184,10 @@ def other_checkpoints(judged: Judged) -> Iterator[Found]:
         yield Found(
             other,
             f"Other checkpoints: {baseline} starts from {starts[baseline]}; "
-            f"{clauses(f'{named(rows)} from {start}' for start, rows in grouped_by(other).items())}. What an earlier training "
-            "gave is no merit of the strategy.",
-            f"Start all rows from one checkpoint in {judged.experiment.spec}, or where that is what you study "
-            f"{judged.declare('model')}, and run it {judged.in_new_folder}.",
+            f"{clauses(f'{named(rows)} from {start}' for start, rows in grouped_by(other).items())}. A difference in score "
+            "may come from earlier training and not from the strategy.",
+            f"Start all rows from one checkpoint in {judged.experiment.spec}, or, if the checkpoint is what you study, "
+            f"{judged.declare('model')}; and run it {judged.in_new_folder}.",
         )
 
 
@@ -196,7 +198,8 @@ def _start(records: Sequence[Record]) -> str:
 
 
 def _other_weights(record: Record, twin: Record) -> bool:
-    """Equal new parameters in equal models, and yet another whole: what was pretrained differs."""
+    """Whether two runs of one method started from other pretrained weights: the new parameters are equal, and yet the weights
+    as a whole are not."""
     first, second = record.weights, twin.weights
     if first is None or second is None or record.requested.method != twin.requested.method:
         return False

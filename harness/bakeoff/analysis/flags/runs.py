@@ -51,7 +51,7 @@ def mixed_hardware(judged: Judged) -> Iterator[Found]:
             _apart(classes),
             f"Mixed hardware: {_where(judged, machines, distinct)}. Times cannot be compared across it, and scores may differ "
             "in rounding.",
-            f"Run all rows on one machine, or where hardware is what you study {judged.declare('hardware')}, "
+            f"Run all rows on one machine, or, if hardware is what you study, {judged.declare('hardware')}, "
             f"{judged.in_new_folder}.",
         )
 
@@ -71,19 +71,19 @@ def mixed_software(judged: Judged) -> Iterator[Found]:
             dict.fromkeys(row for versions in found.values() for row in _apart(versions)),
             f"Mixed software: {clauses(_versions(name, of) for name, of in found.items())}. An upgrade may change scores and "
             "times, and would pass for the strategy's doing.",
-            f"Run all rows in one environment, or where software is what you study {judged.declare('software')}, "
+            f"Run all rows in one environment, or, if software is what you study, {judged.declare('software')}, "
             f"{judged.in_new_folder}.",
         )
 
 
 def _versions(name: str, of: Mapping[str, Sequence[str]]) -> str:
-    """`torch 2.12.0 (loop) and 2.13.0 (trainer-api)`"""
+    """A distribution's versions, each with the rows that had it: `torch 2.12.0 (loop) and 2.13.0 (trainer-api)`."""
     rows_of = grouped_by({row: " and ".join(found) for row, found in of.items()})
     return f"{name} {named(f'{version} ({named(rows)})' for version, rows in rows_of.items())}"
 
 
 def _apart(values: Mapping[str, Sequence[str]]) -> list[str]:
-    """The rows that are mixed themselves, or not as the first is: the baseline, where that is known."""
+    """The rows that have more than one value themselves, or another than the first row: the baseline, where that is known."""
     usual = next(iter(values.values()))
     return [row for row, found in values.items() if len(found) > 1 or found != usual]
 
@@ -149,11 +149,11 @@ def misread_predictions(judged: Judged) -> Iterator[Found]:
 
 
 MOST_REMOVED = 12
-"""Records that one command line removes; of more, the plugin's version is raised."""
+"""The most records that the advice removes by one command line; of more, it only raises the plugin's version."""
 
 
 def _without_predictions(judged: Judged, wrong: Sequence[Misread]) -> str:
-    """What to do about runs whose predictions cannot be used: `bakeoff run` sets aside damaged files by itself, and not files
+    """What to do about runs whose predictions cannot be used: `bakeoff run` sets aside damaged files by itself, but not files
     that are as they were written."""
     whole = [str(judged.experiment.record_folder(one.run)) for one in wrong if not one.damaged]
     steps = []
@@ -212,13 +212,14 @@ def contradicted_scores(judged: Judged) -> Iterator[Found]:
             wrong,
             f"Recorded scores that the predictions contradict: {clauses(wrong.values())}. The comparison goes "
             "by the predictions.",
-            "Find out whether the record was edited or the metric changed (raise its 'version' then); "
-            f"{judged.rescore_all} shows all.",
+            "Find out whether the record was edited or the metric changed (then raise the metric's 'version'); "
+            f"{judged.rescore_all} computes all scores anew.",
         )
 
 
 def _computed(judged: Judged, row: str, split: str, name: str) -> Mapping[int, float]:
-    """Seed -> the score that the predictions give; nothing where it takes more than numpy to compute."""
+    """Seed -> the score that the predictions give; empty where it takes more than numpy to compute, as of a metric of the
+    hub."""
     own, metric = judged.outputs.splits.get(split), judged.experiment.metrics.get(judged.group.task, {}).get(name)
     if own is None or metric is None or row not in own.answers:
         return {}
@@ -237,8 +238,8 @@ def separated(judged: Judged, *, data: bool) -> Iterator[Found]:
             yield Found(
                 [row for row, number in rows.items() if number],
                 f"{'Other data' if data else 'Another model'}: {count(sum(rows.values()), 'run')} differ from the other runs "
-                f"of {one.was} in {one.what}. They stand here, and in no row with those.",
-                f"To make all of one: {judged.run_again('--changed', 'rerun')}.",
+                f"of {one.was} in {one.what}. They stand here, apart from those, in a comparison group of their own.",
+                f"To make all runs from the same {'data' if data else 'model'}: {judged.run_again('--changed', 'rerun')}.",
             )
 
 
@@ -263,6 +264,7 @@ def edited_plugins(judged: Judged) -> Iterator[Found]:
         )
         yield Found(
             dict.fromkeys(row for found in edited.values() for _, row in found),
-            f"Edited between runs: {clauses(states)}. Whether it gives other results now, its version does not say.",
-            f"Raise its 'version' if it does, and run all {judged.in_new_folder}.",
+            f"Edited between runs: {clauses(states)}. Whether it gives other results now is not known, as its "
+            "version is the same.",
+            f"If it does, raise its 'version' and run all rows {judged.in_new_folder}.",
         )

@@ -23,7 +23,8 @@ from bakeoff.text.values import command, grouped, seeds_spelt
 
 
 def few_seeds(judged: Judged) -> Iterator[Found]:
-    """few-seeds: an anecdote below three seeds; below four, six where paired, no exact test over them reaches 5 %."""
+    """few-seeds: rows of fewer than three seeds, an anecdote; or of fewer than four, six where they are paired, with which the
+    exact test over seeds cannot reach 5 %."""
     group, pairs = judged.group, judged.group.to_baseline
     drawn = [row for row in group.rows if not row.seed_free]
     counts = {row.strategy: len(set(score.seeds)) for row in drawn if (score := group.score(row)) and score.seeds}
@@ -67,7 +68,7 @@ def few_seeds(judged: Judged) -> Iterator[Found]:
 
 
 def skewed_seeds(judged: Judged) -> Iterator[Found]:
-    """skewed-seeds: rows whose seeds are skewed near the end of the metric's range, towards which they differ from another."""
+    """skewed-seeds: rows whose scores over seeds are skewed, near the end of the metric's range."""
     group, rows = judged.group, {row.strategy: row for row in judged.group.rows}
     names = dict.fromkeys(name for pair in (*group.to_baseline, *group.all_pairs) for name in pair.skewed)
     scores = {name: score for name in names if (score := group.score(rows[name])) is not None}
@@ -85,7 +86,7 @@ def skewed_seeds(judged: Judged) -> Iterator[Found]:
         scores,
         f"Seeds are skewed near the end of the range of {group.metric}: {named(each)}. Few of them seldom show the runs that "
         f"are far from it, so that a row looks better and steadier than it is.{no_verdict}",
-        f"Ten new seeds of each and more, or examples that are harder, {judged.in_new_folder}.",
+        f"Ten new seeds of each or more, or examples that are harder, make it clearer; run them {judged.in_new_folder}.",
     )
 
 
@@ -109,7 +110,7 @@ def collapsed(judged: Judged) -> Iterator[Found]:
 
 
 def _means(judged: Judged, row: Row) -> str:
-    """`mean accuracy 78.94 without, 76.93 with them`."""
+    """A row's mean without its collapsed runs and with them: `mean accuracy 78.94 without, 76.93 with them`."""
     group, score = judged.group, judged.group.score(row)
     fallen = [run.score for run in row.collapsed if run.score is not None]
     learned = score.values if score and row.learned else []
@@ -142,7 +143,8 @@ def not_above_majority(judged: Judged) -> Iterator[Found]:
 
 
 def seeds_changed(judged: Judged) -> Iterator[Found]:
-    """changed-after-looking: seeds that came or went, or strategies that went, when something had been recorded already."""
+    """changed-after-looking: seeds that were added or left, or strategies that left, when results had been recorded
+    already."""
     declared, changes = judged.experiment.declared, list[str]()
     states = [*(look.seeds for look in declared.history), declared.seeds]
     for number, look in enumerate(declared.history):
@@ -162,7 +164,8 @@ def seeds_changed(judged: Judged) -> Iterator[Found]:
         withheld = "p-values and verdicts are withheld" if history.reseeded(declared) else "the p-values are optimistic"
         yield Found(
             sorted({row for state in states for row, seeds in state.items() if seeds != declared.seeds.get(row)}),
-            f"Changed after looking: {clauses(changes)}. Who may stop when it pleases finds too much: {withheld}.",
+            f"Changed after looking: {clauses(changes)}. Who may stop when the results please finds too many "
+            f"differences: {withheld}.",
             "What is recorded here can only be a pilot. Declare new seeds that none of these runs has, before their first run, "
             f"like `seeds: {{looks: [3, 5, 8, 12, 20], first: {free}}}`, and run them {judged.in_new_folder}.",
             everywhere=True,
@@ -170,7 +173,8 @@ def seeds_changed(judged: Judged) -> Iterator[Found]:
 
 
 def terms_changed(judged: Judged) -> Iterator[Found]:
-    """changed-after-looking: the terms of the comparison changed when something had been recorded already."""
+    """changed-after-looking: the terms of the comparison (margin, metric, ...) changed when results had been recorded
+    already."""
     declared = judged.experiment.declared
     if changes := [clause for look in declared.history for clause in history.in_clauses(look)]:
         withheld = " P-values and verdicts are withheld." if history.reseeded(declared) else ""
@@ -178,13 +182,13 @@ def terms_changed(judged: Judged) -> Iterator[Found]:
             (),
             f"Changed after looking: {clauses(changes)}. What is chosen when the results are known can be chosen for what they "
             f"say.{withheld}",
-            f"Report it beside the result; or settle it first, and run new seeds {judged.in_new_folder}.",
+            f"Report the change beside the result; or settle the terms first, and run new seeds {judged.in_new_folder}.",
             everywhere=True,
         )
 
 
 def _change(before: list[int], after: list[int]) -> str:
-    """In words; empty where nothing changed."""
+    """How the seeds of a row changed, in words; empty where they did not."""
     old, new = set(before), set(after)
     if old == new:
         return ""
@@ -208,7 +212,7 @@ def missing_runs(judged: Judged) -> Iterator[Found]:
             f"{n:,} of {count(needed, 'declared run')} {'has' if n == 1 else 'have'} no record that can be used: "
             f"{named(runs_in_words(row, seeds) for row, seeds in missing.items())}. Means over what happens to be there "
             "mislead.",
-            f"{judged.run_again()} goes on with them.",
+            f"{judged.run_again()} goes on with them: it makes the runs that are missing.",
         )
 
 
@@ -236,9 +240,9 @@ def failed_runs(judged: Judged) -> Iterator[Found]:
 
 
 def nothing_scored(layout: Layout, experiment: Experiment) -> list[NamedWarning]:
-    """Where runs of a task with a model are recorded and none has a score on the reported split, so that nothing is compared:
-    failed-runs where they failed, different-data where they succeeded and were not scored on that split.
-    """
+    """The warning about a task and model of which runs are recorded and none has a score on the reported split, so that
+    nothing is compared: failed-runs where all failed, different-data where some succeeded and were not scored on that split.
+    Empty where no run is recorded."""
     records, succeeded = (list(chain.from_iterable(rows.values())) for rows in (layout.rows, layout.succeeded))
     if not records:
         return []
@@ -262,7 +266,8 @@ def nothing_scored(layout: Layout, experiment: Experiment) -> list[NamedWarning]
 
 
 def next_after_failures(records: Sequence[Record], experiment: Experiment) -> str:
-    """Where failed runs say why, as far as there is something to read, and what makes them again."""
+    """What to do about failed runs: the command that shows why they failed, if anything tells it, and the command that makes
+    them again."""
     failed = [record for record in records if record.failure]
     interrupted = all(record.was_interrupted for record in failed)
     again = f"{experiment.commands('run', *([] if interrupted else ['--retry', 'failed']))} makes them again."
@@ -284,15 +289,16 @@ def _log_of(record: Record, experiment: Experiment) -> str:
 
 
 def undeclared_records(judged: Judged) -> Iterator[Found]:
-    """undeclared-runs: records that nobody asked for."""
+    """undeclared-runs: records of runs that the experiment does not declare."""
     declared, foreign = judged.experiment.declared, judged.experiment.foreign
     if foreign:
         yield Found(
             (),
             f"{count(foreign, 'record')} in the folder {'is' if foreign == 1 else 'are'} of runs that "
             f"{declared.name} does not "
-            "declare; they are left out, and may be runs that did not please.",
-            f"Move them away, and report it; or declare what they are of, and run all {judged.in_new_folder}.",
+            "declare; they are left out, and may be runs whose results did not please.",
+            "Move them away, and report it; or declare their strategies and seeds in the experiment file, and run all "
+            f"{judged.in_new_folder}.",
             everywhere=True,
         )
 

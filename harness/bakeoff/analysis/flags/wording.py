@@ -1,4 +1,4 @@
-"""What a detector is given and what it hands over, and the words that all of them use."""
+"""What a detector of warnings is given (`Judged`) and what it returns (`Found`), and the words that all of them use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bakeoff.text.values import command, grouped, listed, shortened, spelt, yaml
 K = TypeVar("K")
 V = TypeVar("V")
 LISTED = 5
-"""So many things are named one by one; of more, the first and a count."""
+"""Up to so many things are named one by one; of more, the first and a count."""
 named = partial(listed, most=LISTED)
 
 
@@ -41,7 +41,7 @@ class Judged:
     records: Mapping[str, Sequence[Record]]
     """Row -> its records in this group, succeeded or not, in the order of seeds."""
     data: Data
-    """The group's runs share it."""
+    """The data that all runs of the group share."""
     outputs: Outputs
     group: ComparisonGroup
 
@@ -58,11 +58,12 @@ class Judged:
         return list(grouped_by({row.strategy: row.ranking for row in self.group.rows}).values())
 
     def studies(self, *parts: str) -> bool:
-        """Whether one of these is under test."""
+        """Whether one of these parts (`hardware`, `recipe.epochs`, ...) is under test."""
         return is_declared(parts, self.group.under_test)
 
     def declare(self, *parts: str) -> str:
-        """How the experiment file says that these parts are under test too, so that all others stay so."""
+        """Advice on how to declare in the experiment file that these parts are under test too, so that all that are already
+        stay so."""
         if self.experiment.declared.under_test:
             return f"add {named(map(repr, parts))} to 'under_test'"
         return f"write `under_test: {yaml_value(list(dict.fromkeys([*self.group.under_test, *parts])))}`"
@@ -86,8 +87,8 @@ class Judged:
 
     @property
     def resolve_margin(self) -> str:
-        """The command that says how many seeds find a difference as large as the group's margin, in backticks; where none is
-        named, as large as the largest that was seen."""
+        """The command that says how many seeds find a difference as large as the group's margin, in backticks; where there is
+        no margin, a difference as large as the largest that was seen."""
         scale = self.group.unit.scale
         seen = max((abs(pair.difference) for pair in self.group.to_baseline), default=0.0)
         wanted = self.group.margin if self.group.margin is not None else seen or 1 / scale
@@ -95,7 +96,7 @@ class Judged:
 
 
 def clauses(parts: Iterable[str]) -> str:
-    """Clauses that have commas of their own: `a; b; 3 more`."""
+    """Joins clauses that have commas of their own by semicolons: `a; b; 3 more`."""
     return "; ".join(shortened(parts, LISTED))
 
 

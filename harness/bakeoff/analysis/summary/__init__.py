@@ -1,1 +1,1 @@
-"""What the rows of a table say of their runs."""
+"""The rows of a comparison's tables, as the records of their runs describe them."""

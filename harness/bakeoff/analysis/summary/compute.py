@@ -26,7 +26,8 @@ class Work(Part):
     flops: float | None
     flops_per_second: float | None
     peak_share: float | None
-    """Share of the speed of a large matrix product, in the run's precision on that machine, by the control runs."""
+    """Operations a second as a share of the machine's peak: the speed of a large matrix product in the run's precision,
+    measured by the control runs."""
     withheld: str = ""
     """Why `peak_share` is not shown although it could be computed; empty if it is shown, or was not measured."""
 
@@ -69,7 +70,8 @@ def _why_withheld(records: Sequence[Record], shares: Sequence[float], controls: 
 
 
 def peak_flops(record: Record, controls: Sequence[Control]) -> float | None:
-    """The median over the control runs on the run's hardware, in its precision; None where there is none above 0."""
+    """The machine's peak operations a second in the run's precision: the median over the control runs on the run's hardware;
+    None where no control run has it."""
     precision = str(record.requested.recipe.get("precision", "fp32"))
     found = [
         control.peak_flops[precision]
@@ -85,9 +87,10 @@ def _rate(record: Record) -> float | None:
 
 
 def work_cells(rows: Mapping[str, Work], aside: Collection[str] = ()) -> tuple[list[str], dict[str, list[str]]]:
-    """Titles, and each row's cells; nothing where no run's operations were counted. A column that nobody fills is left out.
+    """Titles of the columns on what training computed, and each row's cells; nothing where no run's operations were counted. A
+    column that would be empty is left out.
 
-    `aside` are rows whose times are not comparable with the others'.
+    aside: rows whose times are not comparable with the others'; their operations a second stand in brackets.
     """
     if not any(work.flops is not None for work in rows.values()):
         return [], {}
@@ -110,7 +113,7 @@ def _rate_cell(work: Work, *, comparable: bool) -> str:
 
 
 def _number(value: float | None, unit: float, digits: int) -> str:
-    """With two digits more where the number would be all noughts."""
+    """The value in this unit, with so many decimals; two more where it is below 1."""
     if value is None:
         return DASH
     return with_decimals(value / unit, digits if value / unit >= 1 or not digits else digits + 2)

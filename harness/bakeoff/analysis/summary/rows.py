@@ -54,7 +54,7 @@ class Layout:
 
     @cached_property
     def baselines(self) -> list[str]:
-        """One; where a key varies, one for each value."""
+        """The rows that are baselines: one; where a recipe key varies, one for each of its values."""
         return list(dict.fromkeys(self.baseline_of.values()))
 
     @property
@@ -78,7 +78,7 @@ class Layout:
 
 
 def layouts(experiment: Experiment) -> list[Layout]:
-    """One for each task and model."""
+    """The layout of each task and model of the experiment."""
     declared = experiment.declared
     by_id = {record.id: record for record in experiment.records}
     places = declared.groups
@@ -254,7 +254,7 @@ def _row(
 
 
 def by_epoch_of(records: Sequence[Record]) -> list[ByEpoch]:
-    """Of runs that were evaluated more than once."""
+    """The scores during training of the runs that were evaluated more than once."""
     return [
         ByEpoch(
             seed=record.requested.seed,
@@ -269,7 +269,8 @@ def by_epoch_of(records: Sequence[Record]) -> list[ByEpoch]:
 
 
 def asked_for(seeds: Sequence[int], recorded: Collection[int], looks: Sequence[int]) -> Sequence[int]:
-    """The declared seeds that a row must have: all, or with declared looks those of the first look that holds all recorded."""
+    """The declared seeds that a row must have: all; with declared looks, those up to the first look that includes all recorded
+    ones."""
     reached = max((number for number, seed in enumerate(seeds, 1) if seed in recorded), default=0)
     return seeds[: next((look for look in looks if look >= reached), len(seeds))]
 
@@ -280,12 +281,13 @@ def _spread(recorded: Sequence[float | None]) -> Spread | None:
 
 
 def _sd(values: Sequence[float]) -> float | None:
-    """Sample standard deviation, exactly 0 of equal values; one value alone has none."""
+    """Sample standard deviation, exactly 0 of equal values; None of a single value."""
     return stdev(values) if len(values) > 1 else None
 
 
 def scores_of(records: Sequence[Record], data: Data | None) -> dict[str, dict[str, Score]]:
-    """Every metric on every split, where it says something and each run has it: a mean of some runs would not be the row's."""
+    """Split -> metric -> score over the runs. A metric is left out where it cannot tell predictions apart, and where some run
+    has no score by it: a mean of the others would not be the row's."""
     silent = data.silent if data else {}
     seeds = [record.requested.seed for record in records]
     return {
@@ -304,7 +306,7 @@ def score_of(seeds: Sequence[int], values: Sequence[float], bounds: Bounds = UNB
 
 
 def unscored_of(records: Sequence[Record]) -> list[Unscored]:
-    """Where a metric gave runs no score."""
+    """For each split and metric that gave some of the runs no score, their seeds."""
     found = grouped(
         ((split, metric.name), record.requested.seed)
         for record in records

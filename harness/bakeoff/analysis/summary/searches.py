@@ -1,4 +1,5 @@
-"""How the configurations of searched strategies were chosen: every trial's mean on dev, and what it cost."""
+"""How the configurations of searched strategies were chosen: every tried configuration's mean score on dev, and what the
+search cost."""
 
 from __future__ import annotations
 
@@ -34,22 +35,24 @@ class Searched(Part):
     """What a row's search tried, chose and cost."""
 
     split: str
-    """On which it chooses."""
+    """The split by whose scores it chooses."""
     configurations: list[Tried]
     seconds: float
-    """Of all its recorded trials, from the start of their processes to their ends."""
+    """The time that all its recorded trials took, each from the start of its process to its end."""
     at: str = ""
     """Where a key varies, the value at which it ran for all rows of its strategy: `train_examples 256`."""
     repeat: int
-    """How often the search was to be made."""
+    """How many times the search is to be made, each with seeds of its own."""
     shared: bool
-    """Whether another row, which this one repeats, has the same search."""
+    """Whether the search belongs to another row, which this one repeats."""
     elsewhere: list[str]
-    """In what trials in the folder differ from the row, so that they are none of its search: `the rows of dev`."""
+    """What differs between this row and those trials in the folder that are therefore none of its search: `the rows of
+    dev`."""
 
     @property
     def gone(self) -> bool:
-        """Whether no trial is left of those that chose, since they were made again from something else."""
+        """Whether none of the trials is left by which the configuration was chosen, since they were made again from other data
+        or another model."""
         return bool(self.elsewhere) and not any(tried.ended or tried.failed for tried in self.configurations)
 
 
@@ -85,7 +88,8 @@ def searched(
 def _searched(
     search: Search, trials: Mapping[str, Record], task: str, model: str, row: Sequence[Record], *, shared: bool, key: str
 ) -> Searched:
-    """key: the one that varies; empty where none does."""
+    """What one strategy's search tried on one task and model. row: the strategy's records. key: the recipe key that varies;
+    empty where none does."""
     mine = [run for run in search.trials if (run.task, run.model) == (task, model)]
     trials, elsewhere = _of_the_row([trials[run.id] for run in mine if run.id in trials], row)
     chosen = [choice.values for choice in search.chosen if (choice.task, choice.model) == (task, model)]
@@ -122,7 +126,7 @@ def _searched(
 
 
 def _of_the_row(trials: Sequence[Record], row: Sequence[Record]) -> tuple[dict[str, Record], list[str]]:
-    """The trials that were made from what the row was made from, by id; and in what the others differ."""
+    """The trials that were made from the same data and model as the row, by run id; and in what the others differ."""
     own, elsewhere = dict[str, Record](), dict[str, None]()
     for group in alike(trials):
         if unlike := differing(group, row):
@@ -133,7 +137,7 @@ def _of_the_row(trials: Sequence[Record], row: Sequence[Record]) -> tuple[dict[s
 
 
 def tuning(found: Searched | None) -> str:
-    """How a row came to its configuration, for its line."""
+    """How a row came to its configuration, in the few words of a table's cell: `best of 6`, `untuned`."""
     if found is None:
         return UNTUNED
     many, chosen = len(found.configurations), sum(tried.chosen for tried in found.configurations)

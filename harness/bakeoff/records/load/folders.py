@@ -24,7 +24,7 @@ MOST_CACHED: Final = 2**28
 
 @dataclass
 class RunFiles:
-    """The files of runs. Each is read and checked once, as long as memory allows (`MOST_CACHED`)."""
+    """Reads the files of runs, each once, as long as memory allows (`MOST_CACHED`)."""
 
     damaged: list[str] = field(default_factory=list)
     """A sentence for each file that could not be used when it was needed."""
@@ -35,7 +35,7 @@ class RunFiles:
     _cached: dict[Path, dict[str, Predictions]] = field(default_factory=dict)
 
     def add(self, run_id: str, store: Store, record: Record) -> None:
-        """Registers where the files of a run are. record: as its own folder has it."""
+        """Registers where the files of a run are. run_id: in the experiment that is read. record: as its own folder has it."""
         self._places[run_id] = store, record
 
     def read(self, store: Store, record: Record) -> dict[str, Predictions]:
@@ -107,8 +107,9 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
 
 
 def with_spelt_out(declared: Declared, records: Iterable[Record]) -> Declared:
-    """The declaration with what each strategy spells out, where an older Bakeoff did not note it: what was requested of one
-    strategy of a file and not of another, one of the two spells out."""
+    """The declaration with `spelt_out` filled in, if an older Bakeoff did not store it. Every strategy then counts as spelling
+    out all components and recipe keys: where two strategies of one file differ, one of them must have spelt the difference
+    out."""
     if declared.spelt_out is not None or declared.under_test:
         return declared
     requested = [record.requested for record in records]
@@ -121,8 +122,8 @@ def _usable(
     store: Store, declared: Declared, run_ids: Sequence[str], files: RunFiles | None = None
 ) -> tuple[list[Record], list[str]]:
     """The records of these runs that can be read and have the seed that the plan gives (pairs are made by seed), and a
-    sentence for each of the others. With `files`, predictions must be readable too; a record whose predictions were deleted
-    stays, with its scores alone."""
+    sentence for each that can't be used. With `files`, predictions must be readable too; a record whose predictions were
+    deleted stays, with its scores alone."""
     usable, damaged, seed_of = [], [], declared.seed_of
     for run_id in filter(store.occupied, run_ids):
         try:

@@ -100,7 +100,7 @@ def _declaration(own: Sequence[Declared]) -> Declared:
 
 
 def _vary(own: Sequence[Declared]) -> Vary | None:
-    """What varies, where the same key has the same values in all folders in which one does."""
+    """The recipe key that varies, if it and its values are the same in all folders in which a key varies; else None."""
     found = [declared.vary for declared in own if declared.vary]
     if not found or any((one.key, one.values) != (found[0].key, found[0].values) for one in found):
         return None
@@ -108,7 +108,7 @@ def _vary(own: Sequence[Declared]) -> Vary | None:
 
 
 def _titles(own: Sequence[Declared]) -> Titles:
-    """The titles of all, of one label the first; two labels of one kind that share a title have none."""
+    """The titles of all folders. A label with several titles gets the first; labels that would share a title get none."""
 
     def unique(titles: Iterable[Mapping[str, str]]) -> dict[str, str]:
         found = {label: title for one in reversed(list(titles)) for label, title in one.items()}
@@ -146,7 +146,7 @@ def _imported(read: Sequence[Experiment], tasks: Mapping[tuple[int, str], str]) 
 
 
 def _searches(own: Iterable[Declared]) -> dict[str, Search]:
-    """Row -> its search; a strategy whose search has chosen nothing yet has no row."""
+    """Row -> its search, merged from all folders; a strategy whose search has chosen nothing yet has no row."""
     found: dict[str, Search] = {}
     for declared in own:
         for row, search in declared.searches.items():
@@ -188,5 +188,5 @@ def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
 
 
 def _traces(record: Record | None) -> tuple[str, ...]:
-    """What distinguishes two records of the same id: when each began and what it ended with."""
+    """What tells apart two records with the same id: when the run began, and its final weights or status."""
     return () if record is None else (record.started, record.weights.final_sha256 if record.weights else record.status)

@@ -27,7 +27,7 @@ def metrics_of(runs: Sequence[DeclaredRun], records: Iterable[Record]) -> dict[s
 
 
 def metrics_of_run(record: Record, registry: Registry) -> dict[str, Metric]:
-    """Name -> metric, of a run that loaded its data before it ended."""
+    """Name -> metric, for the record of a run that had loaded its data; metrics that can't be computed here are omitted."""
     assert record.data is not None
     own, kind = _declared_metrics(record, registry), kind_named(record.data.kind)
     found = {

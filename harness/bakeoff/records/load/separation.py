@@ -23,7 +23,7 @@ from bakeoff.records.schema import Declared, DeclaredRun, Record, Search, Titles
 from bakeoff.text.values import listed
 
 MOST_NAMED: Final = 3
-"""A label names so many differences; if there are more, it says only that there are."""
+"""The most differences that a label names: `mrpc (other rows of train)`; with more it says `other data` or `other model`."""
 
 Pair = tuple[str, str]
 """The labels of a task and a model."""
@@ -73,8 +73,10 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
 
 
 def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -> Declared:
-    """The declaration with the same runs, in their order, under other names of strategies, tasks and models, in all that names
-    them but the baseline and published figures; `ids` begin those of a search's trials."""
+    """Renames strategies, tasks and models wherever the declaration names them, except in `baseline` and `imported`.
+
+    runs: the declared runs, in their order, with the new names. ids: prefix for the ids of trials of searches.
+    """
     places: dict[tuple[str, str], dict[Pair, Pair]] = {}
     for old, new in zip(declared.runs, runs, strict=True):
         places.setdefault((old.strategy, new.strategy), {})[old.task, old.model] = (new.task, new.model)
@@ -112,7 +114,7 @@ def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -
 
 
 def _renamed_vary(vary: Vary, names: Mapping[str, Sequence[str]]) -> Vary:
-    """names: row -> what it is called now; several where a row became one for each model."""
+    """The same `vary` with new names of rows. names: row -> its new names; several where it became one row for each model."""
     found: dict[str, list[str]] = {}
     for strategy, own in vary.rows.items():
         endings = dict.fromkeys(new.removeprefix(row) for row in own for new in names.get(row, [row]))
@@ -122,10 +124,11 @@ def _renamed_vary(vary: Vary, names: Mapping[str, Sequence[str]]) -> Vary:
 
 
 def separated(declared: Declared, records: Iterable[Record], *, where: str = "") -> tuple[Declared, tuple[Separated, ...]]:
-    """The declaration with separate labels for runs that were made from other data, or from another model, than the rest.
+    """The declaration with separate labels for runs that were made from other data, or from another model, than the rest, and
+    an entry for each group of such runs.
 
-    The largest group of like runs keeps the label, with the runs that are not recorded. `where` ends the labels of the others
-    where another folder has runs of the same ids.
+    The largest group of like runs keeps its label, and so do runs without a record. where: words added to the new labels, for
+    when another folder has runs with the same ids.
     """
     by_id = {record.id: record for record in records}
     names: dict[str, tuple[str, ...]] = {run.id: (run.task, run.model) for run in declared.runs}
@@ -149,7 +152,8 @@ def separated(declared: Declared, records: Iterable[Record], *, where: str = "")
 def _groups(
     label: str, runs: Sequence[DeclaredRun], by_id: Mapping[str, Record], of: Collection[Subject], where: str
 ) -> list[tuple[str, str, list[DeclaredRun]]]:
-    """(label, in what they differ from the first group, runs); the first group has the label as it was."""
+    """Groups a label's runs by what they were made from: (new label, in what the group differs from the first, its runs). The
+    first, largest group keeps the label. of: the subjects that tell groups apart, `DATA` or `MODEL`."""
     largest, *others = alike([by_id[run.id] for run in runs if run.id in by_id], of) or [[]]
     there = {record.id: number for number, group in enumerate(others) for record in group}
     found = {label: ("", [run for run in runs if run.id not in there])}
@@ -167,7 +171,8 @@ def _groups(
 
 
 def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, Pair]) -> Search:
-    """The search with its trials and choices under the new labels too."""
+    """The search with its trials and choices also under the new labels of runs. names: run id -> (task, model), as now
+    labelled."""
     places = sorted({((run.task, run.model), names[run.id]) for run in runs if names[run.id] != (run.task, run.model)})
     others = [placed(search, {old: new}) for old, new in places]
     trials = [trial for one in (search, *others) for trial in one.trials]
@@ -176,7 +181,8 @@ def _also_for(search: Search, runs: Iterable[DeclaredRun], names: Mapping[str, P
 
 
 def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Search:
-    """The search under other labels of task and model, without what it did elsewhere; `ids` begin those of its trials."""
+    """The search with other labels of tasks and models. places: old labels -> new ones; trials and choices at other labels are
+    dropped. ids: prefix for the trials' ids."""
     trials = [
         trial.model_copy(update={"id": f"{ids}{trial.id}", "task": place[0], "model": place[1]})
         for trial in search.trials
@@ -191,10 +197,10 @@ def placed(search: Search, places: Mapping[Pair, Pair], *, ids: str = "") -> Sea
 
 
 def taken_for_same(groups: Iterable[Iterable[Record]]) -> str:
-    """Which facts are unknown about runs of one table, so that they are assumed to be the same, in words; empty where none is.
-    Each group is one table's runs.
+    """Says which facts are unknown about runs, so that the runs of one table are assumed to have them in common; empty if all
+    are known. groups: the runs of each table.
 
-    `weights and tokenizer of all 24 runs, recorded without fingerprints`.
+    Example: `weights and tokenizer of all 24 runs, recorded without fingerprints`.
     """
     runs, silent = 0, 0
     lacking = dict[str, None]()

@@ -1,6 +1,6 @@
 """What a run leaves behind. Reading it needs neither torch nor plugins; every key is always present.
 
-A record's folder has `record.json` (this model, at most about 8 KB), `steps.parquet` (step, loss, learning_rate, grad_norm,
+A record's folder has `record.json` (`Record`, at most about 8 KB), `steps.parquet` (step, loss, learning_rate, grad_norm,
 seconds) and `predictions.parquet` (split, id, label, logits, tokens, `slice:` columns). A failed run has the same record with
 `status: failed` and the reason.
 

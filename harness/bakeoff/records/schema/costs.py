@@ -1,4 +1,8 @@
-"""What a run of each strategy takes, measured in turns by `bakeoff time`: `costs.json`."""
+"""The time and memory that a run of each strategy takes, measured by `bakeoff time`: `costs.json`.
+
+The strategies of a comparison group take turns, so that all meet the same state of the machine. A turn is a few optimizer steps
+and a few evaluation batches; a round has at most one turn of each.
+"""
 
 from __future__ import annotations
 
@@ -20,17 +24,18 @@ from bakeoff.records.schema.shared import (
 )
 
 MOST_ROUNDS: Final = 1000
-"""Of turns: by then an interval is as narrow as it will ever be."""
+"""The most rounds of a measurement: by then an interval is as narrow as it will ever be."""
 
 WITHOUT_COST: Final = frozenset({"learning_rate", "eps", "betas", "momentum", "weight_decay", "warmup", "label_smoothing"})
 """Keys of a recipe whose values change what a step computes and not how long it takes."""
 
 Rounds = Annotated[list[Positive | None], Field(max_length=MOST_ROUNDS)]
-"""Seconds by round; None where no turn was taken."""
+"""Seconds in each round; None for a round without a turn."""
 
 
 def timed_digest(requested: Requested) -> str:
-    """Equal for runs that take equally long: those that differ in seed, replicate, names and `WITHOUT_COST` alone."""
+    """A hash that is equal for runs that take equally long: those that differ in seed, replicate, names and `WITHOUT_COST`
+    alone."""
     parts = {
         kind: part.model_dump(include={"name", "version", "options"}) if (part := getattr(requested, kind)) else None
         for kind in ("task", "model", "method", "trainer")
@@ -40,27 +45,27 @@ def timed_digest(requested: Requested) -> str:
 
 
 class Timed(Part):
-    """The turns of one strategy, or of several that train alike."""
+    """The turns of one strategy, or of several strategies whose runs take equally long."""
 
     strategies: Annotated[list[Text], Field(min_length=1)]
     digest: Fingerprint
-    """Of what was timed: `timed_digest`."""
+    """`timed_digest` of what was timed."""
     sources: list[list[Text | None]]
-    """Its data and model, by `provenance.as_plain`."""
+    """Facts about the data and model, as `provenance.as_plain` writes them."""
     whole: bool
     """Whether each turn was a whole training, of a trainer that takes no steps or of fewer steps than a turn has."""
     steps: Some
-    """Optimizer steps of a run; 1 where `whole`: the training itself."""
+    """Optimizer steps of a run; 1 where `whole`, for the whole training."""
     step_seconds: Rounds
-    """Of a step, in the mean over a turn's steps."""
+    """Seconds of a step by round, each the mean over a turn's steps."""
     batches: Count
     """Evaluation batches of a run."""
     batch_seconds: Rounds
-    """Of a batch, in the mean over a turn's batches."""
+    """Seconds of an evaluation batch by round, each the mean over a turn's batches."""
     fixed_seconds: dict[Name, Seconds]
     """Phase -> what a run takes there once, whatever its steps and batches; measured once."""
     peak_memory_bytes: Count
-    """Of its process, while it was timed."""
+    """Peak memory of the run's processes, summed, while they were timed."""
 
     @model_validator(mode="after")
     def _of_phases(self) -> Self:
@@ -73,14 +78,14 @@ class Timing(Part):
 
     task: Text
     model: Text
-    """Labels, as the comparison group has them."""
+    """The labels of task and model, as the comparison group has them."""
     baseline: Text
     """The strategy that took a turn in every round."""
     measured: Moment
     seconds: Seconds
     """How long the measurement took."""
     load: Amount
-    """Processes of the machine that wanted to run when it began: its load average over one minute."""
+    """The machine's load average over one minute when the measurement began: how many processes wanted to run."""
     environment: Environment
     timed: Annotated[list[Timed], Field(min_length=1)]
 
@@ -101,7 +106,7 @@ class Costs(Part):
     schema_version: Literal[6] = SCHEMA_VERSION
     timings: list[Timing]
     seal: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = UNSEALED
-    """As of a record."""
+    """See `Record.seal`."""
 
     @model_validator(mode="after")
     def _one_each(self) -> Self:

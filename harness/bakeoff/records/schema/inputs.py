@@ -40,7 +40,7 @@ class ComponentOrigin(Part):
 
 
 class Requested(Part):
-    """What a run's id is computed from, and the names that the experiment uses for it."""
+    """What was requested of a run: all that its id is computed from, and the names that the experiment has for it."""
 
     experiment: Text
     strategy: Text
@@ -70,7 +70,7 @@ class Requested(Part):
     @model_validator(mode="after")
     def _labelled(self) -> Self:
         if (self.model is None) != (self.model_label == ""):
-            raise ValueError("model_label: a run has one exactly if it has a model")
+            raise ValueError("model_label: must be empty for a run without a model, and only then")
         return self
 
 
@@ -107,7 +107,7 @@ class Split(Part):
 
 
 class Data(Part):
-    """The task's data as the run loaded it."""
+    """Facts about the task's data as the run loaded it: sizes, label names, fingerprints."""
 
     kind: KindName
     labels: Annotated[list[Text], Field(max_length=MOST_LABELS + 1)]
@@ -115,7 +115,7 @@ class Data(Part):
     metrics: list[MetricFacts]
     primary_metric: Name
     source_versions: dict[Name, Text]
-    """Distributions that the rows come from -> their versions; part of the fingerprints."""
+    """Distributions (Python packages) that the rows come from -> their versions; part of the splits' fingerprints."""
     majority_baseline: dict[Name, dict[Name, Number]]
     """split -> metric -> the score of always answering with the most frequent label of train; metrics without such a score
     are omitted."""

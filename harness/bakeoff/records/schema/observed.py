@@ -52,18 +52,18 @@ Ends = Annotated[list[Number], AfterValidator(_ordered_ends)]
 
 
 class LossScale(Part):
-    """How a trainer scales loss and gradients: divided by those of the batch's mean loss, which a recipe asks for. 1 is exact.
+    """A trainer's loss and gradients divided by those of the mean loss over the batch, which a recipe asks for; 1 is exact.
 
-    Measured at the logits in a few steps; each is [lowest, highest], empty where it could not be measured.
+    Measured at the logits in a few steps, `steps`; the ratios are [lowest, highest], empty where they could not be measured.
     """
 
     steps: Count
     loss: Ends
-    """Scale of the loss that the trainer reported for steps with a full batch."""
+    """The ratio for the loss that the trainer reported for steps with a full batch."""
     gradient: Ends
-    """Scale of the gradient at the logits in each forward pass of such steps, before clipping."""
+    """The ratio for the gradient at the logits in each forward pass of steps with a full batch, before clipping."""
     short: Ends = Field(default_factory=list)
-    """Scale of the gradient in steps whose batch is not full: the last of an epoch."""
+    """The ratio for the gradient in steps whose batch is not full: the last of an epoch."""
 
 
 class Observed(Part):
@@ -82,7 +82,7 @@ class Observed(Part):
     gradient_norm_max: Amount | None
     """The largest global 2-norm of the gradient as the optimizer received it, so after clipping."""
     clipped_at: Amount | None
-    """The norm at which gradients were clipped, inferred from many equal largest norms; null if there are none."""
+    """The norm at which gradients were clipped, inferred from equal largest norms; None if the largest norms differ."""
     examples_seen: Count
     tokens_seen: Count
     padded_tokens_seen: Count

@@ -59,7 +59,7 @@ class DeclaredRun(Part):
 
 
 class Imported(Part):
-    """A published figure, shown beside the rows and never tested."""
+    """Published scores, shown beside the rows of a table and never tested."""
 
     name: Name
     source: Text
@@ -91,7 +91,7 @@ class EarlierDeclaration(Part):
     recorded: Count
     """How many of its runs had a record at that time."""
     changes: list[Change] = Field(default_factory=list)
-    """Changes other than of seeds and strategies."""
+    """Changes other than of seeds."""
 
 
 class TrialRun(Part):
@@ -111,7 +111,7 @@ class Chosen(Part):
     task: Text
     model: Text
     search: Count = 0
-    """Which of repeated searches, from 0."""
+    """The number of the search, from 0, where it is repeated."""
     values: PlainDict
 
 
@@ -121,12 +121,14 @@ class Search(Part):
     grid: dict[Name, Annotated[list[Plain], Field(min_length=1)]]
     """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried, all combinations."""
     seeds: Annotated[list[Seed], Field(min_length=1)]
-    """Of the trials; of repeated searches one after the other, as many for each."""
+    """The seeds of the trials. Where the search is repeated, those of each search follow those of the one before; all have
+    equally many."""
     reported: list[Seed] = Field(default_factory=list)
     """For each of repeated searches, the reported seed that runs its choice; empty for a single search."""
     choose: Name
     at: Text = ""
-    """Where a key varies, the value at which the search runs for all rows of its strategy: `256`; empty: at each one."""
+    """Where a recipe key varies (`Vary`), the value at which one search is made for all rows of the strategy: `256`. Empty if
+    each row has a search of its own."""
     trials: list[TrialRun]
     chosen: list[Chosen]
     """One entry for each task and model whose trials are all recorded."""
@@ -169,32 +171,32 @@ def _readable_gate(gate: dict[str, str]) -> dict[str, str]:
 
 
 def rising(looks: list[int]) -> list[int]:
-    """Raises ValueError unless each look has more seeds than the one before."""
+    """Returns the looks (numbers of seeds) unchanged. Raises ValueError unless each has more seeds than the one before."""
     if (fall := next((number for number in range(1, len(looks)) if looks[number] <= looks[number - 1]), None)) is not None:
         raise ValueError(f"each look has more seeds than the one before; {looks[fall]} follows {looks[fall - 1]}")
     return looks
 
 
 class Titles(Part):
-    """What headings call tasks, models and strategies: by the label or name that runs have -> title. What has none is called by
+    """How headings name tasks, models and strategies: label (of a strategy, its name) -> title. One without a title is shown by
     its label. No title is part of a run's id."""
 
     tasks: dict[Text, Text] = Field(default_factory=dict)
     models: dict[Text, Text] = Field(default_factory=dict)
     strategies: dict[Text, Text] = Field(default_factory=dict)
-    """With the name, since it is typed on the command line: `Full fine-tuning (full)`."""
+    """These titles include the name, since it is typed on the command line: `Full fine-tuning (full)`."""
 
     def task(self, label: str) -> str:
         return _titled(label, self.tasks)
 
     def model(self, label: str) -> str:
-        """Of one model, or of the models of a comparison group (`together`)."""
+        """The title of one model, or of the models of a comparison group, whose label `together` made."""
         if label in self.models:
             return self.models[label]
         return together(_titled(one, self.models) for one in label.split(APART))
 
     def group(self, task: str, models: Sequence[str]) -> str:
-        """What a comparison group is called. models: labels of those in it, the shared one first."""
+        """The heading of a comparison group. models: the labels of its models, the shared one first."""
         first, *others = [self.model(label) for label in models if label] or [""]
         shown = f"{first} and {len(others)} others" if len(others) >= MOST_TOGETHER else together([first, *others])
         return " · ".join(filter(None, (self.task(task), shown)))
@@ -204,7 +206,7 @@ class Titles(Part):
 
 
 APART: Final = " / "
-"""Between the labels of several models."""
+"""The separator between the labels of several models."""
 MOST_TOGETHER: Final = 3
 """The most models that a heading names."""
 
@@ -215,7 +217,8 @@ def together(models: Iterable[str]) -> str:
 
 
 def _titled(label: str, titles: Mapping[str, str]) -> str:
-    """The title of a label, with what comparisons add to a label (`LABEL (other data)`); the label where there is none."""
+    """The title of a label; the label itself if it has none. An ending that comparisons add to a label, as in `LABEL (other
+    data)`, is kept."""
     if label in titles:
         return titles[label]
     known = max((one for one in titles if label.startswith(f"{one} (")), key=len, default=None)
@@ -227,7 +230,7 @@ class Vary(Part):
 
     key: Name
     values: Annotated[list[Plain], Field(min_length=1)]
-    """As the file has them; None for `all`."""
+    """The values as the experiment file has them; None for `all`."""
     rows: dict[Text, list[Text]]
     """Strategy, as the file names it -> its rows, one for each value."""
 
@@ -249,13 +252,14 @@ class Vary(Part):
         return {row: strategy for strategy, rows in self.rows.items() for row in rows}
 
     def baselines(self, baseline: str) -> dict[str, str]:
-        """Row -> the row of the baseline's strategy at the same value. baseline: any row of that strategy; {} for another."""
+        """Row -> the row of the baseline's strategy at the same value. baseline: any row of the baseline's strategy; {} if it
+        is no row of `rows`."""
         if (strategy := self.strategy_of.get(baseline)) is None:
             return {}
         return {row: self.rows[strategy][place] for row, place in self.place_of.items()}
 
     def word(self, place: int) -> str:
-        """The value at a position as the names of rows have it: `64`, `all`."""
+        """The value at this position in `values`, as the names of rows have it: `64`, `all`."""
         row, strategy = next((rows[place], name) for name, rows in self.rows.items())
         return row.removeprefix(f"{strategy}@")
 
@@ -276,7 +280,7 @@ class Declared(Part):
     within which rows count as equivalent. Metrics shown in points have a default (`unit.DEFAULT_MARGIN`), which plans of
     Bakeoff before 2026-11-30 store; for other metrics without an entry, nothing is equivalent."""
     under_test: list[Name]
-    """What the experiment file names; empty where it names nothing."""
+    """What the experiment file names as `under_test`; empty where it names nothing."""
     spelt_out: dict[Text, list[Name]] | None = None
     """Where the experiment file has no `under_test`: strategy -> the parts, named as in `under_test`, that it spells out. What
     differs in them is then under test. {} where the file has an empty `under_test`: then nothing is. None where it names
@@ -303,12 +307,13 @@ class Declared(Part):
     """Whether the looks judge all pairs, as ranks need, and not only those with the baseline. False without looks, where ranks
     are given anyway."""
     vary: Vary | None = None
-    """Rows of different values are not compared with each other: each has the baseline at its own value."""
+    """The recipe key that varies, if one does. Rows of different values are not compared with each other: each has the baseline
+    at its own value."""
     seed_free: list[Text] = Field(default_factory=list)
     """Strategies that do not depend on the seed: each has one run for a task and data set, of the plan's first seed, which
     counts at every seed that the others have. Its variance over seeds is known to be 0."""
     runs: list[DeclaredRun]
-    """With looks, all up to the last look."""
+    """All runs that may be made: with looks, those of all looks up to the last one."""
     seal: Sha256 = UNSEALED
     """See `Record.seal`."""
 
@@ -346,16 +351,16 @@ class Declared(Part):
         if several := next((name for name in self.seed_free if len(self.seeds.get(name, ())) > 1), None):
             raise ValueError(f"seed_free: {quoted(several)} has runs of several seeds")
         if self.ranks and not self.looks:
-            raise ValueError("ranks: without looks there is no choice")
+            raise ValueError("ranks: true although there are no looks: then all pairs are judged anyway")
         reported = {run.id for run in self.runs}
         for strategy, search in self.searches.items():
             if shared := next((trial.id for trial in search.trials if trial.id in reported), None):
-                raise ValueError(f"searches.{strategy}: its trial {shared} is also a reported run")
+                raise ValueError(f"searches.{strategy}: its trial {shared} is also a reported run: `runs` has it too")
         return self
 
     @property
     def seeds(self) -> dict[str, list[int]]:
-        """strategy -> its seeds, without duplicates, in order; with those for which a repeated search has not chosen yet."""
+        """strategy -> its seeds, without duplicates, in order; also seeds whose repeated search has not chosen yet."""
         found = {name: set(search.reported) for name, search in self.searches.items() if search.reported}
         for run in self.runs:
             found.setdefault(run.strategy, set()).add(run.seed)

@@ -41,11 +41,11 @@ Predicted = Literal["logits", "scores", "answers"]
 
 
 class Selection(Part):
-    """Which state of a run was selected, and from how many."""
+    """Which epoch's weights `select: best-on-dev` chose for a run, and from how many evaluations."""
 
     split: Name
     evaluations: Some
-    """One at the end of every epoch, and one at the end of training."""
+    """How many evaluations there were: one at the end of each epoch but the last, and one at the end of training."""
     chosen_epoch: Some
     """Counted from 1; of equally good epochs the first."""
     scores: list[Number]
@@ -67,7 +67,7 @@ class Selection(Part):
 
 
 class KeptModel(Part):
-    """The result of `keep: final`."""
+    """What came of `keep: final`, which asks to save the trained model."""
 
     reason: Text | None
     """Why the model was not kept; None if it was: then `model/` has it, and it reproduced the recorded predictions."""
@@ -120,9 +120,10 @@ class Record(Part):
     """Largest absolute difference between two predictions of the same batch; anything but 0.0 means that predicting is
     random."""
     largest_logit: Amount | None = None
-    """The largest absolute logit over all predicted splits, to compare that difference with; None without predictions."""
+    """The largest absolute logit over all predicted splits, to compare `evaluation_difference` with; None without
+    predictions."""
     cost: Cost | None
-    """Cost of this attempt only; None where it failed before it could be measured."""
+    """Cost of this attempt only; None where the run failed before its cost could be measured."""
     attempts: list[Attempt]
     """Earlier attempts, oldest first."""
     resumed_at: list[Count]
@@ -130,20 +131,20 @@ class Record(Part):
     trainer_owns: list[Name]
     randomness: Literal["harness", "trainer"] | None = None
     """Whose random numbers dropout drew: the harness's stream, which all such trainers share at one seed, or the trainer's own.
-    None where nobody noted it."""
+    None where it was not recorded."""
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
     """Sentences of the trainer about this recipe."""
     predicted: Predicted = "logits"
     """What the predictions were made from: a model's logits, probabilities that a trainer answered (`scores`), or its answers
     alone, which tell no probability."""
     timed: WhatIsTimed = "phases"
-    """What its seconds mean: those of every phase, those of the whole process alone, or nothing."""
+    """What the seconds in `cost` mean: those of every phase, those of the whole process alone, or nothing."""
     used_dev: bool = False
     """Whether a trainer that owns its model asked for the labels of the split to select on, so that scores there are
     optimistic."""
     claims: PlainDict | None = None
-    """Recipe key -> its value, of those that a command is said to follow: claimed, not observed, and of other keys nothing is
-    known. None for a run of which the harness knows its recipe."""
+    """Recipe key -> its value, of the keys that a script is said to follow: claimed, not observed; of the other keys nothing is
+    known. None for a run whose recipe the harness knows."""
     process_notes: Annotated[list[Text], Field(max_length=MOST_NOTES)] = Field(default_factory=list)
     """Notes on the run's process, such as that it crashed after the record was complete."""
     files: dict[FileName, Sha256]
@@ -174,34 +175,34 @@ class Record(Part):
         if not self.owns_model and self.predicted != "logits":
             raise ValueError(f"predicted: {self.predicted!r}, although its trainer owns no model")
         if self.owns_model and (self.weights or self.observed):
-            raise ValueError(f"{'weights' if self.weights else 'observed'}: there, although its trainer owns the model")
+            raise ValueError(f"{'weights' if self.weights else 'observed'}: must be null, since its trainer owns the model")
         if (self.selection is not None) and self.selection.split not in self.scores:
             raise ValueError(f"selection.split: {self.selection.split!r} is not among the splits with scores")
         return self
 
     @property
     def owns_model(self) -> bool:
-        """Whether its trainer owns the model: no recipe was followed, and nothing of a model is known."""
+        """Whether the run's trainer owns its model: the harness then observed neither weights nor optimizer steps."""
         return "model" in self.trainer_owns
 
     @property
     def train_seconds(self) -> float | None:
-        """Seconds of training that may stand beside those of other runs; None where its phases tell nothing."""
+        """Seconds of training, to be compared with those of other runs; None if the run's phases were not timed."""
         return self.cost.train_seconds if self.cost and self.timed == "phases" else None
 
     @property
     def evaluate_seconds(self) -> float | None:
-        """As `train_seconds`."""
+        """Seconds of evaluation; None as for `train_seconds`."""
         return self.cost.evaluate_seconds if self.cost and self.timed == "phases" else None
 
     @property
     def total_seconds(self) -> float | None:
-        """Seconds of the whole run; None where they tell nothing."""
+        """Seconds of the whole run; None where they mean nothing (see `timed`)."""
         return self.cost.total_seconds if self.cost and self.timed != "nothing" else None
 
     @property
     def peak_memory_bytes(self) -> int | None:
-        """None where its process tells nothing of what was run."""
+        """Peak memory of the run in bytes; None where that of its process means nothing (see `timed`)."""
         return self.cost.peak_memory_bytes if self.cost and self.timed != "nothing" else None
 
     @property

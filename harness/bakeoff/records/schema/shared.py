@@ -15,7 +15,7 @@ SCHEMA_VERSION: Final = 6
 RECORD_FILE = "record.json"
 STEPS_FILE = "steps.parquet"
 REPORTED_STEPS_FILE = "reported_steps.parquet"
-"""Steps as a script reported them, which nobody observed."""
+"""The steps of a run as its script reported them; the harness did not observe them."""
 PREDICTIONS_FILE = "predictions.parquet"
 KIND_KEY = b"bakeoff.kind"
 """Key in the metadata of predictions.parquet: the kind of task."""

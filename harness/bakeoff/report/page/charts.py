@@ -1,7 +1,7 @@
 """The page's charts: quality against cost, every seed, scores over a key that varies, learning curves.
 
-Values come in the units that are shown. Colours are classes of the page's style sheet, so that one drawing serves light, dark
-and print.
+Functions take values in the units that are shown (points, or the metric's own). Colours are classes of the page's style sheet,
+so that one drawing serves light, dark and print.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Range = tuple[float, float, float]
 
 
 Kind = Literal["baseline", "front", "behind"]
-"""`baseline`; else `front` if no other strategy is better in both cost and quality, or `behind`."""
+"""What a strategy is drawn as: `baseline`; or `front`, if no other one is better in both cost and quality; or `behind`."""
 
 
 def _cut(name: str, letters: int) -> str:
@@ -51,9 +51,10 @@ class Place:
 def quality_against_cost(
     places: Sequence[Place], *, titles: tuple[str, str], width: int, height: int, ends: Ends = (None, None)
 ) -> Markup:
-    """A dot in its box of 95 % intervals for each strategy, hollow where it is dominated.
+    """A chart with a dot for each strategy in the box of its 95 % intervals; the dot is hollow if the strategy is `behind`.
 
-    Costs have a logarithmic scale where they span more than a factor of five. ends: lowest and highest possible quality.
+    Costs have a logarithmic scale where they span more than a factor of five. titles: of the axes of cost and quality; width,
+    height: of the plane, in pixels; ends: lowest and highest possible quality.
     """
     xs = [value for place in places for value in place.x if value > 0]
     x = axis_over(xs, pad=0.1, ends=(0.0, None), width=width, inset=0)
@@ -108,13 +109,14 @@ class Dots:
     name: str
     values: Sequence[float]
     collapsed: Sequence[bool]
-    """Of each run: drawn as a cross."""
+    """Whether each run collapsed; if so, it is drawn as a cross."""
     mean: Range
     baseline: bool
 
 
 def every_seed(rows: Sequence[Dots], axis: Axis, *, title: str, reference: float | None, names: int) -> Markup:
-    """A strip of dots for each row. reference: the baseline's mean; names: pixels reserved for names."""
+    """A chart with a strip of dots for each strategy. axis, title: of the scores; reference: the baseline's mean, None for no
+    line there; names: pixels reserved for names."""
     height, parts = STRIP * len(rows), []
     if reference is not None:
         parts.append(f'<path class="reference" d="M{axis.place(reference):.1f},0V{height}"/>')
@@ -146,7 +148,7 @@ def _apart(places: Sequence[float]) -> list[int]:
 
 @dataclass(frozen=True)
 class Line:
-    """A strategy's scores over places; None where it has none."""
+    """A strategy's scores at places of the axis, the values of the key that varies; None where it has no score."""
 
     name: str
     places: Sequence[float]
@@ -155,7 +157,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a line crosses the first one, with its interval, whose ends may lie beyond the axis."""
+    """Where a line crosses the first one, with the place's interval, whose ends may lie beyond the axis."""
 
     line: int
     """Which line, from 0."""
@@ -163,7 +165,7 @@ class Mark:
 
 
 COLOURS = 6
-"""Lines have so many colours; the first one is also dashed."""
+"""How many colours lines have, in turn; the first line is also dashed."""
 APART = 15
 """Pixels between two names at the ends of lines, and between two marks."""
 
@@ -179,10 +181,10 @@ def score_curves(
     height: int,
     ends: Ends = (None, None),
 ) -> Markup:
-    """A line for each strategy in the band of its 95 % intervals, its name at the end; crossings as bars at the foot. A score
-    without a neighbour has its interval as a stroke.
+    """A chart with a line for each strategy in the band of its 95 % intervals, its name at the end; crossings are bars at the
+    foot. A score without a neighbour has its interval as a stroke.
 
-    ticks: (place, word). ends: lowest and highest possible score.
+    ticks: (place, word) for each value of the key. titles: of the axes. ends: lowest and highest possible score.
     """
     room = min(max(len(line.name) for line in lines) * LETTER + 14, width * 0.3)
     x = _axis_of_places([place for place, _ in ticks], logarithmic=logarithmic, width=int(width - room))
@@ -217,13 +219,13 @@ def _axis_of_places(places: Sequence[float], *, logarithmic: bool, width: int) -
 
 
 def _axis_above(foot: int, values: Sequence[float], height: int, ends: Ends) -> Axis:
-    """Over all values, with `foot` pixels free below them."""
+    """A vertical axis over all values, with `foot` pixels free below them."""
     axis = axis_over(values, pad=0.06, ends=ends, width=height - foot, inset=0)
     return Axis(axis.low - (axis.high - axis.low) * foot / (height - foot), axis.high, height, 0)
 
 
 def _unbroken(line: Line) -> list[list[tuple[float, Range]]]:
-    """Stretches of the line without a missing score."""
+    """The line's stretches without a missing score, as lists of (place, score)."""
     parts: list[list[tuple[float, Range]]] = [[]]
     for place, score in zip(line.places, line.scores, strict=True):
         if score is None:
@@ -243,7 +245,7 @@ def _names_at_ends(lines: Sequence[Line], x: Axis, y: Axis, letters: int) -> Ite
 
 
 def _bar(mark: Mark, x: Axis, y: float) -> str:
-    """A crossing with its interval; an arrowhead where an end lies beyond the axis."""
+    """A crossing with its interval as SVG, y pixels from the top; an arrowhead where an end lies beyond the axis."""
     low, at, high = mark.at
     left, right = x.place(max(low, x.low)), x.place(min(high, x.high))
     heads = [f'<path class="head" d="M{left:.1f},{y:g}l7,-4v8z"/>'] if low < x.low else []
@@ -255,7 +257,7 @@ def _bar(mark: Mark, x: Axis, y: float) -> str:
 
 
 def _legible(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
-    """(position, word) from right to left, without the words that would run into the one to their right."""
+    """The ticks, (pixels, word), from right to left; the word is empty where it would run into the one to its right."""
     shown, free = [], math.inf
     for place, word in reversed(ticks):
         half = len(word) * LETTER / 2
@@ -270,7 +272,7 @@ def _legible(ticks: Sequence[tuple[float, str]]) -> list[tuple[float, str]]:
 
 @dataclass(frozen=True)
 class Curve:
-    """The training loss of one run: medians over equal stretches of steps."""
+    """The training loss of one run as a line of few points: each is over a stretch of steps, its mean step and median loss."""
 
     seed: int
     steps: NDArray[np.float64]
@@ -292,9 +294,10 @@ def curve(seed: int, steps: NDArray[Any], losses: NDArray[Any], points: int) -> 
 
 
 def learning_curves(curves: Sequence[Curve], behind: Sequence[Curve], everything: Sequence[Curve]) -> Markup:
-    """One line per seed, over the baseline's in grey (`behind`). All panels share the scales, which follow from `everything`.
+    """One strategy's panel of training losses: a line per seed, over the baseline's in grey (`behind`).
 
-    The scale of losses leaves out the highest half per cent; larger losses are drawn at its upper end.
+    All panels share the scales, which follow from the lines of all panels, `everything`. The scale of losses leaves out the
+    highest half per cent; larger losses are drawn at its upper end.
     """
     losses = np.concatenate([line.losses for line in everything])
     x = Axis(0.0, max(1.0, *(float(line.steps[-1]) for line in everything)), 215, 0)
@@ -312,13 +315,14 @@ def learning_curves(curves: Sequence[Curve], behind: Sequence[Curve], everything
 
 @dataclass(frozen=True)
 class EpochCurve:
-    """One run's scores, as they are shown, at one evaluation after the other."""
+    """One run's scores while it trained, one for each evaluation, in the unit that is shown."""
 
     seed: int
     first: int
-    """Which evaluation the first score is of, from 1."""
+    """The number, from 1, of the evaluation that the first score is of."""
     scores: Sequence[float]
     chosen: int
+    """The number of the evaluation whose weights the run was scored with."""
 
     @property
     def places(self) -> range:
@@ -326,7 +330,10 @@ class EpochCurve:
 
 
 def epoch_curves(curves: Sequence[EpochCurve], everything: Sequence[EpochCurve], *, ends: Ends = (None, None)) -> Markup:
-    """One line per seed, with a dot at the evaluation that was chosen. All panels share the scales of `everything`."""
+    """One strategy's panel of scores while training: a line per seed, with a dot at the evaluation that was chosen.
+
+    All panels share the scales, which follow from the lines of all panels, `everything`.
+    """
     last = max(line.places[-1] for line in everything)
     x = Axis(min(line.first for line in everything) - 0.2, last + 0.2, 215, 0)
     y = axis_over([score for line in everything for score in line.scores], pad=0.08, ends=ends, width=120, inset=0)

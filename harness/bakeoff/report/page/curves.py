@@ -14,26 +14,26 @@ from bakeoff.text.values import listed
 
 @dataclass(frozen=True)
 class CurveView:
-    """What the section shows."""
+    """What the page's section on a key that varies shows."""
 
     heading: str
     sentences: list[str]
-    """Those on the baseline's curve first."""
+    """Where curves cross, those with the baseline's first, and what is left out."""
     drawings: Drawings
     said: str
     """What the drawing shows, for readers who do not see it."""
     strategies: list[str]
-    """The baseline first."""
+    """Names of all strategies, the baseline first."""
     others: list[str]
-    """All but the baseline."""
+    """Names of all but the baseline."""
     lines: list[tuple[str, list[CurvePoint | None], list[CurveDifference | None]]]
-    """(value, each strategy's point, the difference of each of the others to the baseline)."""
+    """(value of the key, each strategy's score there, the difference of each of the `others` to the baseline)."""
     marked: bool
     """Whether a crossing is drawn."""
 
 
 def curve_view(group: ComparisonGroup) -> CurveView | None:
-    """None where no key varies."""
+    """What the section shows of a comparison group; None where no key varies."""
     curve = group.curve
     if curve is None:
         return None

@@ -1,4 +1,4 @@
-"""SVG drawings: intervals in table rows, their axis, and the frame of a chart. All text in them is escaped."""
+"""Parts of SVG drawings: intervals in table rows, their axis, and the frame of a chart. All text in them is escaped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from markupsafe import Markup
 from bakeoff.text.words import one_line
 
 HEIGHT, INSET = 22, 7
-"""Height of a drawing in a row, and margin at both ends of its axis, in pixels."""
+"""Height of a drawing in a table row, and margin at both ends of its axis, in pixels."""
 LETTER = 6.4
 """Approximate width of a letter in a chart, in pixels."""
 
@@ -58,7 +58,8 @@ class Axis:
 def axis_over(
     values: Sequence[float | None], *, pad: float = 0.06, width: int = 200, inset: int = INSET, ends: Ends = (None, None)
 ) -> Axis:
-    """An axis over all finite values with a margin of `pad` on both sides, cut at the possible ends."""
+    """An axis over all finite values. pad: margin on both sides, as a share of the values' range; width, inset: as in `Axis`;
+    ends: the lowest and the highest possible value, at which the margins are cut."""
     known = [value for value in values if value is not None and math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)
     room = (high - low) * pad or max(abs(high) * 0.01, 0.005)
@@ -87,9 +88,10 @@ def interval(
     band: float | None = None,
     reference: float | None = None,
 ) -> Markup:
-    """A dot with its interval. band: half-width of a shaded band around 0; reference: where a vertical line is drawn.
+    """A drawing of a value as a dot with its interval from low to high, for a table row.
 
-    Where the interval leaves the axis it ends in an arrowhead.
+    kind: the dot's shape, one of `_SHAPES`; band: half-width of a shaded band around 0; reference: where a vertical line is
+    drawn. Where the interval leaves the axis it ends in an arrowhead.
     """
     middle, width = HEIGHT / 2, axis.width
     parts = []
@@ -126,11 +128,11 @@ _SHAPES = {
     "majority": '<path class="dot" d="M{x:.1f},{y:g}m0,-7v14"/>',
     "imported": '<circle class="dot open" cx="{x:.1f}" cy="{y:g}" r="4.2"/>',
 }
-"""Each verdict has its own shape, so that none depends on colour alone."""
+"""The dot of each verdict, and of other figures, as SVG: each has its own shape, so that none depends on colour alone."""
 
 
 def scale_line(axis: Axis, scale: int, *, signed: bool = False) -> Markup:
-    """An axis with labels, for the head of a column; labels are values times `scale`."""
+    """A drawing of an axis with labels, for the head of a column of intervals; labels are values times `scale`."""
     width = axis.width
     parts = [f'<path d="M{INSET},21.5H{width - INSET}"/>']
     for place, number in axis.ticks(max(3, width // 55), scale=scale, signed=signed):
@@ -147,7 +149,7 @@ def svg(names: str, width: float, height: float, parts: Sequence[str], *, left: 
 
 
 def label(text: str, x: float, y: float, kind: str = "") -> Markup:
-    """A text in a chart; kind: classes, of which `end` and `middle` say what of the text stands at x."""
+    """A text in a chart. kind: CSS classes, of which `end` and `middle` say what is at x; by default the text begins there."""
     return Markup('<text x="{:.1f}" y="{:.1f}" class="{}">{}</text>').format(x, y, kind, one_line(text))
 
 
@@ -163,8 +165,12 @@ def framed(
     right: float = 8,
     places: Sequence[tuple[float, str]] | None = None,
 ) -> Markup:
-    """A chart: parts over a grid with labelled axes; without y, `left` pixels are reserved for names instead. places: position
-    and label of the ticks of x, where they are not to be round values."""
+    """A whole chart: the drawn parts over a grid with labelled axes.
+
+    Without y there is no vertical axis, and `left` pixels are reserved for names instead. titles: of x and y; ticks: about how
+    many each axis has; right: pixels to the right of the axis; places: position and label of the ticks of x, where they are
+    not to be round values.
+    """
     width, below, frame = x.width, height + 17, []
     numbers = y.ticks(ticks) if y else []
     left = max([left, *(len(number) * LETTER + 8 for _, number in numbers)])

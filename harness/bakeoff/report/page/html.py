@@ -42,7 +42,7 @@ from bakeoff.text.values import command, grouped, seeds_spelt, shortened, spelt
 from bakeoff.text.words import one_line
 
 MOST_RECORDS = 1000
-"""With more records, the page shows rows only: no single record, dot or curve."""
+"""With more records than this, the page shows strategies only, and of single runs no record, dot or curve."""
 
 
 WRITERS: tuple[Callable[..., Any], ...] = (
@@ -75,8 +75,8 @@ def write_html(
     *,
     texts: Texts | None = None,
 ) -> str:
-    """The text of `report.html`. steps: run id -> step numbers and losses, None where there are none. texts: of the examples
-    that are listed, where they are wanted."""
+    """The text of `report.html`. steps: run id -> step numbers and losses, None where there are none. texts: the texts of the
+    examples that are listed; None for a page without texts."""
     jinja = _environment()
     rows_only = len(records) > MOST_RECORDS
     successful = _successful(comparison.declared, records)
@@ -118,12 +118,12 @@ def write_html(
 
 
 def _part(name: str) -> str:
-    """The text of a file beside the templates."""
+    """The text of a file beside the templates, such as the style sheet."""
     return _squeezed((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def _squeezed(text: str) -> str:
-    """Without indentation and empty lines, a tenth of the page; no text on it contains a line end."""
+    """The text without indentation and empty lines, which are a tenth of the page; no text on it contains a line end."""
     return re.sub(r"\s*\n\s*", "\n", text)
 
 
@@ -141,7 +141,7 @@ def _environment() -> Environment:
     )
 
     def code(text: str) -> Markup:
-        """Text with what stands in backticks as code."""
+        """The text, escaped, with the parts in backticks as code."""
         parts = re.split(r"`([^`]+)`", one_line(text))
         return Markup("").join(
             Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
@@ -159,7 +159,7 @@ def _hash(text: str) -> str:
 
 
 def _successful(declared: Declared, records: Sequence[Record]) -> dict[tuple[str, str, str], list[Record]]:
-    """(task, model, strategy) -> its runs that succeeded, by seed."""
+    """(task, model, strategy) -> the records of its runs that succeeded, in the order of seeds."""
     by_id = {record.id: record for record in records if record.status == "ok"}
     return {
         (*place, strategy): [by_id[run.id] for run in sorted(own, key=lambda run: run.seed) if run.id in by_id]
@@ -176,9 +176,10 @@ def _section(
     steps: Callable[[str], views.Steps | None],
     points: int,
 ) -> dict[str, Any]:
-    """The variables of `group.j2`. What is None has no section; without runs (`successful`) there are rows only.
+    """The variables of the template `group.j2`, for one comparison group. Parts that are None are not shown.
 
-    slug: prefix of all ids in the group's section.
+    slug: prefix of all ids in the group's section. successful: by `_successful`; with None no single run is shown. steps: as
+    in `write_html`; points: most points of a learning curve.
     """
     runs = {row.strategy: (successful or {}).get((group.task, group.model, row.strategy), ()) for row in group.rows}
     drawn, aside = differences.drawn_rows(group), group.times_differ
@@ -231,13 +232,13 @@ class Kept:
     """The kept models of a comparison group."""
 
     runs: list[tuple[str, str]]
-    """(run as commands take it, folder)."""
+    """(run, as commands take its name, and the folder of its model)."""
     commands: list[str]
-    """What can be done with them."""
+    """Command lines that use these models."""
 
 
 def _kept(comparison: Comparison, group: ComparisonGroup) -> Kept | None:
-    """None where no model was kept."""
+    """The group's kept models; None where no model was kept."""
     alone = len(comparison.every_group) == 1
     runs = [
         (run_name(row.strategy, one.seed) if alone else PurePosixPath(one.folder).parent.name, one.folder)
@@ -262,7 +263,7 @@ def _described(row: Row, group: ComparisonGroup) -> str:
 
 
 def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str, str]]:
-    """The experiment in a few numbers."""
+    """The experiment in a few numbers, each as (label, text): runs, strategies, seeds, examples, margin, hardware."""
     declared, groups = comparison.declared, comparison.groups
     successful = sum(record.status == "ok" for record in records)
     failed = len(records) - successful
@@ -282,5 +283,5 @@ def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str,
 
 
 def _foot(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The facts at the foot of the page, without the commands, which have their own place."""
+    """How the comparison was made, as (label, text) at the foot of the page; its commands have a place of their own."""
     return [(name.replace("_", " "), spelt(value)) for name, value in facts.items() if name != "commands" and value != []]

@@ -12,15 +12,15 @@ from bakeoff.report.page.drawing import Axis, axis_over
 from bakeoff.text.numbers import DASH
 
 Place = tuple[str, str]
-"""(split, metric)."""
+"""(split, metric): a column of scores."""
 
 
 @dataclass(frozen=True)
 class Unranked:
-    """Scores of no strategy of the experiment: of the majority baseline, or published elsewhere."""
+    """Scores that are of no strategy of the experiment, but of the majority baseline, or published elsewhere."""
 
     kind: str
-    """`majority` or `imported`."""
+    """`majority` (the majority baseline) or `imported` (published elsewhere)."""
     name: str
     scores: Mapping[Place, float | None]
     runs: str
@@ -29,7 +29,7 @@ class Unranked:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """All rows, in table bodies that are ranked separately."""
+    """All strategies, in parts of a table that are ranked separately."""
 
     axis: Axis
     primary: Place
@@ -42,13 +42,13 @@ class Leaderboard:
     baseline: float | None
     """The baseline's mean score."""
     bodies: list[tuple[str, list[Row], list[Unranked]]]
-    """(why it is ranked separately, rows, figures below them)."""
+    """The table's parts: (why it is ranked separately, empty for the first; its rows; figures below them)."""
     tie_groups: dict[str, str]
-    """Strategy -> the letter of its tie group: strategies with the same rank interval."""
+    """Strategy -> the letter of its tie group, which are the strategies with the same rank interval."""
 
 
 def leaderboard(group: ComparisonGroup) -> Leaderboard:
-    """The rows by rank; the majority baseline follows the first ranking, published figures come last."""
+    """The group's leaderboard: rows by rank; the majority baseline follows the first ranking, published figures come last."""
     rows, primary = group.ranked, (group.split, group.metric)
     found = dict.fromkeys((split, metric) for row in group.rows for split, scores in row.scores.items() for metric in scores)
     others = [place for place in found if place != primary]
@@ -84,7 +84,8 @@ def _axis(group: ComparisonGroup) -> Axis:
 
 
 def _tie_groups(group: ComparisonGroup) -> dict[str, str]:
-    """Letters, from A in each group of rows, of the rank intervals that more than one row has."""
+    """Strategy -> a letter for its rank interval, for each interval that several strategies of one ranking share; every
+    ranking begins at A, and has numbers after Z."""
     letters = {}
     for row in group.rows:
         shared = [other.tie_group for other in group.rows if other.ranking == row.ranking and other.tie_group is not None]
@@ -112,7 +113,7 @@ def _imported(group: ComparisonGroup, places: set[Place]) -> list[Unranked]:
 
 
 def unlearned_note(row: Row) -> str:
-    """How many of a row's runs collapsed or failed; empty where all learned."""
+    """How many of a row's runs collapsed or failed, in words; empty where all learned."""
     found = row.unlearned
     if found is None or not found.number:
         return ""
@@ -121,7 +122,8 @@ def unlearned_note(row: Row) -> str:
 
 
 def warning_of(name: str, strategy: str, warnings: Mapping[str, NamedWarning]) -> tuple[str, str]:
-    """(id, what was found) of the warning with this name that mentions the strategy, else of any; empty strings for none."""
+    """(id on the page, what was found) of the warning with this name that mentions the strategy, else of any with this name;
+    empty strings where there is none. warnings: by their ids."""
     same = [(place, warning) for place, warning in warnings.items() if warning.name == name]
     same.sort(key=lambda found: strategy not in found[1].rows)
     return next(((place, warning.what) for place, warning in same), ("", ""))

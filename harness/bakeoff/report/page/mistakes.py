@@ -10,38 +10,40 @@ from bakeoff.analysis.label_results import Confused, LabelScores
 from bakeoff.text.numbers import per_cent, with_decimals
 
 MOST_LINES: Final = 300
-"""Lines in the table by label."""
+"""About how many lines the table by label has at most: one for each label and strategy."""
 MOST_MATRICES: Final = 12
 SHADES: Final = 8
-"""Shades of a matrix's cells, by the share of the row's examples."""
+"""How many shades a matrix's cells have, by their share of the row's examples."""
 
 
 @dataclass(frozen=True)
 class ConfusionMatrix:
-    """One strategy's, over labels; means over its runs."""
+    """The confusion matrix of one strategy, a mean over its runs, as text: rows are labels, columns are answers."""
 
     strategy: str
     rows: list[tuple[str, list[tuple[str, str, str]], str]]
-    """(label, [(examples, share of the row's, class)], recall)."""
+    """(label, a cell for each answer, recall); a cell is (examples, their share of the label's, CSS class)."""
     precision: list[str]
+    """Of each answer, below its column."""
 
 
 @dataclass(frozen=True)
 class Labels:
-    """What strategies make of each label."""
+    """How strategies do on each label, and which labels they confuse."""
 
     lines: list[tuple[str, int, list[tuple[str, str, str]]]]
-    """(label, its examples, [(strategy, precision, recall)])."""
+    """(label, number of its examples, [(strategy, precision, recall)])."""
     left_out: int
-    """Labels beyond the lines."""
+    """How many labels have no line."""
     matrices: list[ConfusionMatrix]
     columns: list[str]
-    """Of the matrices: labels."""
+    """The labels above the matrices' columns."""
     confused: list[Confused]
+    """Frequent mistakes: a label, and the one that is answered in its place."""
 
 
 def labels_of(group: ComparisonGroup) -> Labels | None:
-    """None where answers are no labels."""
+    """How the group's strategies do on each label; None where answers are not labels."""
     found = group.by_label
     if found is None:
         return None

@@ -37,18 +37,18 @@ Drawings = list[tuple[str, Markup]]
 """(class, drawing): one for wide screens, one for narrow ones."""
 
 MOST_CURVES, MOST_POINTS, ALL_POINTS = 12, 48, 30_000
-"""At most so many strategies of a comparison group have learning curves, a line has so many points, and a page."""
+"""At most so many strategies of a comparison group have learning curves, with so many points a line and so many a page."""
 
 STRIPS = 40
-"""Rows in one chart of seeds: as many as fit on a sheet of paper."""
+"""How many strategies one chart of seeds shows: as many as fit on a sheet of paper."""
 
 WIDE, NARROW = 700, 330
 """Widths of charts, for wide and narrow screens, in pixels."""
 
 
 def cost_drawings(group: ComparisonGroup) -> Drawings:
-    """Quality against the group's cost, of the rows of the baseline's ranking that have it; empty below two rows, and where
-    all cost the same."""
+    """Charts of quality against the group's cost, of the strategies of the baseline's ranking whose cost is known; empty below
+    two of these, and where all cost the same."""
     if (axis := group.cost_axis) is None:
         return []
     places = []
@@ -83,6 +83,7 @@ class Curves:
     panels: list[tuple[str, Markup, list[Curve]]]
     """(strategy, drawing, the lines in it)."""
     left_out: int
+    """How many strategies have no panel, since there are too many."""
     behind: str
     """The strategy whose first seed is drawn in grey behind the others; empty where there is none."""
 
@@ -90,7 +91,10 @@ class Curves:
 def curves(
     group: ComparisonGroup, runs: Mapping[str, Sequence[Record]], steps: Callable[[str], Steps | None], points: int
 ) -> Curves | None:
-    """runs: strategy -> its records by seed; points: most points of a line. None where no run has steps."""
+    """The learning curves of a comparison group; None where no run has recorded steps.
+
+    runs: strategy -> its records in the order of seeds; steps: run id -> its steps; points: most points of a line.
+    """
     names = [row.strategy for row in group.ranked]
     first = sorted(names, key=lambda name: name != group.baseline)[:MOST_CURVES]
     found = grouped(
@@ -118,12 +122,13 @@ class Epochs:
     panels: list[tuple[str, Markup, list[EpochCurve]]]
     """(strategy, drawing, the lines in it)."""
     evaluations: list[int]
-    """The columns of the table."""
+    """The numbers of the evaluations, from 1, which are the columns of the table."""
     left_out: int
+    """How many strategies have no panel, since there are too many."""
 
 
 def epochs(group: ComparisonGroup) -> Epochs | None:
-    """None where no run was evaluated more than once."""
+    """The scores of a group's runs while they trained; None where no run was evaluated more than once."""
     scale, rows = group.unit.scale, [row for row in group.ranked if row.by_epoch]
     found = {
         row.strategy: [
@@ -145,20 +150,21 @@ def epochs(group: ComparisonGroup) -> Epochs | None:
 
 @dataclass(frozen=True)
 class Seeds:
-    """Every run's score."""
+    """Every run's score by the primary metric, as charts and as a table."""
 
     drawings: list[Drawings]
     seeds: list[int]
+    """The columns of the table."""
     rows: list[tuple[Row, dict[int, float]]]
     """(row, seed -> score), runs that collapsed included."""
     tries: list[int]
-    """The numbers of seeds whose expected best is shown."""
+    """The numbers n for which the expected best of n seeds is shown."""
     optimism: str
     """A sentence on the bias of reporting the best seed; empty where no row has enough seeds."""
 
 
 def seeds(group: ComparisonGroup) -> Seeds | None:
-    """Every run's score; None without scores."""
+    """Every run's score of a comparison group; None without scores."""
     scored = [(row, score) for row in drawn_rows(group) if (score := group.score(row))]
     if not scored:
         return None
@@ -190,7 +196,10 @@ def _every_run(row: Row, score: Score) -> dict[int, float]:
 
 
 def _strips(group: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots]) -> Drawings:
-    """A chart of some rows, on the axis of all."""
+    """A chart of the strategies in `strip`, drawn wide and narrow.
+
+    Its axis covers the scores of all strategies of the group, `dots`, so that the group's charts can be compared.
+    """
     longest = max(len(dot.name) for dot in strip) * LETTER + 16
     values = [value for dot in dots for value in (*dot.values, *dot.mean)]
     reference = next((dot.mean[1] for dot in dots if dot.baseline), None)
@@ -203,12 +212,13 @@ def _strips(group: ComparisonGroup, dots: Sequence[Dots], strip: Sequence[Dots])
 
 
 def best_of(row: Row, tries: int) -> float | None:
-    """The expected best of so many of the row's seeds; None where it has fewer."""
+    """The expected best score of so many of the row's seeds; None where it has fewer seeds."""
     return row.expected_best[tries - 1] if len(row.expected_best) >= tries else None
 
 
 def _optimism(group: ComparisonGroup, tries: int) -> str:
-    """How much higher than the mean the expected best of so many seeds is, from the smallest to the largest such bias."""
+    """A sentence on how much better than the mean the expected best of so many seeds is: the smallest and the largest gain
+    among strategies."""
     figures = group.figures
     gains = sorted(abs(best - row.expected_best[0]) for row in drawn_rows(group) if (best := best_of(row, tries)) is not None)
     least, most = figures.number(gains[0]), figures.number(gains[-1])
@@ -219,16 +229,19 @@ def _optimism(group: ComparisonGroup, tries: int) -> str:
 
 @dataclass(frozen=True)
 class Recipes:
-    """Effective recipes side by side: what differs as columns, what is equal apart."""
+    """Effective recipes (what was observed, else requested) side by side: columns for what differs; what is equal apart."""
 
     subjects: list[str]
+    """The columns: in what recipes differ."""
     lines: list[tuple[Row, list[tuple[str, str]]]]
-    """(row, [(value, mark)]); the mark is `same`, `other` or `confounder`."""
+    """(row, [(value, mark)]); the mark compares it with the first row's: `same`, `other`, or `confounder`, if it differs and
+    is not under test."""
     equal: list[tuple[str, str]]
+    """(subject, value) that all share."""
 
 
 def recipes(group: ComparisonGroup) -> Recipes | None:
-    """Recipes side by side; None where no recipe is known."""
+    """The recipes of a group's strategies side by side, the baseline's first; None where no recipe is known."""
     rows = sorted((row for row in drawn_rows(group) if row.recipe), key=lambda row: not row.baseline)
     if not rows:
         return None

@@ -18,12 +18,12 @@ class Across:
 
     sentence: str
     lines: list[tuple[str, bool, list[str]]]
-    """(strategy, whether confounded with the first, a cell for each of `TITLES`)."""
+    """(strategy, whether it differs from the first in something that is not under test, a cell for each of `TITLES`)."""
     legend: str
 
 
 def across(comparison: Comparison) -> Across | None:
-    """None where too few groups share strategies."""
+    """The table of mean ranks over the comparison groups; None where too few groups share strategies."""
     found = comparison.across
     if found is None:
         return None

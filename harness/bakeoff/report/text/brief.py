@@ -24,9 +24,9 @@ from bakeoff.text.values import grouped, listed
 from bakeoff.text.words import escaped, one_line
 
 MOST_LINES: Final = 40
-"""Lines for up to five strategies; each further strategy may have one more."""
+"""How many lines the screen may have for up to five strategies; each further strategy allows one more."""
 LONGEST_NAME: Final = 28
-"""Longer names of strategies go on in the next line, in characters."""
+"""Names of strategies with more characters go on in the next line."""
 
 
 class Strong(str):
@@ -37,19 +37,20 @@ class Strong(str):
 
 @dataclass
 class _Screen:
-    """Lines, of which what is optional is left out where there is no room."""
+    """The lines so far, of a screen with `room` lines of `width` columns; optional lines are added only while there is
+    room."""
 
     width: int
     room: int
     lines: list[str] = field(default_factory=list)
 
     def add(self, *blocks: Sequence[str]) -> None:
-        """These, whatever the room."""
+        """Adds the blocks of lines, even where there is no room."""
         for block in blocks:
             self.lines += block
 
     def fits(self, block: Sequence[str], *, reserve: int = 0) -> bool:
-        """Whether the block goes in before `reserve` further lines; then it is added."""
+        """Adds the block if it leaves room for `reserve` further lines; returns whether it did."""
         if len(self.lines) + len(block) + reserve > self.room:
             return False
         self.lines += block
@@ -60,9 +61,10 @@ class _Screen:
 
 
 def write_brief(comparison: Comparison, width: int, *, more: Sequence[str] = ()) -> list[str]:
-    """Lines of plain text, at most `width` columns wide unless a single word is wider; those that matter most are `Strong`.
+    """The comparison in lines of plain text, at most `width` columns wide unless a single word is wider; the lines that matter
+    most are `Strong`.
 
-    more: lines at the end: where the rest stands, what was written.
+    more: sentences for the end, such as which files were written.
     """
     strategies = {row.strategy for group in comparison.every_group for row in group.rows}
     screen = _Screen(width, MOST_LINES + max(0, len(strategies) - 5))
@@ -95,7 +97,7 @@ def write_brief(comparison: Comparison, width: int, *, more: Sequence[str] = ())
 
 
 def _head(screen: _Screen, comparison: Comparison, group: ComparisonGroup) -> list[str]:
-    """The answer, and what the table below it shows."""
+    """The answer for a comparison group, and what the table below it shows, as lines."""
     title = screen.wrapped(f"{group.title}:") if len(comparison.every_group) > 1 else []
     recommended = comparison.recommended(group)
     better = "more" if group.higher_is_better else "less"
@@ -111,7 +113,10 @@ def _head(screen: _Screen, comparison: Comparison, group: ComparisonGroup) -> li
 
 
 def _titles_only(screen: _Screen, comparison: Comparison, closing: Sequence[str]) -> None:
-    """Of many comparison groups, the answers of as many as fit."""
+    """Adds the answers for as many comparison groups as fit, without tables, where there are too many groups for the screen.
+
+    closing: the lines at the end, which must still fit.
+    """
     left = list(comparison.every_group)
     screen.add([""])
     while left and screen.fits(_head(screen, comparison, left[0]), reserve=len(closing) + 6):
@@ -124,8 +129,8 @@ def _titles_only(screen: _Screen, comparison: Comparison, closing: Sequence[str]
 
 
 def table_of(comparison: Comparison, group: ComparisonGroup, width: int) -> tuple[list[str], list[str]]:
-    """The strategies, the best first: score, interval, difference to the baseline with its verdict, cost, runs; as lines, and
-    the titles of the columns. Those that do not fit are left out, as `DROPPED` has them."""
+    """The table of a group's strategies as lines, the best first, and the titles of its columns: score, interval, difference
+    to the baseline with its verdict, cost, runs. Columns that do not fit are left out, in the order of `DROPPED`."""
     figures, pairs = group.figures, group.pairs
     if not (rows := group.ranked):
         return [], []
@@ -169,7 +174,7 @@ def _verdict(group: ComparisonGroup, row: Row) -> str:
 
 
 def _runs(row: Row) -> str:
-    """`5`, or `4 of 5` where some failed, collapsed or are missing."""
+    """How many of a row's runs its score is over: `5`, or `4 of 5` where some failed, collapsed or are missing."""
     needed, averaged = len(row.needed), len(row.averaged) if row.scored else 0
     return str(averaged) if averaged == needed else f"{averaged} of {needed}"
 
@@ -179,7 +184,8 @@ DROPPED = ("interval", "runs", "difference", "cost")
 
 
 def _fitted(columns: dict[str, Column], width: int) -> tuple[list[str], list[str]]:
-    """The columns as aligned lines, two blanks apart; titles and long names in as many lines as they need. And the titles."""
+    """The columns that fit as aligned lines, two blanks apart, with titles and long names in as many lines as they need; and
+    the titles of these columns."""
     left = dict(columns)
     for kind in DROPPED:
         if sum(_size(column) + 2 for column in left.values()) - 2 > width:
@@ -210,7 +216,7 @@ def _broken(cell: str, room: int) -> list[str]:
 
 
 def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column], sizes: Sequence[int]) -> list[str]:
-    """One row of the table, whose cells have one line or more."""
+    """The lines of one row of the table; each of its cells has one line or more."""
     lines = []
     for parts in zip_longest(*cells, fillvalue=""):
         placed = [padded(part, size, column.align) for part, size, column in zip(parts, sizes, columns, strict=True)]
@@ -222,7 +228,7 @@ def _lines(cells: Sequence[Sequence[str]], columns: Sequence[Column], sizes: Seq
 
 
 def _column_words(screen: _Screen, comparison: Comparison, shown: Collection[str]) -> list[str]:
-    """What the columns with these titles show."""
+    """Lines on what the columns with these titles show."""
     found: dict[str, str] = {}
     for group in comparison.groups:
         found = figures_in_words(group, shown_cost(group, comparison.recommended(group))) | found
@@ -231,7 +237,7 @@ def _column_words(screen: _Screen, comparison: Comparison, shown: Collection[str
 
 
 def _words(screen: _Screen, comparison: Comparison) -> list[str]:
-    """What the verdicts mean, those with one meaning together."""
+    """Lines on what the verdicts mean; verdicts with the same meaning share a sentence."""
     meant = grouped((words, verdict) for verdict, words in verdict_words(comparison.groups).items())
     told = [f"{' or '.join(names)}: {words}." for words, names in meant.items()]
     told += dict.fromkeys(filter(None, (why_stricter(group, comparison.recommended(group)) for group in comparison.groups)))
@@ -240,7 +246,11 @@ def _words(screen: _Screen, comparison: Comparison) -> list[str]:
 
 
 def _to_mind(screen: _Screen, comparison: Comparison, reserve: int) -> None:
-    """Warnings, a paragraph for each kind, the gravest first, and what failed; what does not fit is named."""
+    """Adds the warnings, a paragraph for each name, the gravest first, and what failed; of paragraphs that do not fit, the
+    names.
+
+    reserve: how many lines must remain free.
+    """
     several = len(comparison.every_group) > 1
     told = [sentence for group in comparison.every_group for sentence in urgent(group, comparison.commands)]
     by_name = grouped((warning.name, warning) for warning in comparison.warnings if warning.severity != "note")
@@ -261,7 +271,7 @@ def _to_mind(screen: _Screen, comparison: Comparison, reserve: int) -> None:
 
 
 def _in_words(found: Sequence[NamedWarning], *, several: bool) -> str:
-    """The first of the warnings of one name, and how many more there are."""
+    """A paragraph on the warnings of one name: the first in full, and where and how often there are more."""
     first, *others = found
     where = f"{first.group}: " if several and first.group else ""
     places = [one.group for one in others if one.group != first.group]

@@ -9,8 +9,9 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
   `collapsed`, or over all of them where all collapsed
 - `unlearned_low, unlearned_high`: 95 % interval of the share of runs that collapsed or failed
 - `<split>_<metric>_mean, <split>_<metric>_sd, <split>_<metric>_low, <split>_<metric>_high` for every predicted split (the one
-  reported on first) and metric (the primary one first); low and high are the 95 % interval; not multiplied
-- `rank_low, rank_high`: what the verdicts over all pairs leave open
+  reported on first) and metric (the primary one first); low and high are the 95 % interval; in the metric's own unit, so that
+  an accuracy is between 0 and 1
+- `rank_low, rank_high`: the best and the worst rank that the verdicts over all pairs leave open
 - `difference, difference_low, difference_high, p, p_adjusted, verdict, question_changed, confounded_by, detectable,
   detectable_low, detectable_high`: of the primary metric on the split that is reported on, the row minus the baseline, of the
   runs that learned; `p_adjusted` by Holm;
@@ -25,8 +26,8 @@ The CSV's columns, in this order (a cell that does not apply or is not known is 
 - `times_comparable, peak_memory_bytes_max, peak_device_memory_bytes_max`
 - `timed_run_seconds, timed_train_seconds, timed_evaluate_seconds`, each with `<name>_ratio, <name>_ratio_low,
   <name>_ratio_high` to the baseline's: of one run by `bakeoff time`; these columns are there where that has measured
-- `curve_strategy, curve_place`: where a recipe key varies, the strategy as the experiment file names it, and the value as a
-  number (of all training examples, how many they are); these columns are there where there are curves
+- `curve_strategy, curve_place`: where a recipe key varies, the strategy as the experiment file names it, and the key's value
+  as a number (of `all` training examples, how many they are); these columns are there where there are curves
 - `parameters, trainable, steps, replicate, select`
 - `recipe_<key>` for every key of the recipe; lists are JSON
 - `warnings`, separated by `; `
@@ -81,7 +82,7 @@ FACTS = ("parameters", "trainable", "steps", "replicate", "select")
 
 
 def write_csv(comparison: Comparison) -> str:
-    """The whole `table.csv`."""
+    """The text of `table.csv`."""
     scores = dict.fromkeys(
         f"{split}_{metric.name}_{number}"
         for group in comparison.every_group
@@ -126,7 +127,7 @@ FORMULA: Final = "[-=+@\uff0d\uff1d\uff0b\uff20]"
 """First characters of a formula, full-width forms included."""
 COMPUTED: Final = re.compile(rf"\s*{FORMULA}(?!(?<=[-+])\d+(\.\d+)?([eE][-+]?\d+)?$)|'")
 SECOND: Final = re.compile(rf"(?<=;)([\s\"']*)({FORMULA})")
-"""What would begin a cell in a program that separates cells by semicolons."""
+"""A formula's first character after a semicolon, which begins a new cell in programs that separate cells by semicolons."""
 
 
 def cell_of(value: Any) -> Any:
@@ -138,12 +139,12 @@ def cell_of(value: Any) -> Any:
 
 
 def text_of(cell: str) -> str:
-    """The original text of a cell (`cell_of`)."""
+    """The original text of a cell that `cell_of` made."""
     return cell[1:].encode("latin-1", "backslashreplace").decode("unicode_escape") if cell.startswith("'") else cell
 
 
 def write_json(comparison: Comparison) -> str:
-    """The whole comparison with ten significant digits, from which every other output is rounded; ASCII only."""
+    """The whole comparison as JSON, in ASCII, with ten significant digits; every other output is rounded from these."""
     plain = {"format": TABLE_FORMAT, **comparison.model_dump(mode="json", exclude={"declared": {"runs"}})}
     return json.dumps(portable(plain), indent=1, allow_nan=False) + "\n"
 
@@ -193,7 +194,7 @@ def _timed(row: Row, group: ComparisonGroup) -> dict[str, Any]:
 
 
 def _place(row: Row, group: ComparisonGroup) -> dict[str, Any]:
-    """Where the row stands on the curve of its strategy."""
+    """The row's cells under `CURVE`: its strategy and its place on the strategy's curve; empty where it is on none."""
     for curve in group.curve.strategies if group.curve else ():
         for point in curve.points:
             if point.row == row.strategy:
@@ -232,5 +233,5 @@ def _majority_baseline(group: ComparisonGroup) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Booleans, lists and mappings as JSON."""
+    """The value, with Booleans, lists and mappings as JSON."""
     return json.dumps(value) if isinstance(value, bool | list | tuple | dict) else value

@@ -13,7 +13,7 @@ TITLES = {"pass": "Gate passed", "fail": "Gate failed", "not enough evidence": "
 
 
 def write_gate(gate: Gate) -> str:
-    """A headline, the table of checks, and the reason for each that did not pass."""
+    """A gate's result: a headline, the table of checks, and the reason for each that did not pass."""
     lines = [f"## {SYMBOLS[gate.result]} {TITLES[gate.result]}: {as_markdown(gate.headline)}", ""]
     groups = list(dict.fromkeys((check.task, check.model) for check in gate.checks))
     where = f" on {groups[0][0]} · {groups[0][1]}" if len(groups) == 1 else ""
@@ -41,7 +41,7 @@ def _table(checks: list[Check], *, with_group: bool) -> list[str]:
 
 
 def _observed(check: Check) -> tuple[str, str]:
-    """The change and its interval."""
+    """The observed change and its interval, the two parts of a cell that `level` aligns."""
     if check.identical:
         return "identical", ""
     if check.change is None or check.low is None or check.high is None:
@@ -56,7 +56,7 @@ def _verdict(check: Check) -> str:
 
 
 def _reasons(checks: list[Check], *, with_group: bool) -> list[tuple[str, str]]:
-    """(symbol, sentence) of each reason, with the checks that share it."""
+    """(symbol of the result, sentence) for each reason; the sentence names the checks that share the reason."""
     reasons = grouped(((SYMBOLS[check.result], check.reason), _title(check, with_group)) for check in checks if check.reason)
     return [
         (symbol, f"{'all checks' if 1 < len(titles) == len(checks) else '; '.join(titles)}: {reason}")

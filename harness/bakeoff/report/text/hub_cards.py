@@ -21,14 +21,14 @@ from bakeoff.text.values import seeds_spelt
 from bakeoff.text.words import escaped
 
 MADE_WITH = "made with bakeoff"
-"""The end of all notes."""
+"""The end of all notes, by which `is_ours` knows files that Bakeoff wrote."""
 
 TASK_TYPE = "text-classification"
 """The hub's name for all kinds of task so far, regression on texts included."""
 
 
 def eval_results(comparison: Comparison) -> dict[str, str]:
-    """File name -> YAML of a row's scores on the reported split, for each row with scores."""
+    """File name -> YAML with a strategy's scores on the reported split, a file for each strategy that has scores."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # public, by a list of names
 
@@ -61,7 +61,7 @@ def is_ours(content: bytes) -> bool:
 
 
 def model_index(comparison: Comparison) -> str:
-    """A YAML document for each row: the front matter of its model's card."""
+    """The YAML front matter of model cards: one document after the other, for each strategy that has scores."""
     from huggingface_hub import EvalResult, ModelCardData
 
     documents = []
@@ -88,7 +88,8 @@ def model_index(comparison: Comparison) -> str:
 
 
 def _model(group: ComparisonGroup, row: Row) -> str:
-    """The label of the row's model, empty if its trainer owns it; the group's label where that says more (`other weights`)."""
+    """The label of the row's model, or the group's label where that says more, such as `(other weights)`; empty if the row's
+    trainer owns its model."""
     label = str(row.facts.get("model", group.model))
     return group.model if label and group.model.startswith(f"{label} (") else label
 
@@ -99,7 +100,7 @@ def _model_title(group: ComparisonGroup, row: Row) -> str:
 
 
 def _rows(comparison: Comparison) -> Iterator[tuple[ComparisonGroup, Row, dict[str, Score]]]:
-    """Every row that has scores on the reported split, the primary metric first."""
+    """(group, row, metric -> score) of every row that has scores on the reported split, the primary metric first."""
     for group in comparison.groups:
         for row in group.ranked:
             scores = row.scores.get(group.split, {})
@@ -132,7 +133,7 @@ def _notes(group: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
 
 
 def _file_name(text: str, taken: dict[str, str]) -> str:
-    """A file name without path separators that no other row has."""
+    """A file name made from the text, without path separators and not among the names `taken`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "row"
     names = chain([f"{stem}.yaml"], (f"{stem}-{number}.yaml" for number in count(2)))
     return next(name for name in names if name not in taken)

@@ -17,7 +17,8 @@ from bakeoff.text.values import listed, seeds_spelt
 
 ACCENTS = {"\u0300", "\u0301", "\u0302", "\u0303", "\u0308", "\u030a", "\u030c", "\u0327"}
 LAST_LATIN = "\u017f"
-"""Letters up to here with these marks pdflatex knows without a package; others stand by their numbers, so that it compiles."""
+"""Letters up to this one, with one of `ACCENTS`, can be set by pdflatex without a package; other letters are written as code
+points, so that the file compiles."""
 
 _ESCAPES = {
     "\\": r"\textbackslash{}",
@@ -37,11 +38,12 @@ _ESCAPES = {
     "–": r"\textendash{}",
     **{character: f"\\{character}" for character in "{}$&#_%"},
 }
-"""Brackets and stars in braces, because after a row's end they would be arguments; a backquote because it joins a `?`."""
+"""LaTeX for characters that have a meaning there. Brackets and stars stand in braces, because after a row's end they would be
+arguments; a backquote does, because LaTeX joins it with a `?` to one character."""
 
 
 def as_latex(text: object) -> str:
-    """Foreign text on one line of LaTeX; characters that pdflatex cannot set, and invisible ones, by their code points."""
+    """Untrusted text on one line of LaTeX; characters that pdflatex cannot set, and invisible ones, as code points."""
     shown = "".join(map(_shown, " ".join(str(text).split())))
     return re.sub(r"-(?=-)", "-{}", shown)  # two hyphens would join to a dash
 
@@ -58,7 +60,7 @@ def _shown(character: str) -> str:
 
 
 def write_tex(comparison: Comparison) -> str:
-    """A `table` environment for each comparison group; a comment where there is no group."""
+    """The text of `table.tex`: a `table` environment for each comparison group; a comment where there is no group."""
     latex = Environment(  # noqa: S701 - no HTML: every value passes `as_latex`
         loader=FileSystemLoader(TEMPLATES),
         finalize=as_latex,
@@ -75,7 +77,7 @@ def write_tex(comparison: Comparison) -> str:
 
 
 def _cells(row: Row, group: ComparisonGroup) -> list[str]:
-    """The cells after the name."""
+    """A row's cells after its name: score, interval, difference, verdict, seconds of training."""
     figures, score, pair = group.figures, group.score(row), group.pairs.get(row.strategy)
     difference = ""
     if pair is not None:
@@ -98,7 +100,8 @@ def _verdict(pair: Pair) -> str:
 
 
 def _caption(group: ComparisonGroup) -> str:
-    """Task, model, N, seeds, and what the intervals cover."""
+    """The caption of a group's table: task, model, number of examples, seeds, what the intervals cover, how pairs are
+    judged."""
     scores = [score for row in group.rows if (score := group.score(row)) is not None]
     model = f" with {group.model_title}" if group.model else ""
     parts = [
@@ -133,7 +136,7 @@ def _look(words: str) -> int:
 
 
 def _confounders(group: ComparisonGroup) -> str:
-    """Confounded rows, each with its undeclared differences; empty where there are none."""
+    """A list of the confounded strategies, each with its differences that are not under test; empty where there are none."""
     return listed(
         [
             f"{pair.first} by {listed([fact.sentence() for fact in pair.confounders])}"
@@ -144,5 +147,5 @@ def _confounders(group: ComparisonGroup) -> str:
 
 
 def _label(*words: str) -> str:
-    """A LaTeX label, of characters that need no escapes."""
+    """A LaTeX label made from the words, of characters that need no escapes."""
     return re.sub(r"[^a-z0-9]+", "-", "-".join(words).lower()).strip("-")

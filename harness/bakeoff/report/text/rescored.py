@@ -1,4 +1,4 @@
-"""Rescored predictions as Markdown."""
+"""Scores of stored predictions, computed anew by another metric or on slices, as Markdown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from bakeoff.text.numbers import DASH, p_value, with_decimals
 
 
 def write_rescored(found: Rescoring, *, slices: bool = False, calibration: bool = False) -> str:
-    """A section for each task and model, on request with slices and calibration; then what could not be scored."""
+    """The text: a section for each task and model, on request with tables of slices and calibration; then what could not be
+    scored, and why."""
     lines: list[str] = []
     for group in found.groups:
         lines += [

@@ -33,7 +33,7 @@ from bakeoff.text.numbers import DASH, mebibytes, p_value
 
 
 def write_page(comparison: Comparison) -> str:
-    """The whole `table.md`."""
+    """The text of `table.md`."""
     lines = [f"# {as_markdown(comparison.title)}"]
     if comparison.question:
         lines += ["", *paragraph(as_markdown(comparison.question))]
@@ -71,12 +71,12 @@ def write_page(comparison: Comparison) -> str:
 
 
 def _recommendation(found: Recommendation) -> list[str]:
-    """What to take stands out; what is ruled out or open follows."""
+    """The recommendation as a paragraph: in bold which strategy to take, then which ones are ruled out or open."""
     return paragraph(f"**{prose(found.headline)}** {prose(found.rest)}".strip())
 
 
 def _in_words(warning: NamedWarning) -> str:
-    """`few-seeds (caution): what was found. What to do.`"""
+    """A warning as text: `few-seeds (caution): what was found. What to do.`"""
     return f"{warning.name} ({warning.severity}): {warning.what} {warning.what_to_do}"
 
 
@@ -126,7 +126,7 @@ def _scores(group: ComparisonGroup) -> list[str]:
 
 
 def _differences(group: ComparisonGroup) -> list[str]:
-    """Differences to the baseline; empty where there are none."""
+    """The table of differences to the baseline; empty where there are none."""
     pairs, figures = group.to_baseline, group.figures
     if not pairs:
         return []
@@ -148,7 +148,7 @@ def _differences(group: ComparisonGroup) -> list[str]:
 
 
 def _curve(group: ComparisonGroup) -> list[str]:
-    """Each strategy's scores over the key that varies; empty where none does."""
+    """The table of each strategy's scores over the recipe key that varies; empty where none does."""
     if group.curve is None:
         return []
     titles, lines = curve_table(group, group.curve)
@@ -156,7 +156,7 @@ def _curve(group: ComparisonGroup) -> list[str]:
 
 
 def _looks(group: ComparisonGroup) -> list[str]:
-    """What was decided at which declared look; empty before the first one."""
+    """The table of what was decided at which declared look; empty where none was taken."""
     rows = look_rows(group.looks) if group.looks else []
     columns = [
         Column(title, [as_markdown(row[number]) for row in rows], "left" if title == LOOK_TITLES[-1] else "right")
@@ -190,7 +190,7 @@ def _costs(group: ComparisonGroup) -> list[str]:
 
 
 def _timed(group: ComparisonGroup) -> list[str]:
-    """What a run takes by `bakeoff time`; empty where that has measured nothing of the group."""
+    """The table of the seconds that a run takes, measured by `bakeoff time`; empty where that measured no row of the group."""
     cells = [timed_cells(row, group) for row in group.rows]
     if not any(cells):
         return []
@@ -219,8 +219,8 @@ def _searches(group: ComparisonGroup) -> list[str]:
 
 
 def _verdicts(group: ComparisonGroup, answer: str, warnings: Sequence[NamedWarning]) -> list[str]:
-    """Warnings that make numbers invalid, verdicts, what would settle open ones, and other warnings. A verdict that the page's
-    answer or a warning states already is left out."""
+    """Sentences below a group's tables: warnings that make numbers invalid, verdicts, what it would take to settle open ones,
+    and other warnings. A verdict that the page's `answer` or a warning states already is left out."""
     found = [_in_words(warning) for warning in warnings if warning.severity == "invalid"]
     for pair in group.to_baseline:
         shown = "" if pair.told in answer or _warned_of(pair, warnings) else pair.told
@@ -234,14 +234,14 @@ def _verdicts(group: ComparisonGroup, answer: str, warnings: Sequence[NamedWarni
 
 
 def _warned_of(pair: Pair, warnings: Sequence[NamedWarning]) -> bool:
-    """Whether a warning names the confounders of the pair."""
+    """Whether one of the warnings names the pair's confounders, all of them."""
     return bool(pair.confounders) and any(
         pair.first in warning.rows and all(fact.subject in warning.what for fact in pair.confounders) for warning in warnings
     )
 
 
 def _published(group: ComparisonGroup) -> list[str]:
-    """Figures published elsewhere: listed below the table, since they must not be compared with its rows."""
+    """Sentences on figures published elsewhere: below the table, since they must not be compared with its rows."""
     return [
         f"published elsewhere, not tested: {row.name} ({row.source}), {row.seeds} run{'s' if row.seeds > 1 else ''}: "
         + ", ".join(

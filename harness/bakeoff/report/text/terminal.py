@@ -15,7 +15,7 @@ ROW_NAME = "strategy"
 
 
 def fitted(page: str, width: int) -> str:
-    """The page in lines of at most `width` columns, unless a single word or cell is wider."""
+    """A page of Markdown in lines of at most `width` columns, unless a single word or cell is wider."""
     lines: list[str] = []
     for is_table, block in groupby(page.splitlines(), key=lambda line: line.startswith("| ")):
         rows = list(block)
@@ -24,19 +24,20 @@ def fitted(page: str, width: int) -> str:
 
 
 def wrapped(text: str, width: int, *, indent: str | None = None) -> list[str]:
-    """Lines of a paragraph; lines after the first are indented below the text of an item, or by `indent`."""
+    """A paragraph in lines of at most `width` columns; those after the first begin with `indent`, by default so many blanks
+    that a list item's text is aligned."""
     if indent is None:
         indent = "  " if text.startswith("- ") else ""
     return wrap(text, width, indent=indent)
 
 
 def _paragraphs(lines: Sequence[str]) -> list[str]:
-    """Paragraphs, items and headings as one line each; empty lines are kept."""
+    """The lines joined, so that each paragraph, list item and heading is one line; empty lines are kept."""
     return re.sub(r"(?<=[^\n])\n(?!- |#|\n|\Z) *", " ", "\n".join(lines)).split("\n")
 
 
 def _cut(rows: Sequence[str], width: int) -> list[str]:
-    """The table, split where it is too wide, with an empty line between parts."""
+    """The lines of a table, split between columns where it is too wide, with an empty line between parts."""
     if max(map(cell_len, rows)) <= width:
         return list(rows)
     cells = [row.removeprefix("| ").removesuffix(" |").split(" | ") for row in rows]  # a cell's own | has a \ before it
