@@ -10,6 +10,7 @@ from peft import TaskType, get_peft_model
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 from peft.utils.constants import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from bakeoff.plugin import Adaptation, Built, ModelError, Recipe, did_you_mean, first_line, head_names, weight_decay_groups
 
@@ -47,7 +48,9 @@ def default_targets(built: Built) -> list[str] | None:
     if built.model.config.model_type in TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING:
         return None
     head = {name.rpartition(".")[0] for name in head_names(built)}
-    found = [name for name, module in built.model.named_modules() if isinstance(module, nn.Linear) and name not in head]
+    found = [
+        name for name, module in built.model.named_modules() if isinstance(module, nn.Linear | Conv1D) and name not in head
+    ]
     if not found:
         raise ModelError(f"{type(built.model).__name__} has no linear layers outside its head: name `target_modules`")
     return found

@@ -72,7 +72,7 @@ def test_a_folder_beside_the_command_only_is_named_with_both_places(tmp_path: Pa
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "more positions than RoBERTa has": ({"family": "roberta"}, {"length": 39, "dev": [f"{LONG},no"]}, "38 positions"),
     "a word of dev beyond the embeddings": ({"family": "bert", "vocab_size": 50}, {"dev": ["w55 w5,no"]}, "gives token 55"),
-    "an end of text in dev": ({"family": "t5"}, {"dev": ["w5 </s> w6,no"]}, "Take '</s>' out of the texts"),
+    "an end of text in dev": ({"family": "t5"}, {"dev": ["w5 </s> w6,no"]}, "'</s>'"),
     "no pad token": ({"family": "gpt2", "tokenizer": {"pad_token": None}}, {}, "`pad_token: eos`"),
     "missing layers": ({"family": "bert", "later": {"num_hidden_layers": 4}}, {}, "allow_new: ["),
 }

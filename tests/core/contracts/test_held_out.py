@@ -95,7 +95,7 @@ def test_shares_that_are_none_are_refused_with_their_place(share: str, tmp_path:
 
 def test_a_share_that_leaves_nothing_is_named() -> None:
     with pytest.raises(DataError, match="0 rows in select"):
-        ids("train 0%", size=8)
+        ids("train 0.01%", size=8)
 
 
 # --- dev and test ------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def test_any_name_of_a_strategy_is_found(name: str) -> None:
 
 def test_a_text_with_two_meanings_is_refused() -> None:
     known = names(strategies=("full", "full:0"))
-    assert tells(refused(known, "full:0"), "", "name of a strategy ", "seed ", "a strategy")
+    assert tells(refused(known, "full:0"), "'full:0'", "strategy and seed", "a strategy")
     assert found(known, "full:0:1") == ["full:0:1"]
     assert found(known, "r1-0") == ["full:0"]
 

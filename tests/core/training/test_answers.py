@@ -78,7 +78,7 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: read(Answer(1, "neg", {"neg": 0, "pos": 1, "mixed": 0})), f"{ROW} is not the label with the largest score"),
     (
         lambda: read(Answer(1, [], {"neg": 0, "pos": 1, "mixed": 0}), kind=MULTILABEL),
-        "must have the labels whose score is above",
+        "the labels whose score is above",
     ),
     (
         lambda: read(Answer(1, "neg"), Answer(2, "neg", {"neg": 1, "pos": 0, "mixed": 0})),

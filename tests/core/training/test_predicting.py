@@ -49,9 +49,9 @@ def test_many_are_beside_the_model(tmp_path: Path) -> None:
 
 
 def test_others_than_the_run_s_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="the run had them"):
+    with pytest.raises(StoreError, match="that the run had"):
         with_labels(OPEN, record(MANY), saved(tmp_path, MANY[::-1]))
-    with pytest.raises(StoreError, match="the run had them"):
+    with pytest.raises(StoreError, match="that the run had"):
         with_labels(OPEN, record(MANY), tmp_path / "nowhere")
 
 

@@ -116,7 +116,7 @@ def test_a_score_that_is_no_number_is_named() -> None:
     ("changes", "words"),
     [
         ({"primary_metric": "f1"}, "primary metric 'f1' is not one of its metrics"),
-        ({"labelled_splits": ("dev",)}, "train must be one of them"),
+        ({"labelled_splits": ("dev",)}, "must include train"),
         ({"labelled_splits": ("train", "more")}, "must be among its splits"),
         ({"n_outputs": 3}, "2 labels and 3 outputs"),
     ],
