@@ -54,6 +54,14 @@ class HfTrainer(Trainer):
                 recipe.weight_decay_exempt != Recipe().weight_decay_exempt,
                 "as shipped exempts biases and normalisation layers from weight decay, and nothing else",
             ),
+            "class_weights": (
+                recipe.class_weights != "none",
+                "as shipped has the model's own loss, in which labels weigh alike",
+            ),
+            "sampling": (
+                recipe.sampling != "shuffled" and recipe.processes > 1,
+                "as shipped deals rows to several processes itself, each of them once an epoch",
+            ),
             "bias_correction": (not recipe.bias_correction, "as shipped has no Adam without bias correction"),
             "fused": (recipe.fused and recipe.optimizer == "sgd", "as shipped has no fused sgd; say `fused: false`"),
             key: (

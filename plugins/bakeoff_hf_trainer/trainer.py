@@ -30,7 +30,7 @@ def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingAr
         weight_decay=recipe.weight_decay,
         max_grad_norm=recipe.max_grad_norm or 0.0,  # 0 is its word for no clipping
         lr_scheduler_type=scheduler_name(recipe.scheduler),
-        lr_scheduler_kwargs=scheduler_settings(recipe.scheduler, recipe.power),
+        lr_scheduler_kwargs=scheduler_settings(recipe, job.total_steps),
         warmup_steps=job.warmup_steps,
         use_cpu=job.device.type == "cpu",
         logging_strategy="no",

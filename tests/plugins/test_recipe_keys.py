@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,74 @@ def test_label_smoothing_spreads_a_share_over_all_labels(tmp_path: Path) -> None
     target = torch.tensor([[0.9, 0.1], [0.1, 0.9]])
     expected = -(target * logits.log_softmax(-1)).sum(-1).mean()
     assert float(job.loss(logits, labels)) == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_weights_of_labels_multiply_each_rows_loss_and_the_mean_is_over_rows(tmp_path: Path) -> None:
+    import torch
+
+    for wanted in ("balanced", "{'no': 3.0}"):
+        _, job = ready(requests(tmp_path, "torch-loop", f"{SHORT}, class_weights: {wanted}")["one"])
+        counts = torch.bincount(torch.tensor([int(label) for label in job.labels]))
+        weights = len(job.labels) / (2 * counts) if wanted == "balanced" else torch.tensor([3.0, 1.0])
+        logits, labels = torch.tensor([[2.0, -1.0], [0.5, 0.25], [0.1, 0.2]]), torch.tensor([0, 1, 1])
+        each = -logits.log_softmax(-1)[torch.arange(3), labels]
+        assert float(job.loss(logits, labels)) == pytest.approx(float((weights[labels] * each).mean()), rel=1e-6)
+        parts = [job.loss(logits[:2], labels[:2]) * 2 / 3, job.loss(logits[2:], labels[2:]) / 3]
+        assert float(sum(parts)) == pytest.approx(float(job.loss(logits, labels)), rel=1e-6), "exact in micro-batches"
+        assert wanted != "balanced" or float(weights[torch.tensor(job.labels)].mean()) == pytest.approx(1.0)
+
+
+def test_drawn_by_weight_every_label_comes_as_often_and_every_trainer_gets_the_same_batches(tmp_path: Path) -> None:
+    recipe = "epochs: 40, batch_size: 8, sampling: weighted"
+    _, job = ready(requests(tmp_path, "torch-loop", recipe)["one"])
+    rows = [row for epoch in range(40) for batch in job.batches(epoch) for row in batch]
+    assert len(rows) == 40 * len(job.examples)
+    assert [len(job.batches(epoch)) for epoch in range(3)] == [-(-len(job.examples) // 8)] * 3
+    shares = [sum(int(job.labels[row]) == label for row in rows) / len(rows) for label in (0, 1)]
+    assert shares == pytest.approx([0.5, 0.5], abs=4 * (0.25 / len(rows)) ** 0.5)
+    assert job.batches(0) != job.batches(1)
+    orders = {
+        name: [step.rows for step in trained(tmp_path, name, "max_steps: 4, batch_size: 8, sampling: weighted")[0].steps]
+        for name in ("torch-loop", "hf-trainer", "fast-loop")
+    }
+    assert orders["torch-loop"] == orders["hf-trainer"] == orders["fast-loop"]
+
+
+def test_schedules_go_as_their_names_say(tmp_path: Path) -> None:
+    def rates(schedule: str, trainer: str = "torch-loop") -> list[float]:
+        recipe = f"max_steps: 10, batch_size: 4, learning_rate: 1.0e-3, warmup: 2, scheduler: {schedule}"
+        return [step.learning_rates[0] / 1e-3 for step in trained(tmp_path, trainer, recipe)[0].steps]
+
+    restarts = rates("cosine_with_restarts, cycles: 2")
+    assert restarts[:3] == pytest.approx([0.0, 0.5, 1.0])
+    assert restarts[6] == pytest.approx(1.0), "from the peak again"
+    assert restarts[3:6] == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 4)) for step in (1, 2, 3)])
+    falling = rates("inverse_sqrt")
+    assert falling[2:] == pytest.approx([(2 / step) ** 0.5 for step in range(2, 10)])
+    stable = rates("warmup_stable_decay, decay: 4")
+    assert stable[2:6] == pytest.approx([1.0] * 4)
+    assert stable[6:] == pytest.approx([0.5 * (1 + math.cos(math.pi * step / 4)) for step in range(4)])
+    for schedule in ("cosine_with_restarts, cycles: 2", "inverse_sqrt", "warmup_stable_decay, decay: 0.4"):
+        assert rates(schedule, "hf-trainer") == pytest.approx(rates(schedule))
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "cycles: 2",
+        "decay: 0.5",
+        "class_weights: {}",
+        "class_weights: {'no': 0}",
+        "class_weights: {noo: 2.0}",
+        "class_weights: heavy",
+        "sampling: all",
+        "max_steps: 10, warmup: 8, scheduler: warmup_stable_decay, decay: 0.5",
+        "max_steps: 10, warmup: 11",
+    ],
+)
+def test_what_cannot_be_is_refused_before_training(recipe: str, tmp_path: Path) -> None:
+    with pytest.raises(BakeoffError):
+        ready(requests(tmp_path, "torch-loop", recipe)["one"])
 
 
 def test_a_polynomial_schedule_ends_at_0(tmp_path: Path) -> None:

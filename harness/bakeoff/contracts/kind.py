@@ -62,6 +62,14 @@ class OtherNumbers:
     """Whether the labels can show if the run learned: they vary, and at least one answer is wrong."""
 
 
+ONE_LABEL_ONLY: Mapping[str, str] = {
+    "label_smoothing": "smooths between the labels of a classification",
+    "class_weights": "weighs the labels of a classification",
+    "sampling": "draws rows by the label of a classification",
+}
+"""`Kind.recipe_conflicts` of a kind in which an example does not have exactly one label."""
+
+
 class Kind(ABC):
     """A kind of task: its labels, its loss, how a model's logits are turned into answers, and how each is described to a user.
 
@@ -173,9 +181,9 @@ class Kind(ABC):
         return labels
 
     @abstractmethod
-    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0, class_weights: Any = None) -> Any:
         """The mean loss of a batch, a scalar tensor. logits: (batch, n_outputs); targets: a tensor of what `targets`
-        returned."""
+        returned; class_weights: (n_outputs,), by which the loss of a row with that label is multiplied, or None."""
 
     # --- answers ---------------------------------------------------------------------------------------------------------
 

@@ -99,6 +99,12 @@ Warmup = Annotated[
 NEUTRAL_ZERO: JsonDict = {"neutral": 0.0}
 
 
+Scheduler = Literal["linear", "cosine", "constant", "polynomial", "cosine_with_restarts", "inverse_sqrt", "warmup_stable_decay"]
+
+
+ClassWeights = Literal["none", "balanced"] | Annotated[dict[str, Positive], Field(min_length=1)]
+
+
 LARGEST_UNCORRECTED_BETA = 0.99999
 """The largest beta that is allowed without bias correction; see `optimizers.skip_bias_correction`."""
 
@@ -136,11 +142,22 @@ class Recipe(Options):
         description="Corrects the bias of Adam's moments; false as in the first code of BERT (for studies of stability).",
         json_schema_extra={"neutral": True},
     )
-    scheduler: Literal["linear", "cosine", "constant", "polynomial"] = Field(
-        "linear", description="How the learning rate goes on after warm-up: down to 0, or `constant`."
+    scheduler: Scheduler = Field(
+        "linear",
+        description="How the learning rate goes on after warm-up: down to 0, or `constant`; `cosine_with_restarts` has "
+        "`cycles` cosines, `inverse_sqrt` falls with the root of the step, `warmup_stable_decay` falls in the last `decay`.",
     )
     power: Positive = Field(1.0, description="Exponent of the polynomial scheduler.", json_schema_extra={"neutral": 1.0})
     warmup: Warmup = Field(0, description="Steps (an integer) or a share of all steps (a number below 1).")
+    cycles: Annotated[int, Field(ge=1, le=1000)] = Field(
+        1, description="How often the scheduler cosine_with_restarts starts from the peak.", json_schema_extra={"neutral": 1}
+    )
+    decay: Warmup = Field(
+        0.1,
+        description="The last steps (an integer) or share of all steps (a number below 1) in which the learning rate of the "
+        "scheduler warmup_stable_decay falls to 0, along a cosine.",
+        json_schema_extra={"neutral": 0.1},
+    )
     max_length: Annotated[int, Field(ge=4, le=LONGEST_INPUT)] = Field(128, description="Tokens; longer inputs are cut.")
     padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; weights and optimizer stay in fp32.")
@@ -157,6 +174,18 @@ class Recipe(Options):
     )
     label_smoothing: Share = Field(
         0.0, description="Share of the target probability that is spread over all labels.", json_schema_extra=NEUTRAL_ZERO
+    )
+    class_weights: ClassWeights = Field(
+        "none",
+        description="Weights of the labels in the loss: `balanced` (rows / (labels * rows of the label), of the rows trained "
+        "on), or a weight for each label by name, 1 for others. A batch's loss is the mean over its rows of each row's loss "
+        "times its label's weight.",
+        json_schema_extra={"neutral": "none"},
+    )
+    sampling: Literal["shuffled", "weighted"] = Field(
+        "shuffled",
+        description="The rows of an epoch: each once, or as many drawn with replacement, every label as often (`weighted`).",
+        json_schema_extra={"neutral": "shuffled"},
     )
     train_examples: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
         None,
@@ -190,12 +219,19 @@ class Recipe(Options):
             ("momentum", self.momentum != 0 and self.optimizer != "sgd", "optimizer: sgd"),
             ("bias_correction", not self.bias_correction and self.optimizer != "adamw", "optimizer: adamw"),
             ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
+            ("cycles", self.cycles != 1 and self.scheduler != "cosine_with_restarts", "scheduler: cosine_with_restarts"),
+            ("decay", self.decay != 0.1 and self.scheduler != "warmup_stable_decay", "scheduler: warmup_stable_decay"),
         ):
             if lost:
                 raise ValueError(f"{key} has an effect only with `{needed}`: set that, or leave {key} out")
         if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
             raise ValueError(f"with bias_correction: false, betas must be {spelt(LARGEST_UNCORRECTED_BETA)} or less")
         return self
+
+
+def steps_in(length: float, total: int) -> int:
+    """Steps that are given as a number of steps (an integer) or as a share of all steps (a float), rounded up."""
+    return math.ceil(length * total) if isinstance(length, float) else length
 
 
 def steps_of(examples: int, *, epochs: float, batch_size: int, min_steps: int | None = None) -> int:

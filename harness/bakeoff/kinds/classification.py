@@ -48,10 +48,13 @@ class Classification(Kind):
     def slice_labels(self, labels: NDArray[Any]) -> NDArray[Any] | None:
         return labels
 
-    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0, class_weights: Any = None) -> Any:
         from torch.nn.functional import cross_entropy
 
-        return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+        if class_weights is None:
+            return cross_entropy(logits.float(), targets, label_smoothing=label_smoothing)
+        losses = cross_entropy(logits.float(), targets, label_smoothing=label_smoothing, reduction="none")
+        return (losses * class_weights.to(losses.device)[targets]).mean()
 
     def answers(self, logits: Any) -> Answers:
         return np.asarray(logits.argmax(axis=1))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.kind import MADE_UP, Kind, Said, above, log_of, number_of
+from bakeoff.contracts.kind import MADE_UP, ONE_LABEL_ONLY, Kind, Said, above, log_of, number_of
 from bakeoff.contracts.metric import Answers, Floats, Ints
 from bakeoff.contracts.returned import described
 from bakeoff.errors import DataError
@@ -31,7 +31,7 @@ class Multilabel(Kind):
     labels_in_words = f"it must have as many outputs as labels, 1 to {MAX_LABELS}"
     several_labels = True
     problem_type = "multi_label_classification"
-    recipe_conflicts: ClassVar[Mapping[str, str]] = {"label_smoothing": "smooths between the labels of a classification"}
+    recipe_conflicts: ClassVar[Mapping[str, str]] = ONE_LABEL_ONLY
     default_metrics = ("micro_f1", "label_f1", "accuracy")
     overall_metrics = ("label_f1", "micro_f1")
     answers_in_words = "sets of labels"
@@ -90,7 +90,7 @@ class Multilabel(Kind):
         """For each example a list of n_outputs numbers, 1.0 for labels in its set and 0.0 for the others."""
         return [[float(member) for member in row] for row in memberships(np.asarray(labels), n_outputs)]
 
-    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0, class_weights: Any = None) -> Any:
         from torch.nn.functional import binary_cross_entropy_with_logits
 
         return binary_cross_entropy_with_logits(logits.float(), targets)

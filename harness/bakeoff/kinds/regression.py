@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from bakeoff.contracts.kind import MADE_UP, Kind, OtherNumbers, Said
+from bakeoff.contracts.kind import MADE_UP, ONE_LABEL_ONLY, Kind, OtherNumbers, Said
 from bakeoff.contracts.metric import Answers
 from bakeoff.contracts.returned import described
 from bakeoff.text.numbers import significant
@@ -29,7 +29,7 @@ class Regression(Kind):
     label_type = float
     arrow_type = "double"
     problem_type = "regression"
-    recipe_conflicts: ClassVar[Mapping[str, str]] = {"label_smoothing": "smooths between the labels of a classification"}
+    recipe_conflicts: ClassVar[Mapping[str, str]] = ONE_LABEL_ONLY
     default_metrics = ("pearson", "spearman", "mae")
     answers_in_words = "numbers"
     majority_in_words = "the mean of the training split"
@@ -65,7 +65,7 @@ class Regression(Kind):
         """The answer itself, as the only logit."""
         return [float(answer)]
 
-    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0) -> Any:
+    def mean_loss(self, logits: Any, targets: Any, *, label_smoothing: float = 0.0, class_weights: Any = None) -> Any:
         from torch.nn.functional import mse_loss
 
         return mse_loss(logits.float().squeeze(-1), targets)

@@ -172,7 +172,9 @@ def losses(first: Trace, second: Trace) -> Iterator[Cause]:
     for number, a, b in first_step(first, second, lambda a, b: a.loss != b.loss and bool(weighed(a, b))):
         yield Cause(number, "loss", weighed(a, b))
         return
-    keys = [key for key in ("label_smoothing", "precision") if _requested(first, key) != _requested(second, key)]
+    keys = [
+        key for key in ("label_smoothing", "class_weights", "precision") if _requested(first, key) != _requested(second, key)
+    ]
     for number, _, _ in first_step(first, second, lambda a, b: bool(keys) and a.loss != b.loss):
         yield Cause(number, "loss", f"the loss is computed differently{requested(first, second, *keys)}")
 

@@ -155,6 +155,10 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
     for key, why in kind.recipe_conflicts.items():
         if getattr(strategy.recipe, key) != getattr(DEFAULTS, key):
             yield key, f"{why}, and task '{task.name}' is a {kind} task"
+    weights, labels = strategy.recipe.class_weights, task.info.labels
+    if isinstance(weights, dict) and labels and (strange := [name for name in weights if name not in labels]):
+        told = did_you_mean("label", strange[0], labels)
+        yield "class_weights", f"gives a weight to what is no label of task '{task.name}': {told}"
 
 
 def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
+from bakeoff.contracts.recipe import Scheduler
 from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean, quoted, quoted_whole
 
@@ -161,8 +162,12 @@ def _optimizer(value: Any, beside: Mapping[str, Any]) -> Meant:
     return Meant("recipe", entry("optimizer", VALUES["optimizer"].get(plain(str(value)), value if value == "sgd" else "adamw")))
 
 
+def _weighted(value: Any, beside: Mapping[str, Any]) -> Meant:
+    return Meant("recipe", "sampling: weighted", "rows are drawn with replacement, every label as often")
+
+
 def _scheduler(value: Any, beside: Mapping[str, Any]) -> Meant:
-    known = ("linear", "cosine", "constant", "polynomial")
+    known = get_args(Scheduler)
     shown = VALUES["scheduler"].get(plain(str(value)), value if value in known else None)
     return Meant("recipe", entry("scheduler", shown), f"one of {', '.join(known)}" if shown is None else "")
 
@@ -261,6 +266,10 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("warmup_ratio warmup_proportion warmup_fraction", _warmup_share),
     ("warmup_steps num_warmup_steps n_warmup_steps lr_warmup_steps warm_up warm_up_steps", _recipe("warmup")),
     ("label_smoothing_factor smoothing", _recipe("label_smoothing")),
+    ("class_weight label_weights loss_weights pos_weight weighted_loss", _recipe("class_weights")),
+    ("weighted_sampler oversample oversampling balanced_sampling class_balanced", _weighted),
+    ("num_cycles restarts", _recipe("cycles", "with `scheduler: cosine_with_restarts`")),
+    ("num_decay_steps decay_steps cooldown cooldown_steps", _recipe("decay", "with `scheduler: warmup_stable_decay`")),
     ("nb_momentum sgd_momentum", _recipe("momentum")),
     # precision and memory
     ("bf16 amp use_amp mixed_precision autocast half half_precision dtype torch_dtype use_bf16", _half),
@@ -387,6 +396,9 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "cosine_with_warmup": "cosine",
         "cosine_annealing": "cosine",
         "polynomial_decay": "polynomial",
+        "cosine_hard_restarts": "cosine_with_restarts",
+        "cosine_with_hard_restarts": "cosine_with_restarts",
+        "wsd": "warmup_stable_decay",
     },
     "precision": dict.fromkeys(("fp16", "float16", "16", "half", "mixed", "bfloat16", "16_mixed", "bf16_mixed", "amp"), "bf16")
     | dict.fromkeys(("32", "float32", "full", "no", "none", "float", "32_true"), "fp32"),

@@ -40,6 +40,10 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "max_steps": {"max_steps": 3, "epochs": None},
     "min_steps": {"min_steps": 8},
     "label_smoothing": {"label_smoothing": 0.4},
+    "class_weights": {"class_weights": "balanced"},
+    "sampling": {"sampling": "weighted"},
+    "cycles": {"scheduler": "cosine_with_restarts", "cycles": 3},
+    "decay": {"scheduler": "warmup_stable_decay", "decay": 4},
 }
 """Recipe key -> settings with which a trainer that ignores the key takes visibly different steps than the manual loop."""
 TOLERANCE = 3e-3

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 from bakeoff.contracts.method import ParameterGroup
-from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.recipe import Recipe, steps_in
 
 PAST_CORRECTION = 1e7
 """A step number for which 1 - beta ** step is 1.0 in double precision, for every beta up to 0.99999."""
@@ -70,7 +70,7 @@ def make_scheduler(job: TrainingJob, optimizer: Optimizer) -> Any:
         optimizer,
         num_warmup_steps=job.warmup_steps,
         num_training_steps=job.total_steps,
-        scheduler_specific_kwargs=scheduler_settings(recipe.scheduler, recipe.power),
+        scheduler_specific_kwargs=scheduler_settings(recipe, job.total_steps),
     )
 
 
@@ -79,9 +79,14 @@ def scheduler_name(scheduler: str) -> str:
     return "constant_with_warmup" if scheduler == "constant" else scheduler
 
 
-def scheduler_settings(scheduler: str, power: float) -> dict[str, float]:
-    """Extra arguments for transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0."""
-    return {"power": power, "lr_end": 0.0} if scheduler == "polynomial" else {}
+def scheduler_settings(recipe: Recipe, total_steps: int) -> dict[str, Any]:
+    """Extra arguments of transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0."""
+    settings: dict[str, dict[str, Any]] = {
+        "polynomial": {"power": recipe.power, "lr_end": 0.0},
+        "cosine_with_restarts": {"num_cycles": recipe.cycles},
+        "warmup_stable_decay": {"num_decay_steps": steps_in(recipe.decay, total_steps)},
+    }
+    return settings.get(recipe.scheduler, {})
 
 
 PIECE = 2**17

@@ -27,6 +27,7 @@ from bakeoff.machine.memory_energy import EnergyCounter
 from bakeoff.records.provenance import differences, facts_of_data, facts_of_model, from_plain
 from bakeoff.records.schema import Data, MadeFrom, Predicted, Selection, Weights
 from bakeoff.text.words import did_you_mean, quoted
+from bakeoff.training.class_weights import class_weights
 from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, named_by_data, weights_sha256
 from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
@@ -114,9 +115,18 @@ class Assembly:
     def job(self, made_as: Callable[..., J], **more: Any) -> J:
         """The trainer's job, an instance of `made_as`; `more` are further keyword arguments of `Job`."""
         seed = self.request.requested.seed, self.request.requested.replicate
-        schedule = StepSchedule(len(self.examples), self.request.recipe, seed, self.world)
-        mean_loss = self.task.info.kind.mean_loss
-        given = {"mean_loss": mean_loss, "device": self.device, "owns": self.owns, "trainer": self.title, **more}
+        recipe, info = self.request.recipe, self.task.info
+        labels = self.examples.labels if recipe.sampling == "weighted" else None
+        schedule = StepSchedule(len(self.examples), recipe, seed, self.world, labels)
+        schedule.require_enough_steps()
+        given = {
+            "mean_loss": info.kind.mean_loss,
+            "class_weights": class_weights(recipe.class_weights, self.examples.labels, info.labels),
+            "device": self.device,
+            "owns": self.owns,
+            "trainer": self.title,
+            **more,
+        }
         return made_as(self.adaptation, self.prepared, self.examples, schedule, **given)
 
 

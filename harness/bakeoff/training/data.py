@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from bakeoff.contracts.metric import Floats
 from bakeoff.contracts.model import Batch
 from bakeoff.contracts.returned import described
 from bakeoff.contracts.task import Task, TaskInfo
@@ -173,13 +174,18 @@ class LoadedTask:
         return split_fingerprint(rows, self.info, self.task.source_versions())
 
 
-def epoch_batches(examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int) -> list[Batch]:
+def epoch_batches(
+    examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int, chances: Floats | None = None
+) -> list[Batch]:
     """The row numbers of an epoch's global batches; the last batch may be short.
+
+    chances: each row's chance to be drawn, (examples,), with replacement; by default each row comes once.
 
     The order is drawn by numpy's PCG64, so that it depends neither on the version of torch nor on the device.
     """
     generator = np.random.Generator(np.random.PCG64(stream_seed(seed, replicate, "order", epoch)))
-    order = generator.permutation(examples).tolist()
+    drawn = generator.permutation(examples) if chances is None else generator.choice(examples, size=examples, p=chances)
+    order = drawn.tolist()
     return [tuple(order[start : start + batch_size]) for start in range(0, examples, batch_size)]
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from bakeoff.contracts.metric import Floats
 from bakeoff.contracts.model import Batch
-from bakeoff.contracts.recipe import Recipe, steps_of
+from bakeoff.contracts.recipe import Recipe, steps_in, steps_of
 from bakeoff.contracts.task import Row
 from bakeoff.contracts.trainer import MicroBatch, Owned
-from bakeoff.errors import PluginError
+from bakeoff.errors import BakeoffError, PluginError
+from bakeoff.text.numbers import count
 from bakeoff.text.values import shortened
+from bakeoff.training.class_weights import chances
 from bakeoff.training.data import Lazy, epoch_batches
 from bakeoff.training.distributed import ALONE, World
 
@@ -48,6 +51,22 @@ class StepSchedule:
     seed: tuple[int, int]
     """Seed and replicate."""
     world: World = ALONE
+    labels: Sequence[Any] | None = None
+    """The label of each row, where rows are drawn by it (`sampling: weighted`)."""
+
+    def require_enough_steps(self) -> None:
+        """Raises BakeoffError where warm-up and final decay of the learning rate take more steps than there are."""
+        recipe, total = self.recipe, self.total_steps
+        taken = {"warmup": self.warmup_steps}
+        if recipe.scheduler == "warmup_stable_decay":
+            taken["decay"] = steps_in(recipe.decay, total)
+        if sum(taken.values()) > total:
+            asked = " and ".join(f"{key} {count(steps, 'step')}" for key, steps in taken.items() if steps)
+            raise BakeoffError(f"recipe: {asked} of a run that has {count(total, 'step')}: lower them, or train longer")
+
+    @cached_property
+    def chances(self) -> Floats | None:
+        return None if self.labels is None else chances(self.labels)
 
     @cached_property
     def steps_per_epoch(self) -> int:
@@ -62,8 +81,7 @@ class StepSchedule:
 
     @property
     def warmup_steps(self) -> int:
-        warmup = self.recipe.warmup
-        return math.ceil(warmup * self.total_steps) if isinstance(warmup, float) else warmup
+        return steps_in(self.recipe.warmup, self.total_steps)
 
     @property
     def first_short_step(self) -> frozenset[int]:
@@ -74,7 +92,8 @@ class StepSchedule:
     def epoch(self, number: int) -> list[Batch]:
         """The batches of an epoch, over all processes. number: the epoch, from 0."""
         seed, replicate = self.seed
-        return epoch_batches(self.examples, self.recipe.batch_size, seed=seed, replicate=replicate, epoch=number)
+        size = self.recipe.batch_size
+        return epoch_batches(self.examples, size, seed=seed, replicate=replicate, epoch=number, chances=self.chances)
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps_per_epoch)

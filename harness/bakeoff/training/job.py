@@ -71,6 +71,7 @@ class Job:
         schedule: StepSchedule,
         *,
         mean_loss: Callable[..., Any],
+        class_weights: Any = None,
         device: Any,
         observer: Observer | None = None,
         owns: Owned = frozenset(),
@@ -78,8 +79,9 @@ class Job:
         callbacks: Callbacks | None = None,
         checkpoints: Checkpoints | None = None,
     ) -> None:
-        """mean_loss: computes the mean loss over rows for the task's kind. trainer: its name in messages. owns: see
-        `Trainer.owns`. Training continues from the newest of `checkpoints`, and saves further ones."""
+        """mean_loss: computes the mean loss over rows for the task's kind. class_weights: given to it, (n_outputs,) or None.
+        trainer: its name in messages. owns: see `Trainer.owns`. Training continues from the newest of `checkpoints`, and saves
+        further ones."""
         self.model, self.groups, self.prepared = adaptation.model, adaptation.groups, prepared
         self.examples: Sequence[Row] = examples
         self.labels = examples.labels
@@ -94,7 +96,8 @@ class Job:
         """Seconds from the start of the first step to the end of each step."""
         self.fed = FedBatches(schedule, owns)
         self.counter = Counter(counted_steps(self.total_steps))
-        self.mean_loss = functools.partial(mean_loss, label_smoothing=self.recipe.label_smoothing)
+        weighted = {} if class_weights is None else {"class_weights": class_weights}
+        self.mean_loss = functools.partial(mean_loss, label_smoothing=self.recipe.label_smoothing, **weighted)
         watched = self.counter.steps | schedule.first_short_step
         self.loss_watch = LossWatch(self.model, self.mean_loss, steps=watched, world_size=self.world_size)
         self.pooled: tuple[list[float], list[list[StepFacts]]] | None = None

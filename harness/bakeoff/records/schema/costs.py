@@ -26,7 +26,20 @@ from bakeoff.records.schema.shared import (
 MOST_ROUNDS: Final = 1000
 """The most rounds of a measurement: by then an interval is as narrow as it will ever be."""
 
-WITHOUT_COST: Final = frozenset({"learning_rate", "eps", "betas", "momentum", "weight_decay", "warmup", "label_smoothing"})
+WITHOUT_COST: Final = frozenset(
+    {
+        "learning_rate",
+        "eps",
+        "betas",
+        "momentum",
+        "weight_decay",
+        "warmup",
+        "label_smoothing",
+        "class_weights",
+        "decay",
+        "cycles",
+    }
+)
 """Keys of a recipe whose values change what a step computes and not how long it takes."""
 
 Rounds = Annotated[list[Positive | None], Field(max_length=MOST_ROUNDS)]
