@@ -298,8 +298,8 @@ class Choice:
             yield mark_of(changed)
         if self.take != self.best and self._near_the_end:
             yield (
-                f"So near the end of the range of {self.group.metric}, seeds are skewed, and what is shown as good is worse by "
-                "the margin more often than in 5 %: in up to 20 % of simulated experiments."
+                f"So near the end of the range of {self.group.metric}, seeds are skewed: what is shown as good may be worse by "
+                "the margin after all, in up to 20 % of simulated experiments."
             )
         for arm, repeated in self.arms.items():
             yield f"{arm} repeats {repeated} with other random numbers, so that it is no choice of its own."

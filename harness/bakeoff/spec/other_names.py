@@ -248,7 +248,7 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
      _recipe("train_examples")),
     ("max_eval_samples max_predict_samples max_test_samples max_val_samples",
      _nothing("leave it out: splits are always evaluated whole")),
-    ("shuffle shuffle_train_dataset dataloader_shuffle",
+    ("shuffle shuffle_train_dataset shuffle_seed dataloader_shuffle train_sampling_strategy",
      _nothing("leave it out: every epoch has an order of its own, by the seed, alike for every trainer")),
     # optimizer
     ("lr lrate base_lr max_lr peak_lr init_lr initial_lr step_size eta", _recipe("learning_rate")),
@@ -274,21 +274,25 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     # precision and memory
     ("bf16 amp use_amp mixed_precision autocast half half_precision dtype torch_dtype use_bf16", _half),
     ("fp16 use_fp16 float16", _fp16),
-    ("tf32 fp16_opt_level half_precision_backend fp16_backend bf16_full_eval fp16_full_eval use_liger_kernel jit_mode_eval "
+    ("tf32 fp16_opt_level half_precision_backend fp16_backend bf16_full_eval fp16_full_eval use_liger_kernel "
+     "liger_kernel_config jit_mode_eval "
      "torch_compile torch_compile_backend torch_compile_mode torchdynamo use_ipex apex", _nothing(_NOT_OFFERED)),
-    ("gradient_checkpointing_kwargs use_gradient_checkpointing activation_checkpointing grad_checkpointing",
+    ("gradient_checkpointing_kwargs activation_checkpointing_kwargs use_gradient_checkpointing activation_checkpointing "
+     "grad_checkpointing",
      lambda value, _: Meant("recipe", f"gradient_checkpointing: {yaml_value(_is_on(value))}")),
     ("world_size num_processes nproc_per_node n_gpu num_gpus gpus nproc", lambda value, _: Meant(
         "recipe", entry("processes", _whole(value)), "the processes that share each batch")),
-    ("local_rank ddp_backend ddp_find_unused_parameters ddp_bucket_cap_mb ddp_timeout fsdp fsdp_config deepspeed "
-     "accelerator_config parallelism_config tpu_num_cores",
+    ("local_rank ddp_backend ddp_find_unused_parameters ddp_bucket_cap_mb ddp_broadcast_buffers ddp_static_graph "
+     "ddp_timeout fsdp fsdp_config deepspeed "
+     "accelerator_config parallelism_config tpu_num_cores average_tokens_across_devices",
      _nothing("leave it out: `processes: N` in the recipe shares each batch among N processes")),
     # inputs
     ("max_seq_length max_seq_len max_len maxlen seq_length seq_len sequence_length max_source_length max_input_length "
      "model_max_length tokenizer_max_length block_size", _recipe("max_length")),
     ("pad_to_max_length pad_to_max", _padding),
     ("truncation do_lower_case use_fast use_fast_tokenizer tokenizer tokenizer_name preprocessing_num_workers group_by_length "
-     "length_column_name remove_unused_columns label_names input_columns",
+     "length_column_name remove_unused_columns label_names "
+     "input_columns remove_columns",
      _nothing("leave it out: the model's own tokenizer encodes the columns that the task names, cut at `max_length`")),
     # seeds and selection
     ("seed data_seed random_seed random_state rng manual_seed global_seed", _seed),
@@ -303,13 +307,14 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     # evaluation, logging, saving
     ("evaluation_strategy eval_strategy eval_steps eval_delay eval_on_start do_eval do_predict evaluate_during_training "
      "prediction_loss_only eval_every validation_interval val_check_interval check_val_every_n_epoch batch_eval_metrics "
-     "include_inputs_for_metrics eval_do_concat_batches eval_use_gather_object", _nothing(_EVALUATED)),
+     "include_inputs_for_metrics include_for_metrics eval_do_concat_batches eval_use_gather_object", _nothing(_EVALUATED)),
     ("do_train", _nothing("leave it out: `bakeoff run` trains, `bakeoff table` and `report` show what is recorded")),
     ("logging_steps logging_strategy logging_first_step logging_nan_inf_filter log_every log_interval log_steps "
      "log_every_n_steps include_num_input_tokens_seen include_tokens_per_second skip_memory_metrics", _nothing(_RECORDED)),
     ("report_to logging_dir log_dir logdir logger loggers wandb wandb_project wandb_run_name use_wandb tensorboard run_name "
-     "project experiment_name project_name tracking trackio_space_id mlflow verbose log_level log_level_replica "
-     "log_on_each_node disable_tqdm", _nothing(_REPORTED)),
+     "project experiment_name project_name tracking trackio_space_id trackio_bucket_id trackio_static_space_id mlflow "
+     "verbose log_level log_level_replica "
+     "log_on_each_node disable_tqdm debug", _nothing(_REPORTED)),
     ("save_model save_final_model save_strategy save_only_model save_safetensors save_total_limit enable_jit_checkpoint "
      "save_on_each_node", _kept),
     ("save_steps checkpoint_steps checkpointing_steps save_every checkpoint_interval save_interval",
@@ -324,7 +329,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("device cuda use_cuda use_mps_device gpu accelerator", lambda value, _: Meant(
         "command", f"--device {value if value in ('cpu', 'cuda', 'mps') else 'cuda'}")),
     ("num_workers dataloader_num_workers dataloader_pin_memory dataloader_persistent_workers dataloader_prefetch_factor "
-     "dataloader_drop_last drop_last pin_memory torch_empty_cache_steps past_index eval_num_workers", _nothing(_HARNESS)),
+     "dataloader_drop_last dataloader_multiprocessing_context dataloader_in_order drop_last use_cache pin_memory "
+     "torch_empty_cache_steps past_index eval_num_workers", _nothing(_HARNESS)),
     ("num_threads threads omp_num_threads", _option("--threads N")),
     ("n_jobs jobs num_workers_parallel", _option("--jobs N")),
     ("timeout max_time time_limit", _same("file", "run_timeout", "in seconds")),
@@ -339,19 +345,24 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("trust_remote_code", _nothing("code from a model's repository is never run: leave it out")),
     ("attention_dropout hidden_dropout hidden_dropout_prob attention_probs_dropout_prob classifier_dropout",
      _nothing("leave it out: dropout is that of the model's own configuration")),
-    ("attn_implementation", _nothing(_NOT_OFFERED)),
+    ("attn_implementation", _same("model", "attn_implementation")),
     ("task_name dataset dataset_name dataset_id dataset_config_name dataset_config data task datasets", _task),
     ("train_file train_path train_data train_dataset train_csv training_file train_data_path", _task_key("train")),
     ("validation_file validation valid_file val_file dev_file eval_file eval_dataset val_data val_dataset valid "
      "validation_path val dev_path val_path", _task_key("dev")),
     ("test_file test_path test_data test_dataset test_csv", _task_key("test")),
-    ("text_column text_column_name text_col sentence1_key text_field text_columns input_column feature_columns x_col",
+    ("text_column text_column_name text_col sentence1_key text_column_names text_field text_columns input_column "
+     "feature_columns x_col",
      _task_key("text")),
+    ("do_regression", lambda value, _: Meant("task", f"kind: {'regression' if _is_on(value) else 'classification'}")),
+    ("text_column_delimiter", lambda value, _: Meant("task", "join: '{first} {second}'", "columns that make one text")),
+    ("train_split_name validation_split_name test_split_name remove_splits",
+     _nothing("leave it out: `train`, `dev` and `test` of a task `table` or `hub-dataset` name files or splits")),
     ("label_column label_column_name label_col target target_column label_field y_col label_key", _task_key("label")),
     ("test_size validation_split val_split split_ratio val_size dev_size validation_size valid_size holdout test_split",
      lambda value, _: Meant("task", "split: {dev: 10%, test: 20%}", "rows of train that are held out")),
-    ("class_weight class_weights loss_fn criterion focal_loss pos_weight loss_type",
-     _nothing("leave it out: the loss is that of the kind of task; with rare labels, choose a metric such as f1")),
+    ("loss_fn criterion focal_loss loss_type",
+     _nothing("leave it out: the loss is that of the kind of task; for rare labels there is `class_weights: balanced`")),
     # methods and peft
     ("peft peft_type peft_config adapter adapter_type finetuning_type tuning tune_method use_peft finetuning_method "
      "use_lora", lambda value, _: Meant(
