@@ -14,6 +14,9 @@ TRIED = "5.23"
 """The version of transformers that the notes below describe."""
 
 
+DEALT = "as shipped deals the rows of an epoch to several processes in its own order"
+
+
 class HfTrainerOptions(Options):
     """Options of `hf-trainer`."""
 
@@ -58,10 +61,8 @@ class HfTrainer(Trainer):
                 recipe.class_weights != "none",
                 "as shipped has the model's own loss, in which labels weigh alike",
             ),
-            "sampling": (
-                recipe.sampling != "shuffled" and recipe.processes > 1,
-                "as shipped deals rows to several processes itself, each of them once an epoch",
-            ),
+            "sampling": (recipe.sampling != "shuffled" and recipe.processes > 1, DEALT),
+            "group_by_length": (recipe.group_by_length and recipe.processes > 1, DEALT),
             "bias_correction": (not recipe.bias_correction, "as shipped has no Adam without bias correction"),
             "fused": (recipe.fused and recipe.optimizer == "sgd", "as shipped has no fused sgd; say `fused: false`"),
             key: (

@@ -200,6 +200,34 @@ def test_drawn_by_weight_every_label_comes_as_often_and_every_trainer_gets_the_s
     assert orders["torch-loop"] == orders["hf-trainer"] == orders["fast-loop"]
 
 
+def test_a_data_seed_orders_the_rows_and_leaves_head_and_dropout_to_the_seed(tmp_path: Path) -> None:
+    def seen(seed: int, recipe: str) -> tuple[Any, ...]:
+        request = requests(tmp_path, "torch-loop", f"{SHORT}{recipe}")["one"]
+        asked = request.requested.model_copy(update={"seed": seed})
+        assembly, job = ready(request.model_copy(update={"requested": asked}))
+        steps = trace(assembly, job).steps
+        return [step.rows for step in steps], [step.random_given for step in steps], assembly.head_sha256
+
+    (rows, streams, head), (other_rows, other_streams, other_head) = (seen(seed, ", data_seed: 5") for seed in (0, 1))
+    assert rows == other_rows
+    assert head != other_head
+    assert not {*streams} & {*other_streams}
+    assert seen(0, "")[0] != rows
+    assert seen(0, "")[1:] == (streams, head)
+
+
+def test_batches_of_like_length_have_every_row_once_and_little_padding(tmp_path: Path) -> None:
+    def padding(recipe: str) -> tuple[list[int], int]:
+        _, job = ready(requests(tmp_path, "torch-loop", recipe, **FORTY_FOUR)["one"])
+        batches = job.batches(0)
+        lengths = [[len(job.examples[row]["input_ids"]) for row in batch] for batch in batches]
+        return sorted(row for batch in batches for row in batch), sum(max(own) * len(own) - sum(own) for own in lengths)
+
+    rows, grouped = padding("epochs: 1, batch_size: 4, group_by_length: true")
+    assert rows == list(range(44))
+    assert grouped < padding("epochs: 1, batch_size: 4")[1]
+
+
 def test_schedules_go_as_their_names_say(tmp_path: Path) -> None:
     def rates(schedule: str, trainer: str = "torch-loop") -> list[float]:
         recipe = f"max_steps: 10, batch_size: 4, learning_rate: 1.0e-3, warmup: 2, scheduler: {schedule}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 from pydantic.config import JsonDict
 
-from bakeoff.contracts.fields import Positive
+from bakeoff.contracts.fields import LARGEST_SEED, Positive
 from bakeoff.text.values import spelt
 
 COMPONENT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}(/[a-z0-9][a-z0-9._-]{0,63})?")
@@ -109,6 +109,20 @@ LARGEST_UNCORRECTED_BETA = 0.99999
 """The largest beta that is allowed without bias correction; see `optimizers.skip_bias_correction`."""
 
 
+class EarlyStopping(Options):
+    """When a training ends before its time."""
+
+    patience: Annotated[int, Field(ge=1, le=1000)] = Field(
+        description="Training ends after so many evaluations of dev, one after each epoch, without a better score."
+    )
+    min_delta: NotNegative = Field(
+        0.0, description="A score is better only if it is better by more than this, in points or in the metric's own unit."
+    )
+    metric: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="The task's metric that is looked at; by default the primary one, by which the best epoch is chosen."
+    )
+
+
 class Recipe(Options):
     """The hyper-parameters, shared by all strategies unless one sets its own. The defaults are those of the chapter on
     fine-tuning in the Hugging Face course."""
@@ -190,6 +204,24 @@ class Recipe(Options):
     train_examples: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
         None,
         description="Train on so many examples only, drawn by the seed; a smaller number draws a subset of a larger one's.",
+        json_schema_extra={"neutral": None},
+    )
+    data_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
+        None,
+        description="Draws the order of the rows for all seeds, which then differ in head and dropout alone; by default each "
+        "seed has an order of its own.",
+        json_schema_extra={"neutral": None},
+    )
+    group_by_length: bool = Field(
+        False,
+        description="Batches of rows of like length, to save padding: within every 50 batches of the shuffled rows, rows are "
+        "sorted by their tokens, the longest first.",
+        json_schema_extra={"neutral": False},
+    )
+    early_stopping: EarlyStopping | None = Field(
+        None,
+        description="Ends the training when dev gets no better; needs `select: best-on-dev`. The schedule of the learning rate "
+        "stays that of the whole length.",
         json_schema_extra={"neutral": None},
     )
     frozen_embeddings: bool = Field(False, description="Embeddings do not train.", json_schema_extra={"neutral": False})

@@ -350,6 +350,7 @@ class _Resolver:
         own = {key for key in Recipe.model_fields if (*path, key) in self.document.places}
         own |= {*(strategy.tuning.space.grid if strategy.tuning else ()), strategy.varied}
         self.refuse(strategy, rules.keys_are_followed(strategy, own))
+        self.refuse(strategy, rules.early_stopping_has_evaluations(strategy, self.says("select")))
         self.refuse(strategy, self.unsupported(strategy).items())
         self.refuse(strategy, rules.precision_and_processes_are_supported(strategy, own))
         self.say(rules.method_is_supported(strategy))

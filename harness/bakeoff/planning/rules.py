@@ -127,6 +127,11 @@ def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool
         yield ("search",), f"{lacking} to choose on{written}"
 
 
+def early_stopping_has_evaluations(strategy: ResolvedStrategy, select: str | None) -> Iterator[Refusal]:
+    if strategy.recipe.early_stopping is not None and select != "best-on-dev":
+        yield "early_stopping", "would stop by scores of dev, which are only there with `select: best-on-dev`: write that too"
+
+
 def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:
     metric = task.metric
     if isinstance(metric, HubMetric) and metric.better is None:

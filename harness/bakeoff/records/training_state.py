@@ -56,10 +56,12 @@ class ObserverState(StatePart):
 
 
 class BestFacts(StatePart):
-    """The state of `training.evaluation.BestState`: the score of each evaluation, and the number of the best one, from 0."""
+    """The state of `training.evaluation.BestState`: the score of each evaluation, the number of the best one, from 0, and the
+    scores by which early stopping decides."""
 
     scores: list[float] = []
     best: Count = 0
+    watched: list[float] = []
 
 
 class OtherFacts(StatePart):

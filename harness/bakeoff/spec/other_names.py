@@ -179,8 +179,9 @@ def _best(value: Any, beside: Mapping[str, Any]) -> Meant:
 
 
 def _early_stopping(value: Any, beside: Mapping[str, Any]) -> Meant:
+    patience = value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 3
     return Meant(
-        "file", "select: best-on-dev", "no run stops early, so that all train equally long; the best epoch on dev is reported"
+        "recipe", f"early_stopping: {{patience: {patience}}}", "with `select: best-on-dev`, which evaluates each epoch"
     )
 
 
@@ -248,7 +249,9 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
      _recipe("train_examples")),
     ("max_eval_samples max_predict_samples max_test_samples max_val_samples",
      _nothing("leave it out: splits are always evaluated whole")),
-    ("shuffle shuffle_train_dataset shuffle_seed dataloader_shuffle train_sampling_strategy",
+    ("train_sampling_strategy", lambda value, _: Meant("recipe", "group_by_length: true") if value == "group_by_length"
+     else Meant("", "", "every epoch has an order of its own, by the seed, alike for every trainer")),
+    ("shuffle shuffle_train_dataset shuffle_seed dataloader_shuffle",
      _nothing("leave it out: every epoch has an order of its own, by the seed, alike for every trainer")),
     # optimizer
     ("lr lrate base_lr max_lr peak_lr init_lr initial_lr step_size eta", _recipe("learning_rate")),
@@ -290,12 +293,12 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("max_seq_length max_seq_len max_len maxlen seq_length seq_len sequence_length max_source_length max_input_length "
      "model_max_length tokenizer_max_length block_size", _recipe("max_length")),
     ("pad_to_max_length pad_to_max", _padding),
-    ("truncation do_lower_case use_fast use_fast_tokenizer tokenizer tokenizer_name preprocessing_num_workers group_by_length "
+    ("truncation do_lower_case use_fast use_fast_tokenizer tokenizer tokenizer_name preprocessing_num_workers "
      "length_column_name remove_unused_columns label_names "
      "input_columns remove_columns",
      _nothing("leave it out: the model's own tokenizer encodes the columns that the task names, cut at `max_length`")),
     # seeds and selection
-    ("seed data_seed random_seed random_state rng manual_seed global_seed", _seed),
+    ("seed random_seed random_state rng manual_seed global_seed", _seed),
     ("num_seeds n_seeds nseeds num_runs n_runs runs repeats repetitions num_trials_per_strategy",
      lambda value, _: Meant("file", entry("seeds", _whole(value)))),
     ("full_determinism deterministic cudnn_deterministic", _nothing("leave it out: runs are reproducible by their seeds")),

@@ -42,6 +42,7 @@ VARIATIONS: Mapping[str, Mapping[str, Any]] = {
     "label_smoothing": {"label_smoothing": 0.4},
     "class_weights": {"class_weights": "balanced"},
     "sampling": {"sampling": "weighted"},
+    "data_seed": {"data_seed": 7},
     "cycles": {"scheduler": "cosine_with_restarts", "cycles": 3},
     "decay": {"scheduler": "warmup_stable_decay", "decay": 4},
 }

@@ -32,7 +32,7 @@ from bakeoff.training.data import Columns, LoadedTask, check_rows, columns_of, n
 from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
 from bakeoff.training.encoding import encode
-from bakeoff.training.fed_batches import Examples, StepSchedule
+from bakeoff.training.fed_batches import Examples, StepSchedule, lengths_of
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
 from bakeoff.training.preparation import make_ready, training_rows
@@ -114,10 +114,11 @@ class Assembly:
 
     def job(self, made_as: Callable[..., J], **more: Any) -> J:
         """The trainer's job, an instance of `made_as`; `more` are further keyword arguments of `Job`."""
-        seed = self.request.requested.seed, self.request.requested.replicate
-        recipe, info = self.request.recipe, self.task.info
+        requested, recipe, info = self.request.requested, self.request.recipe, self.task.info
+        seed = requested.seed, requested.replicate
         labels = self.examples.labels if recipe.sampling == "weighted" else None
-        schedule = StepSchedule(len(self.examples), recipe, seed, self.world, labels)
+        lengths = lengths_of(self.examples.encoded) if recipe.group_by_length else None
+        schedule = StepSchedule(len(self.examples), recipe, seed, self.world, labels, lengths)
         schedule.require_enough_steps()
         given = {
             "mean_loss": info.kind.mean_loss,

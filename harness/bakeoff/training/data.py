@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from datasets import Dataset
 
+BATCHES_SORTED = 50
+"""So many batches' rows are sorted by length at a time; transformers' `LengthGroupedSampler` takes as many."""
 AT_ONCE = 10_000
 """How many rows are held as Python objects, or encoded, at a time."""
 
@@ -175,17 +177,29 @@ class LoadedTask:
 
 
 def epoch_batches(
-    examples: int, batch_size: int, *, seed: int, replicate: int, epoch: int, chances: Floats | None = None
+    examples: int,
+    batch_size: int,
+    *,
+    seed: int,
+    replicate: int,
+    epoch: int,
+    chances: Floats | None = None,
+    lengths: Sequence[int] | None = None,
 ) -> list[Batch]:
     """The row numbers of an epoch's global batches; the last batch may be short.
 
-    chances: each row's chance to be drawn, (examples,), with replacement; by default each row comes once.
+    chances: each row's chance to be drawn, (examples,), with replacement; by default each row comes once. lengths: of each
+    row, in tokens, where rows of like length stand together.
 
     The order is drawn by numpy's PCG64, so that it depends neither on the version of torch nor on the device.
     """
     generator = np.random.Generator(np.random.PCG64(stream_seed(seed, replicate, "order", epoch)))
     drawn = generator.permutation(examples) if chances is None else generator.choice(examples, size=examples, p=chances)
-    order = drawn.tolist()
+    order: list[int] = drawn.tolist()
+    if lengths is not None:
+        together = BATCHES_SORTED * batch_size
+        parts = [order[start : start + together] for start in range(0, examples, together)]
+        order = [row for part in parts for row in sorted(part, key=lambda row: -lengths[row])]
     return [tuple(order[start : start + batch_size]) for start in range(0, examples, batch_size)]
 
 

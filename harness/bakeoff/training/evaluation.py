@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,11 @@ from bakeoff.contracts.model import Prepared, same_logits
 from bakeoff.contracts.returned import required
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.contracts.trainer import Trainer
-from bakeoff.errors import PluginError, RunError
+from bakeoff.errors import BakeoffError, PluginError, RunError
 from bakeoff.machine.streams import write_line
 from bakeoff.records.schema import SCORES_KEPT, Selection
 from bakeoff.statistics.scorers import luck_of_the_best
-from bakeoff.text.words import quoted
+from bakeoff.text.words import did_you_mean, quoted
 from bakeoff.training.assembly import Assembly
 from bakeoff.training.data import trained_state
 from bakeoff.training.distributed import ALONE, World
@@ -161,17 +162,47 @@ def score(info: TaskInfo, logits: Any, labels: Sequence[Any], silent: Collection
 # --- `select: best-on-dev` -------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Patience:
+    """Early stopping as a recipe asks for it, for one metric."""
+
+    evaluations: int
+    """How many evaluations in a row may be without a better score."""
+    min_delta: float
+    """By how much a score must be better, in the metric's internal unit."""
+    higher_is_better: bool
+
+    def is_out(self, scores: Sequence[float]) -> bool:
+        """Whether none of the last `evaluations` scores was better than the best before it."""
+        sign, waited, best = (1.0 if self.higher_is_better else -1.0), 0, -math.inf
+        for score in scores:
+            waited = 0 if sign * score > best + self.min_delta else waited + 1
+            best = max(best, sign * score) if waited == 0 else best
+        return waited >= self.evaluations
+
+
 class BestState:
     """Evaluates a network several times on one split, and keeps a copy of its trained weights where they scored best."""
 
     def __init__(
-        self, network: Any, predict: Callable[[], tuple[Answers, float]], *, split: str, metric: Metric, labels: Answers
+        self,
+        network: Any,
+        predict: Callable[[], tuple[Answers, float, float]],
+        *,
+        split: str,
+        metric: Metric,
+        labels: Answers,
+        patience: Patience | None = None,
     ) -> None:
-        """predict: returns the network's predictions on the split, (n,), and their score. labels: the references."""
+        """predict: returns the network's predictions on the split, (n,), their score, and the score that `patience` looks at.
+        labels: the references."""
         self.network, self.predict, self.split = network, predict, split
         self.metric, self.labels = metric, labels
         self.sign = 1.0 if metric.higher_is_better else -1.0
+        self.patience = patience
         self.scores: list[float] = []
+        self.watched: list[float] = []
+        """The scores that `patience` looks at."""
         self.answers: list[Answers] = []
         self.best = 0
         self._state: dict[str, Any] = {}
@@ -179,15 +210,21 @@ class BestState:
     def evaluate(self) -> None:
         """Evaluates the network, and keeps its state if it is better than all before; each module keeps its training mode."""
         modes = [(module, module.training) for module in self.network.modules()]
-        answers, score = self.predict()
+        answers, score, watched = self.predict()
         for module, training in modes:
             module.training = training
         self.answers.append(answers)
         self.scores.append(score)
+        self.watched.append(watched)
         if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
             self.best = len(self.scores) - 1
             state = trained_state(self.network).items()
             self._state = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state}
+
+    @property
+    def stops(self) -> bool:
+        """Whether the training ends after the last evaluation, since the scores got no better for too long."""
+        return self.patience is not None and self.patience.is_out(self.watched)
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a checkpoint stores of this object, for `continue_from`: (tensors, JSON values)."""
@@ -195,11 +232,11 @@ class BestState:
 
         tensors = {f"best/{name}": tensor for name, tensor in self._state.items()}
         tensors |= {f"answers/{number}": torch.from_numpy(answers) for number, answers in enumerate(self.answers)}
-        return tensors, {"scores": self.scores, "best": self.best}
+        return tensors, {"scores": self.scores, "best": self.best, "watched": self.watched}
 
     def continue_from(self, tensors: dict[str, Any], facts: dict[str, Any]) -> None:
         """Continues from the `state` of an earlier process. Raises ValueError where predictions are missing."""
-        self.scores, self.best = list(facts["scores"]), facts["best"]
+        self.scores, self.best, self.watched = list(facts["scores"]), facts["best"], list(facts["watched"])
         self.answers = [tensors[f"answers/{number}"].numpy() for number in range(len(self.scores))]
         if any(answers.shape != self.labels.shape for answers in self.answers):
             raise ValueError(f"predictions of the {len(self.labels)} examples of {self.split} are missing")
@@ -227,12 +264,29 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
     split = selection_split(info.scored_splits)
     labels = run.task.splits[split]["label"]
 
-    def evaluate() -> tuple[Any, float]:
-        logits = predict_split(split)
-        others = [metric.name for metric in info.metrics if metric.name != info.primary_metric]
-        return info.kind.answers(logits), score(info, logits, labels, others)[info.primary_metric]
+    stopping = run.request.recipe.early_stopping
+    watched = info.primary if stopping is None or stopping.metric is None else metric_of(info, stopping.metric)
+    asked = {info.primary_metric, watched.name}
+    others = [metric.name for metric in info.metrics if metric.name not in asked]
 
-    return BestState(run.network, evaluate, split=split, metric=info.primary, labels=np.asarray(labels))
+    def evaluate() -> tuple[Any, float, float]:
+        logits = predict_split(split)
+        scores = score(info, logits, labels, others)
+        return info.kind.answers(logits), scores[info.primary_metric], scores[watched.name]
+
+    patience = None
+    if stopping is not None:
+        patience = Patience(stopping.patience, stopping.min_delta / watched.unit.scale, watched.higher_is_better)
+    references = np.asarray(labels)
+    return BestState(run.network, evaluate, split=split, metric=info.primary, labels=references, patience=patience)
+
+
+def metric_of(info: TaskInfo, name: str) -> Metric:
+    """The task's metric of this name. Raises BakeoffError where it has none."""
+    known = {metric.name: metric for metric in info.metrics}
+    if name not in known:
+        raise BakeoffError(f"recipe.early_stopping.metric: {did_you_mean('metric', name, known)}")
+    return known[name]
 
 
 def discordance(answers: Sequence[Answers]) -> float:

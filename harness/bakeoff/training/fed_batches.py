@@ -53,6 +53,8 @@ class StepSchedule:
     world: World = ALONE
     labels: Sequence[Any] | None = None
     """The label of each row, where rows are drawn by it (`sampling: weighted`)."""
+    lengths: Sequence[int] | None = None
+    """The tokens of each row, where batches have rows of like length (`group_by_length`)."""
 
     def require_enough_steps(self) -> None:
         """Raises BakeoffError where warm-up and final decay of the learning rate take more steps than there are."""
@@ -91,9 +93,11 @@ class StepSchedule:
 
     def epoch(self, number: int) -> list[Batch]:
         """The batches of an epoch, over all processes. number: the epoch, from 0."""
-        seed, replicate = self.seed
+        own, replicate = self.seed
+        seed = own if self.recipe.data_seed is None else self.recipe.data_seed
         size = self.recipe.batch_size
-        return epoch_batches(self.examples, size, seed=seed, replicate=replicate, epoch=number, chances=self.chances)
+        how = {"chances": self.chances, "lengths": self.lengths}
+        return epoch_batches(self.examples, size, seed=seed, replicate=replicate, epoch=number, **how)
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -178,6 +182,13 @@ class FedBatches:
                         f"{_row_numbers(part.rows)}: take the batches of `job.batches(epoch)` in their order, "
                         "and all of their rows"
                     )
+
+
+def lengths_of(encoded: Sequence[Row]) -> list[int]:
+    """The tokens of each row. Raises BakeoffError for a model that reads none."""
+    if "input_ids" not in encoded[0]:
+        raise BakeoffError("recipe.group_by_length: this model reads no tokens, so that its rows have no lengths")
+    return [len(row["input_ids"]) for row in encoded]
 
 
 def _row_numbers(rows: Sequence[int]) -> str:

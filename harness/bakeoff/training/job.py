@@ -39,8 +39,9 @@ class Callbacks:
     first_step: Callable[[], None] = lambda: None
     loss: Callable[[int, float], None] = lambda steps, loss: None
     """Receives the number of steps taken and the loss of the last one, about twice a second."""
-    epoch: Callable[[], None] | None = None
-    """Called at the end of each epoch but the last. If it is set, the trainer must call `end_epoch`."""
+    epoch: Callable[[], bool] | None = None
+    """Called at the end of each epoch but the last; True ends the training there. If it is set, the trainer must call
+    `end_epoch`."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -102,6 +103,8 @@ class Job:
         self.loss_watch = LossWatch(self.model, self.mean_loss, steps=watched, world_size=self.world_size)
         self.pooled: tuple[list[float], list[list[StepFacts]]] | None = None
         """Over all processes: the loss of each step, and the facts of each process for `scale_of`; None before `check`."""
+        self.stopped_early = False
+        """Whether the training ended after an epoch before its time, since dev got no better."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.seconds = 0.0
@@ -188,7 +191,9 @@ class Job:
             self._last_poll = time.monotonic()
             self.callbacks.loss(step + 1, value)
             self.diverged_at = self.diverged_at if math.isfinite(value) else step
-        if step + 1 < self.total_steps and self.diverged_at is None and self.checkpointing.due(step + 1):
+        may_stop = self.recipe.early_stopping is not None and (step + 1) % self.schedule.steps_per_epoch == 0
+        goes_on = step + 1 < self.total_steps and self.diverged_at is None and not may_stop
+        if goes_on and self.checkpointing.due(step + 1):
             self.checkpointing.make(self.losses, self._facts(), self.trainer)
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
@@ -244,9 +249,9 @@ class Job:
             self.epochs_ended += 1
             if self.callbacks.epoch is not None:
                 began = time.perf_counter()
-                self.callbacks.epoch()
+                self.stopped_early = self.callbacks.epoch()
                 self._first += time.perf_counter() - began  # the clock of the steps stands still meanwhile
-        return Signal.CONTINUE
+        return Signal.STOP if self.stopped_early else Signal.CONTINUE
 
     # --- what a checkpoint keeps -----------------------------------------------------------------------------------------
 
@@ -296,7 +301,8 @@ class Job:
 
         steps: how many steps the trainer should have taken; by default all, fewer if it was stopped before.
         """
-        allowed = self.total_steps if steps is None else steps
+        whole = len(self.losses) if self.stopped_early else self.total_steps
+        allowed = whole if steps is None else steps
         self.require_nothing_swallowed()
         if "steps" in self.owns:
             return

@@ -222,10 +222,10 @@ class RunInTurns:
             self.pause(step)
 
     @property
-    def epoch(self) -> Callable[[], None] | None:
+    def epoch(self) -> Callable[[], bool] | None:
         """The function that the job calls at the end of an epoch, if the run would evaluate there. It does nothing, since a
         run's evaluations are timed apart."""
-        return (lambda: None) if self.request.requested.select == "best-on-dev" else None
+        return (lambda: False) if self.request.requested.select == "best-on-dev" else None
 
     def fit(self) -> None:
         self.clock.enter("warm-up")

@@ -111,7 +111,8 @@ def fine_tune(
 
     begin("evaluate")
     if best is not None:
-        best.evaluate()
+        if not job.stopped_early:  # else it was evaluated when it stopped
+            best.evaluate()
         found.selection = best.restore()
     logits = {name: evaluate(name) for name in info.predicted_splits}
     found.largest_logit = largest_of(logits)
@@ -265,16 +266,17 @@ def connect_checkpoints(job: Job, clock: Clock, best: BestState | None) -> None:
     job.checkpointing.beside = state
 
 
-def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], None] | None:
+def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], bool] | None:
     """A function for the job to call after each epoch but the last: it evaluates, outside the training time. None if `best` is,
     since such a run evaluates only at its end."""
     if best is None:
         return None
 
-    def evaluate() -> None:
+    def evaluate() -> bool:
         begin("evaluate")
         best.evaluate()
         begin("train")
+        return best.stops
 
     return evaluate
 

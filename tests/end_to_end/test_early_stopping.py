@@ -1,0 +1,97 @@
+"""Early stopping as a user asks for it: when it stops, in which trainers, what is recorded, and what is refused."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from end_to_end.experiments import call, records, start, wait_until, write_spec
+
+from bakeoff.training.evaluation import Patience
+
+HEAD = """
+name: stopping
+tasks: [{name: toy, size: 24}]
+models: [tiny-bert]
+recipe: {epochs: 9, batch_size: 8, learning_rate: RATE, max_length: 32, early_stopping: {patience: 2}}
+strategies:
+"""
+LOOPS = {"loop": {"trainer": "torch-loop"}, "api": {"trainer": "hf-trainer"}, "fast": {"trainer": "fast-loop"}}
+
+
+@pytest.mark.parametrize(
+    ("scores", "more", "stops"),
+    [
+        ([0.5], 0.0, False),
+        ([0.5, 0.5, 0.5], 0.0, True),
+        ([0.5, 0.6, 0.5], 0.0, False),
+        ([0.5, 0.6, 0.5, 0.6], 0.0, True),
+        ([0.5, 0.51, 0.52], 0.05, True),
+        ([0.5, 0.52, 0.54, 0.56], 0.03, True),
+        ([0.5, 0.52, 0.56, 0.57], 0.03, False),
+    ],
+)
+def test_patience_counts_evaluations_without_a_better_score(scores: list[float], more: float, stops: bool) -> None:
+    assert Patience(2, more, higher_is_better=True).is_out(scores) == stops
+    assert Patience(2, more, higher_is_better=False).is_out([-score for score in scores]) == stops
+
+
+@pytest.mark.slow
+def test_every_loop_stops_at_the_same_epoch_and_the_record_tells(tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, LOOPS, head=HEAD.replace("RATE", "1.0e-12"), select="best-on-dev")  # too slow to change answers
+    done = call("run", spec, folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name, record in records(tmp_path).items():
+        assert record["observed"]["optimizer_steps"] == 9, name
+        assert (record["selection"]["evaluations"], record["selection"]["chosen_epoch"]) == (3, 1), name
+    whole = write_spec(tmp_path / "whole", {"loop": LOOPS["loop"]}, head=HEAD.replace("RATE", "1.0e-12"), select="best-on-dev")
+    whole.write_text(whole.read_text().replace("patience: 2", "patience: 20"))
+    assert call("run", whole, folder=tmp_path).returncode == 0
+    (record,) = records(tmp_path / "whole").values()
+    assert (record["observed"]["optimizer_steps"], record["selection"]["evaluations"]) == (27, 9)
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(tmp_path: Path) -> None:
+    def made(folder: Path) -> Path:
+        head = HEAD.replace("RATE", "1.0e-3").replace("size: 24", "size: 240")
+        return write_spec(folder, {"loop": LOOPS["loop"]}, head=head, select="best-on-dev", checkpoint_every=5)
+
+    assert call("run", made(tmp_path / "whole"), folder=tmp_path).returncode == 0
+    spec = made(tmp_path / "killed")
+    first = start("run", spec, folder=tmp_path)
+    wait_until(lambda: list((tmp_path / "killed").rglob("state.json")))
+    first.send_signal(signal.SIGKILL)
+    first.communicate(timeout=60)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    whole, killed = (records(tmp_path / name)["loop/0"] for name in ("whole", "killed"))
+    assert killed["resumed_at"]
+    for what in ("weights", "selection"):
+        assert killed[what] == whole[what]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "keys"),
+    [
+        ({}, {}),
+        ({"early_stopping": {"patience": 0}}, {"select": "best-on-dev"}),
+        ({"early_stopping": {}}, {"select": "best-on-dev"}),
+        ({"early_stopping": {"patience": 2, "min_delta": -1}}, {"select": "best-on-dev"}),
+    ],
+)
+def test_what_cannot_stop_is_refused_at_its_line(recipe: dict[str, Any], keys: dict[str, Any], tmp_path: Path) -> None:
+    spec = write_spec(tmp_path, {"loop": {**LOOPS["loop"], "recipe": recipe}}, head=HEAD.replace("RATE", "1e-3"), **keys)
+    refused = call("check", spec, folder=tmp_path)
+    assert (refused.returncode, "early_stopping" in refused.stderr + refused.stdout) == (2, True)
+
+
+def test_a_metric_that_the_task_does_not_have_is_named_before_any_run(tmp_path: Path) -> None:
+    recipe = {"early_stopping": {"patience": 2, "metric": "acuracy"}}
+    spec = write_spec(
+        tmp_path, {"loop": {**LOOPS["loop"], "recipe": recipe}}, head=HEAD.replace("RATE", "1e-3"), select="best-on-dev"
+    )
+    refused = call("run", spec, folder=tmp_path)
+    assert (refused.returncode, "'accuracy'" in refused.stderr) == (2, True)
+    assert not (tmp_path / "records").exists()
