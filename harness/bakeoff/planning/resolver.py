@@ -200,8 +200,7 @@ class _Resolver:
         if space is None:
             return strategy if source.recipe.whole else None
         configurations = []
-        for combination in itertools.product(*space.grid.values()):
-            chosen = dict(zip(space.grid, combination, strict=True))
+        for chosen in space.configurations:
             try:
                 configurations.append(self.configured(strategy, source, chosen))
             except BakeoffError as error:
@@ -396,6 +395,11 @@ class _Resolver:
             self.say([(place_of(key, strategy, self.document.places), told)])
 
 
+def _place_of_value(path: KeyPath, key: str, given: Any, value: Any) -> KeyPath:
+    """The place in the file of a searched value; of one that was drawn from a range the place of the range."""
+    return (*path, key, given.index(value)) if isinstance(given, list) else (*path, key)
+
+
 def _told(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
@@ -409,6 +413,6 @@ def _wrong_choice(
     for detail in error.errors(include_url=False):
         message = sentence(detail, Options)
         keys = [key for key in chosen if detail["loc"][:1] == (key.rpartition(".")[2],)]
-        yield from (((*path, key, space.grid[key].index(chosen[key])), message) for key in keys)
+        yield from ((_place_of_value(path, key, space.given[key], chosen[key]), message) for key in keys)
         if not keys and not detail["loc"]:
             yield path, f"strategy '{strategy.written}' with {shown}: {message}"

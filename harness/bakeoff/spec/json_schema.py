@@ -11,7 +11,7 @@ from typing import Any
 
 from bakeoff.contracts.component import TITLED, Component
 from bakeoff.spec.experiment_file import Spec
-from bakeoff.spec.strategy import DEFINED, TitledRef
+from bakeoff.spec.strategy import DEFINED, SearchRange, TitledRef
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ONE_LENGTH = {
@@ -32,6 +32,7 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
     keys = {name: {word: told for word, told in key.items() if word != "default"} for name, key in recipe["properties"].items()}
     definitions["RecipeChanges"] = recipe | {"description": "Recipe keys in which this strategy differs.", "properties": keys}
     definitions["Recipe"] = recipe | ONE_LENGTH
+    definitions["SearchRange"] = _cleaned(SearchRange.model_json_schema())
     known = sorted(components, key=lambda component: component.name)
     for kind in ("task", "model", "method", "trainer"):
         definitions[kind] = _any_component(kind, [one for one in known if one.kind == kind], definitions)

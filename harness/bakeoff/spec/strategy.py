@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -36,6 +37,8 @@ from bakeoff.errors import PluginError
 from bakeoff.spec.advice import unknown_component
 from bakeoff.spec.messages import reworded, validation_error
 from bakeoff.spec.seeds import Seeds, seed_list
+from bakeoff.text.numbers import rounded
+from bakeoff.text.values import spelt
 from bakeoff.text.words import first_line, quoted
 
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9_-])?")
@@ -94,6 +97,64 @@ class TitledRef(Ref):
     title: Title | None = Field(None, description="What tables and pages call it; by default a short name of its own.")
 
 
+class SearchRange(BaseModel):
+    """The values from `low` to `high`, both included; of whole numbers only whole ones."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    low: int | float = Field(description="The smallest value.")
+    high: int | float = Field(description="The largest value.")
+    log: bool = Field(False, description="Drawn evenly on the logarithm of the values, as learning rates should be.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"low is {spelt(self.low)} and high {spelt(self.high)}: low must be below high")
+        if self.log and self.low <= 0:
+            raise ValueError(f"low is {spelt(self.low)}, and with `log: true` it must be above 0")
+        return self
+
+    def at(self, share: float) -> int | float:
+        """The value at a share of the way from low to high, 0 to 1: a whole number where both ends are, else with three
+        significant digits."""
+        low, high = (math.log(end) if self.log else float(end) for end in (self.low, self.high))
+        value = low + share * (high - low)
+        value = min(max(math.exp(value) if self.log else value, self.low), self.high)
+        whole = isinstance(self.low, int) and isinstance(self.high, int)
+        return round(value) if whole else rounded(value, 3)
+
+
+def _range_of(key: str, given: dict[str, Any]) -> SearchRange:
+    try:
+        return SearchRange.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, (key, *first["loc"])))
+        raise ValueError(f"{quoted(where)}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def drawn(given: Mapping[str, list[Any] | SearchRange], budget: int, seed: int) -> list[dict[str, Any]]:
+    """`budget` distinct configurations, key -> value: points of the Sobol sequence (Joe and Kuo, 2008; scipy's, unscrambled),
+    all shifted by one random vector of the seed, modulo 1 (Cranley and Patterson, 1976).
+
+    Lists and ranges of whole numbers may have fewer combinations than the budget; then there are fewer.
+    """
+    import numpy as np
+    from scipy.stats import qmc
+
+    shift = np.random.Generator(np.random.PCG64(seed)).random(len(given))
+    points = qmc.Sobol(len(given), scramble=False).random_base2((16 * budget).bit_length())
+    found: dict[str, dict[str, Any]] = {}
+    for point in (points + shift) % 1.0:
+        values = {
+            key: values.at(float(share)) if isinstance(values, SearchRange) else values[int(share * len(values))]
+            for (key, values), share in zip(given.items(), point, strict=True)
+        }
+        found.setdefault(repr(values), values)
+        if len(found) == budget:
+            break
+    return [*found.values()]
+
+
 FIRST_TRIAL_SEED = 1000
 """The first seed of a search that names only how many seeds; far from the reported seeds 0, 1, 2, ..."""
 MOST_CONFIGURATIONS = 1000
@@ -101,7 +162,8 @@ MOST_CONFIGURATIONS = 1000
 
 class SearchSpace(BaseModel):
     """The configurations that a search tries before the reported runs: recipe keys, `trainer.KEY` or `method.KEY`, each with
-    a list of values; all combinations are tried."""
+    a list of values, or with a range (`{low: 1e-5, high: 1e-3, log: true}`). All combinations of lists are tried; with a
+    `budget` so many, drawn in advance."""
 
     model_config = ConfigDict(
         extra="allow",
@@ -110,9 +172,7 @@ class SearchSpace(BaseModel):
         json_schema_extra={
             "patternProperties": {
                 f"^({'|'.join(Recipe.model_fields)}|(trainer|method)\\..+)$": {
-                    "type": "array",
-                    "minItems": 1,
-                    "uniqueItems": True,
+                    "anyOf": [{"type": "array", "minItems": 1, "uniqueItems": True}, {DEFINED: "SearchRange"}]
                 }
             },
             "additionalProperties": False,
@@ -140,22 +200,62 @@ class SearchSpace(BaseModel):
         "Default: a search at each value.",
     )
 
+    budget: Annotated[int, Field(ge=1, le=MOST_CONFIGURATIONS)] | None = Field(
+        None,
+        description="How many configurations are tried, the same number for every strategy; drawn as points of a Sobol "
+        "sequence before the first run. Default: all combinations of the lists.",
+    )
+    draw: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = Field(
+        0, description="The seed by which the points of a `budget` are drawn; another one draws others."
+    )
+
     @model_validator(mode="after")
     def _some_grid(self) -> Self:
-        if not self.grid:
+        if not self.given:
             raise ValueError("a search needs a key with values to try, e.g. learning_rate: [1e-5, 3e-5, 1e-4]")
-        for key, values in self.grid.items():
+        for key, values in self.given.items():
+            if isinstance(values, SearchRange):
+                if self.budget is None:
+                    raise ValueError(f"{quoted(key)} is a range: say how many configurations are tried, e.g. budget: 8")
+                continue
             if not isinstance(values, list) or not values:
-                raise ValueError(f"{quoted(key)} needs a list of values to try")
+                raise ValueError(f"{quoted(key)} needs a list of values to try, or a range like {{low: 1e-5, high: 1e-3}}")
             if any(values.count(value) > 1 for value in values):
                 raise ValueError(f"{quoted(key)} has a value twice; give each once")
-        if math.prod(len(values) for values in self.grid.values()) > MOST_CONFIGURATIONS:
-            raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched: give fewer values")
+        lists = [values for values in self.given.values() if isinstance(values, list)]
+        every = math.prod(map(len, lists))
+        if len(lists) == len(self.given):
+            if self.budget is None and every > MOST_CONFIGURATIONS:
+                raise ValueError(f"at most {MOST_CONFIGURATIONS} configurations can be searched: give fewer values")
+            if self.budget is not None and self.budget >= every:
+                raise ValueError(f"budget: all {every} combinations of these lists are tried without one: leave it out")
         return self
 
-    @property
+    @cached_property
+    def given(self) -> dict[str, list[Any] | SearchRange]:
+        """Key -> the values to try, or their range. Raises ValueError for a range that is none."""
+        return {
+            key: _range_of(key, values) if isinstance(values, dict) else values
+            for key, values in (self.model_extra or {}).items()
+        }
+
+    @cached_property
+    def configurations(self) -> list[dict[str, Any]]:
+        """What is tried: key -> value, in the order of the trials."""
+        if self.budget is None:
+            lists = [values for values in self.given.values() if isinstance(values, list)]
+            return [dict(zip(self.given, combination, strict=True)) for combination in itertools.product(*lists)]
+        return drawn(self.given, self.budget, self.draw)
+
+    @cached_property
     def grid(self) -> dict[str, list[Any]]:
-        return dict(self.model_extra or {})
+        """Key -> the distinct values that are tried."""
+        return {
+            key: values
+            if isinstance(values, list)
+            else list(dict.fromkeys(configuration[key] for configuration in self.configurations))
+            for key, values in self.given.items()
+        }
 
     @property
     def parts(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -183,6 +184,43 @@ def test_several_keys_make_all_combinations_of_recipe_and_options() -> None:
     assert tried == [(rate, rank) for rate in (1e-4, 1e-3) for rank in (1, 2, 4)]
 
 
+RANGES = "search: {learning_rate: {low: 1e-5, high: 1e-3, log: true}, batch_size: {low: 4, high: 32}, budget: 16, seeds: 1}\n"
+
+
+def test_configurations_of_ranges_are_drawn_in_advance_alike_for_every_strategy() -> None:
+    plan = plan_of(HEAD + RANGES + ROWS)
+    tried = {
+        name: [
+            (run.strategy.recipe.learning_rate, run.strategy.recipe.batch_size)
+            for run in plan.trials
+            if run.strategy.name == name
+        ]
+        for name in ("full", "lora")
+    }
+    assert tried["full"] == tried["lora"]
+    assert len({*tried["full"]}) == 16
+    assert all(1e-5 <= rate <= 1e-3 and 4 <= size <= 32 for rate, size in tried["full"])
+    thirds = [int(math.log10(rate / 1e-5) / 2 * 4 - 1e-9) for rate, _ in tried["full"]]
+    assert {third: thirds.count(third) for third in range(4)} == pytest.approx(dict.fromkeys(range(4), 4), abs=1), (
+        "evenly spread"
+    )
+    assert [run.id for run in plan.trials] == [run.id for run in plan_of(HEAD + RANGES + ROWS).trials]
+    other = plan_of(HEAD + RANGES.replace("seeds: 1", "seeds: 1, draw: 1") + ROWS)
+    assert not {run.id for run in plan.trials} & {run.id for run in other.trials}
+    fewer = plan_of(HEAD + RANGES.replace("budget: 16", "budget: 5") + ROWS)
+    assert [run.id for run in fewer.trials if run.strategy.name == "full"] == [run.id for run in plan.trials][:5]
+    declared = declaration(parse_document(HEAD + RANGES + ROWS, "spec.yaml"), plan).searches["full"]
+    assert {trial.values["batch_size"] for trial in declared.trials} == {*declared.grid["batch_size"]}
+
+
+def test_a_budget_draws_from_lists_what_it_does_not_try_whole() -> None:
+    grid = "search: {learning_rate: [1e-4, 1e-3, 1e-2], batch_size: [4, 8, 16], budget: 5, seeds: 1}\n"
+    plan = plan_of(HEAD + grid + "strategies: {full: {trainer: torch-loop}}\n")
+    tried = {(run.strategy.recipe.learning_rate, run.strategy.recipe.batch_size) for run in plan.trials}
+    assert len(tried) == len(plan.trials) == 5
+    assert tried <= {(rate, size) for rate in (1e-4, 1e-3, 1e-2) for size in (4, 8, 16)}
+
+
 def test_a_repeat_takes_what_the_repeated_strategys_trials_choose() -> None:
     plan = plan_of(HEAD + SEARCH + "strategies: {full: {trainer: torch-loop}, again: {same_as: full, replicate: 1}}\n")
     assert {run.strategy.name for run in plan.trials} == {"full"}
@@ -230,6 +268,15 @@ def test_the_declaration_says_what_was_searched_and_chosen() -> None:
         ("{learning_rat: [1e-4]}", "no recipe key or option 'learning_rat'; did you mean 'learning_rate'?"),
         ("{learning_rate: [1e-4], seeds: [0, 9]}", "search.seeds: seed 0 is reported too; a search needs seeds of its own"),
         ("{learning_rate: [1e-4], choose: worst}", "search.choose: must be 'best mean on dev'; got 'worst'"),
+        ("{learning_rate: {low: 1e-5, high: 1e-3}}", "search: 'learning_rate' is a range: say how many configurations"),
+        ("{learning_rate: {low: 1e-3, high: 1e-5}, budget: 4}", "low is 1e-3 and high 1e-5: low must be below high"),
+        ("{learning_rate: {low: 1e-5, high: 1e-5}, budget: 4}", "low must be below high"),
+        ("{learning_rate: {low: 0, high: 1e-3, log: true}, budget: 4}", "low is 0, and with `log: true` it must be above 0"),
+        ("{learning_rate: {low: 1e-5}, budget: 4}", "'learning_rate.high'"),
+        ("{learning_rate: {low: 1e-5, hgh: 1e-3}, budget: 4}", "'learning_rate.h"),
+        ("{learning_rate: {low: -1.0, high: -0.5}, budget: 1}", "spec.yaml:6:24: search.learning_rate: must be greater than 0"),
+        ("{learning_rate: [1e-5, 1e-4], budget: 2}", "search: budget: all 2 combinations of these lists"),
+        ("{learning_rate: [1e-5, 1e-4], budget: 0}", "search.budget: "),
         ("{method.r: [2]}", "search.method.r: no option of method 'full' 'method.r'"),
         ("{batch_size: [8, 16], micro_batch_size: [8, 16]}", "micro_batch_size 16 does not divide batch_size 8"),
     ],
