@@ -50,7 +50,7 @@ class Product:
     they exist.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self.weight, self.bias, self.after = torch.ops.mkldnn._reorder_linear_weight(weight, None), bias, "none"
 
     def forward(self, x: Tensor) -> tuple[Tensor, None]:
@@ -66,7 +66,7 @@ class Nothing:
 
 def product(joined: Joined) -> Joined | Product:
     """The linear maps as a `Product` by oneDNN if that is available, else as given."""
-    weight, bias = joined.weight.value, joined.bias.value
+    weight, bias = joined.weight.value, None if joined.bias is None else joined.bias.value
     there = all(hasattr(torch.ops.mkldnn, name) for name in ("_reorder_linear_weight", "_linear_pointwise"))
     if weight.device.type != "cpu" or weight.dtype != torch.float32 or not torch.backends.mkldnn.is_available() or not there:
         return joined
@@ -103,4 +103,5 @@ class Evaluation(Packed):
             bias = self.score_bias(packing)
             for layer in self.layers:
                 states, _ = layer.forward(states, packing, bias, masks)
-        return SequenceClassifierOutput(logits=self.as_modules(self.encoder.classify)(states[:, None]))
+            read = self.read(states, packing)
+        return SequenceClassifierOutput(logits=self.as_modules(self.encoder.classify)(read))

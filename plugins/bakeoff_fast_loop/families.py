@@ -1,18 +1,22 @@
 """Finds the parts of a classifier for each supported family of encoders, by transformers' names.
 
-All are post-norm encoders (Vaswani et al., 2017) whose classifier reads the first token of a text. Models that are not in
-`FAMILIES` are refused.
+Post-norm encoders (Vaswani et al., 2017) whose classifier reads the first token of a text, and ModernBERT (Warner et al.,
+2024), a pre-norm encoder whose classifier may read the mean instead. Models that are not in `FAMILIES` are refused.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
+import torch
 from torch import nn
 
 from bakeoff.plugin import ModelError
+
+LEAST_POSITIONS = 512
+"""Rotary positions are computed at least up to here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +44,57 @@ class Block:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GatedBlock:
+    """The modules of one layer of a pre-norm encoder: norm and attention, norm and gated feed-forward network."""
+
+    first_norm: nn.LayerNorm | None
+    """None in the first layer, whose input is normed already."""
+    joined: nn.Module
+    """Queries, keys and values as one linear map."""
+    heads: int
+    rotary: Rotary
+    window: int | None
+    """How far away a token may be that is attended to, in tokens; None for all."""
+    attention_dropout: float
+    output: nn.Module
+    output_dropout: float
+    second_norm: nn.LayerNorm
+    up: nn.Module
+    activation: Callable[[Any], Any]
+    inner_dropout: float
+    down: nn.Module
+
+    def modules(self) -> tuple[nn.Module, ...]:
+        """All modules of the layer that may train."""
+        norms = (self.second_norm,) if self.first_norm is None else (self.first_norm, self.second_norm)
+        return self.joined, self.output, self.up, self.down, *norms
+
+
+class Rotary:
+    """The cosines and sines of the rotary positions of one kind of layer, computed once for each position."""
+
+    def __init__(self, module: Any, kind: str) -> None:
+        self.module, self.kind = module, kind
+        self.tables: tuple[Any, Any] | None = None
+
+    def __call__(self, columns: Any) -> tuple[Any, Any]:
+        """(T,) positions -> cosines and sines, each (T, 1, 1, half a head), float32."""
+        needed = int(columns.max()) + 1
+        if self.tables is None or len(self.tables[0]) < needed:
+            places = torch.arange(max(needed, LEAST_POSITIONS), device=columns.device)[None]
+            both = self.module(torch.empty(0, device=columns.device), places, self.kind)
+            cosines, sines = (one[0].chunk(2, -1)[0].detach() for one in both)  # both halves are equal
+            self.tables = cosines, sines
+        return self.tables[0][columns][:, None, None], self.tables[1][columns][:, None, None]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Encoder:
     """The parts of a classifier: embeddings, layers and head. `classify` is the head: it maps hidden states of first tokens,
     (batch, 1, hidden), to logits."""
 
     words: nn.Module
-    positions: nn.Module
+    positions: nn.Module | None
     types: nn.Module | None
     first_position: int
     norm: nn.LayerNorm
@@ -53,8 +102,16 @@ class Encoder:
     project: nn.Module | None
     relative: Any
     """The module whose `compute_position_bias` gives MPNet's bias of attention by distance; None for other families."""
-    blocks: tuple[Block, ...]
+    blocks: tuple[Block, ...] | tuple[GatedBlock, ...]
     classify: Callable[[Any], Any]
+    pool: Literal["first", "mean"] = "first"
+    """Which state of a text the head gets: that of its first token, or the mean over its tokens."""
+    final_norm: nn.Module | None = None
+    """Of the states that the last layer leaves, before the head reads them; None after a layer that ends in a norm."""
+
+    @property
+    def pre_norm(self) -> bool:
+        return isinstance(self.blocks[0], GatedBlock)
 
 
 def encoder_of(model: Any) -> Encoder:
@@ -198,10 +255,48 @@ def mpnet(model: Any) -> Encoder:
     )
 
 
+def modernbert(model: Any) -> Encoder:
+    body, config = model.model, model.config
+    kinds = [layer.attention_type for layer in body.layers]
+    rotaries = {kind: Rotary(body.rotary_emb, kind) for kind in set(kinds)}
+    return Encoder(
+        words=body.embeddings.tok_embeddings,
+        positions=None,
+        types=None,
+        first_position=0,
+        norm=body.embeddings.norm,
+        dropout=body.embeddings.drop.p,
+        project=None,
+        relative=None,
+        blocks=tuple(
+            GatedBlock(
+                first_norm=layer.attn_norm if isinstance(layer.attn_norm, nn.LayerNorm) else None,
+                joined=layer.attn.Wqkv,
+                heads=config.num_attention_heads,
+                rotary=rotaries[kind],
+                window=config.sliding_window if kind == "sliding_attention" else None,
+                attention_dropout=layer.attn.attention_dropout,
+                output=layer.attn.Wo,
+                output_dropout=getattr(layer.attn.out_drop, "p", 0.0),
+                second_norm=layer.mlp_norm,
+                up=layer.mlp.Wi,
+                activation=layer.mlp.act,
+                inner_dropout=layer.mlp.drop.p,
+                down=layer.mlp.Wo,
+            )
+            for layer, kind in zip(body.layers, kinds, strict=True)
+        ),
+        classify=lambda read: model.classifier(model.drop(model.head(read[:, 0]))),
+        final_norm=body.final_norm,
+        pool="mean" if config.classifier_pooling == "mean" else "first",
+    )
+
+
 FAMILIES: dict[str, Callable[[Any], Encoder]] = {
     "BertForSequenceClassification": bert,
     "RobertaForSequenceClassification": roberta,
     "DistilBertForSequenceClassification": distilbert,
     "ElectraForSequenceClassification": electra,
     "MPNetForSequenceClassification": mpnet,
+    "ModernBertForSequenceClassification": modernbert,
 }

@@ -12,11 +12,12 @@ from torch.autograd import Function
 from transformers.modeling_outputs import SequenceClassifierOutput
 
 from bakeoff.plugin import TrainingJob
-from bakeoff_fast_loop.families import Encoder, encoder_of
+from bakeoff_fast_loop.families import Encoder, GatedBlock, encoder_of
 from bakeoff_fast_loop.flat import Flat, Piece, Unit
 from bakeoff_fast_loop.layers import Layer, TopLayer
 from bakeoff_fast_loop.packing import Packing, pack_batch
 from bakeoff_fast_loop.parts import Grafted, Joined, Norm, Stream, Words
+from bakeoff_fast_loop.prenorm import PreNormLayer, TopPreNormLayer
 from bakeoff_fast_loop.words import UsedRows, is_plain, used_rows
 
 
@@ -32,8 +33,13 @@ class Packed:
         """The stored weights of a unit; None if they are not stored as one tensor."""
         raise NotImplementedError
 
-    def made_layers(self) -> list[Layer]:
+    def made_layers(self) -> list[Layer] | list[PreNormLayer]:
         *lower, top = self.encoder.blocks
+        if isinstance(top, GatedBlock):
+            given = self.map, self.norm, self.dtype
+            whole = self.joined(top.joined) if self.encoder.pool == "first" else None
+            last = PreNormLayer(top, *given) if whole is None else TopPreNormLayer(top, *given, whole)
+            return [*(PreNormLayer(block, *given) for block in lower if isinstance(block, GatedBlock)), last]
         return [*(Layer(block, self.map, self.norm) for block in lower), TopLayer(top, self.map, self.norm)]
 
     def embed(self, packing: Packing, ids: Tensor, types: Tensor | None, masks: Stream) -> Tensor:
@@ -43,11 +49,25 @@ class Packed:
         if encoder.types is not None:
             kinds = torch.zeros_like(packing.tokens) if types is None else types.flatten()[packing.tokens]
             states = states + encoder.types(kinds)
-        states = states + encoder.positions(packing.columns + encoder.first_position)
-        states = encoder.norm(states).to(self.dtype)
+        if encoder.positions is not None:
+            states = states + encoder.positions(packing.columns + encoder.first_position)
+        states = encoder.norm(states).to(torch.float32 if encoder.pre_norm else self.dtype)
         if mask := masks.draw(encoder.dropout, tuple(states.shape), states.dtype):
             states = torch.addcmul(states.new_zeros(()), states, mask.keep, value=mask.scale)
         return self.as_modules(encoder.project)(states) if encoder.project else states
+
+    def read(self, states: Tensor, packing: Packing) -> Tensor:
+        """What the head reads, (batch, 1, hidden), of the last layer's states: (batch, hidden) of first tokens, or (T, hidden)
+        of all."""
+        if self.encoder.pool == "first" and len(states) != packing.batch:
+            states = states.index_select(0, packing.first)
+        if self.encoder.final_norm is not None:
+            states = self.encoder.final_norm(states)
+        if self.encoder.pool == "first":
+            return states[:, None]
+        padded = packing.pad(states).view(packing.batch, packing.length, -1)
+        real = (packing.hidden == 0).view(packing.batch, packing.length, 1)
+        return ((padded * real).sum(1) / real.sum(1))[:, None]
 
     def score_bias(self, packing: Packing) -> Tensor:
         """What is added to the attention scores: minus infinity at padding, and MPNet's bias by distance."""
@@ -56,21 +76,28 @@ class Packed:
         near = self.encoder.relative.compute_position_bias(packing.hidden.new_empty(1, packing.length))
         return (near + packing.hidden).to(self.dtype)
 
-    def units_of(self, modules: Iterable[Any]) -> tuple[Unit, Unit]:
+    def units_of(self, modules: Iterable[Any]) -> tuple[Unit, ...]:
+        """The weights of linear maps as one unit, and their biases, if they have any, as another."""
         weights, biases = zip(*((module.weight, module.bias) for module in modules), strict=True)
-        return Unit(weights, self.dtype), Unit(biases, self.dtype)
+        units = Unit(weights, self.dtype), Unit(biases, self.dtype)
+        return units if biases[0] is not None else units[:1]
 
     def map(self, *modules: Any) -> Joined | Grafted:
         """The object that computes these modules on the same input: linear maps as one product; other modules, such as
         adapters, are called one by one."""
-        if are_plain(modules):
-            weight, bias = map(self.piece, self.units_of(modules))
-            if weight is not None and bias is not None:
-                return Joined(weight, bias)
-        return Grafted(self.as_modules(*modules))
+        return self.joined(*modules) or Grafted(self.as_modules(*modules))
+
+    def joined(self, *modules: Any) -> Joined | None:
+        """Linear maps of the same input as one product; None for other modules, and where a map's weights are not stored as
+        one tensor."""
+        if not are_plain(modules):
+            return None
+        weight, *bias = map(self.piece, self.units_of(modules))
+        return None if weight is None or None in bias else Joined(weight, bias[0] if bias else None)
 
     def norm(self, norm: nn.LayerNorm) -> Norm:
-        weight, bias = (self.piece(Unit((parameter,), torch.float32)) for parameter in (norm.weight, norm.bias))
+        weight = self.piece(Unit((norm.weight,), torch.float32))
+        bias = None if norm.bias is None else self.piece(Unit((norm.bias,), torch.float32))
         return Norm(weight, bias, norm.eps)
 
     def as_modules(self, *modules: Any) -> Callable[[Tensor], Tensor]:
@@ -82,7 +109,9 @@ class Packed:
 
 
 def are_plain(modules: Iterable[Any]) -> bool:
-    return all(type(module) is nn.Linear and module.bias is not None for module in modules)
+    """Whether all of them are linear maps, either all with a bias or all without."""
+    kinds = {(type(module), getattr(module, "bias", None) is None) for module in modules}
+    return len(kinds) == 1 and kinds <= {(nn.Linear, True), (nn.Linear, False)}
 
 
 @contextmanager
@@ -159,8 +188,8 @@ class Network(Packed):
         masks = Stream(input_ids.device)
         with torch.autocast(input_ids.device.type, enabled=False):  # dtypes are chosen here one by one
             states = self.embed(packing, input_ids, token_type_ids, masks)
-            first = Layers.apply(self, packing, masks, self.anchor, self.score_bias(packing), states)
-        return SequenceClassifierOutput(logits=self.encoder.classify(first[:, None]))
+            states = Layers.apply(self, packing, masks, self.anchor, self.score_bias(packing), states)
+        return SequenceClassifierOutput(logits=self.encoder.classify(self.read(states, packing)))
 
     def piece(self, unit: Unit) -> Piece | None:
         return self.flat.piece(unit)
@@ -186,18 +215,26 @@ class Network(Packed):
 
     def units(self) -> Iterator[tuple[Unit, ...]]:
         """The parameters that are to be stored as one tensor; each tuple has units that are used together."""
-        *lower, top = self.encoder.blocks
-        maps = [(block.query, block.key, block.value) for block in lower] + [(top.query,), (top.key, top.value)]
-        maps += [(module,) for block in self.encoder.blocks for module in (block.output, block.up, block.down)]
+        blocks = self.encoder.blocks
+        *lower, top = blocks
+        maps: list[tuple[nn.Module, ...]] = []
+        norms: list[nn.LayerNorm | None] = []
+        if isinstance(top, GatedBlock):
+            maps = [(block.joined,) for block in blocks]
+            norms = [norm for block in blocks for norm in (block.first_norm, block.second_norm)]
+        else:
+            maps = [(block.query, block.key, block.value) for block in lower] + [(top.query,), (top.key, top.value)]
+            norms = [norm for block in blocks for norm in (block.output_norm, block.down_norm)]
+        maps += [(module,) for block in blocks for module in (block.output, block.up, block.down)]
         for modules in filter(are_plain, maps):
             yield self.units_of(modules)
-        for norm in [norm for block in self.encoder.blocks for norm in (block.output_norm, block.down_norm)]:
-            yield from ((Unit((parameter,), torch.float32),) for parameter in (norm.weight, norm.bias))
+        for norm in filter(None, norms):
+            yield from ((Unit((parameter,), torch.float32),) for parameter in (norm.weight, norm.bias) if parameter is not None)
 
 
 class Layers(Function):
-    """All layers as one autograd function: (T, hidden) -> (batch, hidden), the hidden states of first tokens that the
-    classifier reads."""
+    """All layers as one autograd function: (T, hidden) -> (batch, hidden), the hidden states of first tokens, or (T, hidden)
+    of all tokens, where the classifier reads more than the first."""
 
     @staticmethod
     def forward(

@@ -66,17 +66,18 @@ class Stream:
 class Joined:
     """Linear maps of the same input, computed as one product with their weights stacked: (T, in) -> (T, out)."""
 
-    def __init__(self, weight: Piece, bias: Piece) -> None:
+    def __init__(self, weight: Piece, bias: Piece | None) -> None:
         self.weight, self.bias = weight, bias
 
     def forward(self, x: Tensor) -> tuple[Tensor, Any]:
-        return torch.addmm(self.bias.value, x, self.weight.value.t()), x
+        weight = self.weight.value.t()
+        return torch.mm(x, weight) if self.bias is None else torch.addmm(self.bias.value, x, weight), x
 
     def backward(self, d_out: Tensor, x: Any, onto: Tensor | None = None) -> Tensor:
         """The gradient of the input, plus `onto` if given."""
         if self.weight.gradient is not None:
             torch.mm(d_out.t(), x, out=self.weight.gradient)
-        if self.bias.gradient is not None:
+        if self.bias is not None and self.bias.gradient is not None:
             torch.sum(d_out, 0, out=self.bias.gradient)
         return torch.mm(d_out, self.weight.value) if onto is None else torch.addmm(onto, d_out, self.weight.value)
 
@@ -117,7 +118,7 @@ def activation(function: Any) -> Gelu | Grafted:
 class Norm:
     """Layer norm of a residual connection: norm(residual + dropout(x)), (T, hidden)."""
 
-    def __init__(self, weight: Piece, bias: Piece, eps: float) -> None:
+    def __init__(self, weight: Piece, bias: Piece | None, eps: float) -> None:
         self.weight, self.bias, self.eps = weight, bias, eps
 
     def forward(self, x: Tensor, residual: Tensor, mask: Mask | None) -> tuple[Tensor, Any]:
@@ -128,19 +129,24 @@ class Norm:
     def backward(self, d_out: Tensor, kept: Any) -> tuple[Tensor, Tensor]:
         """The gradients of x and of the residual."""
         summed, mean, rstd, mask = kept
-        which = [True, self.weight.gradient is not None, self.bias.gradient is not None]
-        d_sum, d_weight, d_bias = torch.ops.aten.native_layer_norm_backward(
-            d_out, summed, summed.shape[1:], mean, rstd, *self.values(summed), which
-        )
-        for piece, gradient in ((self.weight, d_weight), (self.bias, d_bias)):
-            if piece.gradient is not None:
-                piece.gradient.copy_(gradient)
+        d_sum = self.gradients(d_out, summed, mean, rstd)
         return torch.addcmul(summed.new_zeros(()), d_sum, mask.keep, value=mask.scale) if mask else d_sum, d_sum
 
-    def values(self, like: Tensor) -> tuple[Tensor, Tensor]:
+    def gradients(self, d_out: Tensor, x: Tensor, mean: Tensor, rstd: Tensor) -> Tensor:
+        """Stores the gradients of weight and bias, and returns that of the norm's input x."""
+        pieces = (self.weight, self.bias)
+        which = [True, *(piece is not None and piece.gradient is not None for piece in pieces)]
+        d_x, *others = torch.ops.aten.native_layer_norm_backward(d_out, x, x.shape[1:], mean, rstd, *self.values(x), which)
+        for piece, gradient in zip(pieces, others, strict=True):
+            if piece is not None and piece.gradient is not None:
+                piece.gradient.copy_(gradient)
+        return d_x
+
+    def values(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
+        weight, bias = self.weight.value, None if self.bias is None else self.bias.value
         if like.device.type == "cpu":  # only its kernel mixes dtypes
-            return self.weight.value, self.bias.value
-        return self.weight.value.to(like.dtype), self.bias.value.to(like.dtype)
+            return weight, bias
+        return weight.to(like.dtype), None if bias is None else bias.to(like.dtype)
 
 
 class Words:

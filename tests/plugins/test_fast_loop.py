@@ -21,7 +21,7 @@ from bakeoff.kinds import CLASSIFICATION
 PLANTED = Path(__file__).parents[1] / "thirdparty" / "planted"
 SHAPE = {"vocab_size": 60, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 4, "intermediate_size": 64}
 SHAPE |= {"max_position_embeddings": 40, "num_labels": 3}
-FAMILIES = ("Bert", "Roberta", "DistilBert", "Electra", "MPNet")
+FAMILIES = ("Bert", "Roberta", "DistilBert", "Electra", "MPNet", "ModernBert", "ModernBert mean")
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,13 @@ def classifier(family: str, dropout: float = 0.0, **rest: Any) -> Any:
         shape = {names.get(key, key): value for key, value in shape.items()} | {"seq_classif_dropout": dropout}
     if family == "Electra":
         shape["embedding_size"] = 16
+    if family.startswith("ModernBert"):  # the last two of three layers see four tokens on each side
+        del shape["hidden_dropout_prob"], shape["attention_probs_dropout_prob"]
+        shape |= dict.fromkeys(("attention_dropout", "embedding_dropout", "mlp_dropout", "classifier_dropout"), dropout)
+        shape |= {"local_attention": 8, "global_attn_every_n_layers": 3, "pad_token_id": 0, **rest}
+        shape |= {"classifier_pooling": "mean"} if family.endswith("mean") else {}
+        shape |= dict.fromkeys(("bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id"), 1)
+        family = "ModernBert"
     config = getattr(transformers, f"{family}Config")(**shape)
     return getattr(transformers, f"{family}ForSequenceClassification")(config).train()
 
@@ -117,6 +124,60 @@ def test_few_layers_are_enough(layers: int) -> None:
     check_same_answer(model, texts(model))
 
 
+@pytest.mark.parametrize("family", ["ModernBert", "ModernBert mean"])
+@pytest.mark.parametrize("biases", [{}, dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias"), True)])
+def test_modernbert_is_itself_with_and_without_biases_and_beyond_its_window(family: str, biases: dict[str, bool]) -> None:
+    model = classifier(family, **biases)
+    assert {layer.attention_type for layer in model.model.layers} == {"full_attention", "sliding_attention"}
+    check_same_answer(model, texts(model))
+    check_same_answer(model, texts(model, lengths=(2, 3, 1), width=3))
+    with torch.no_grad():
+        near = model.eval()(**texts(model, lengths=(17,))).logits
+        for layer in model.model.layers:
+            layer.attention_type = "full_attention"
+        far = model(**texts(model, lengths=(17,))).logits
+    assert (near - far).abs().max() > 1e-4, "the window counts here"
+
+
+@pytest.mark.parametrize("family", ["ModernBert", "ModernBert mean"])
+@pytest.mark.parametrize("trained", ["bias", "Wqkv", "classifier", r"layers\.2", "norm", "tok_embeddings", "Wi|head"])
+def test_only_what_trains_of_modernbert_gets_a_gradient(family: str, trained: str) -> None:
+    model = classifier(family)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(bool(re.search(trained, name)) or name.startswith("classifier"))
+    check_same_answer(model, texts(model))
+
+
+@pytest.mark.parametrize("family", ["ModernBert", "ModernBert mean"])
+def test_modernberts_gradients_with_dropout_are_the_slopes_of_its_loss(family: str) -> None:
+    """Along random directions, with the same masks: by central differences, since nobody else draws these masks."""
+    from bakeoff_fast_loop.network import unpadded
+
+    model = classifier(family, dropout=0.3)
+    inputs = texts(model)
+    with unpadded(model, torch.float32) as network:
+        wholes = [whole.parameter for whole in network.flat.wholes]
+
+        def loss() -> Any:
+            torch.manual_seed(5)
+            return cross_entropy(model(**inputs).logits, torch.arange(4) % 3)
+
+        loss().backward()
+        network.flat.gradients()
+        gradients = [whole.grad.clone() for whole in wholes]
+        torch.manual_seed(7)
+        for whole, gradient in zip(wholes, gradients, strict=True):
+            direction = gradient / gradient.norm() + 0.3 * torch.nn.functional.normalize(torch.randn_like(gradient), dim=0)
+            values = []
+            for step in (0.01, -0.01):
+                with torch.no_grad():
+                    whole.add_(direction, alpha=step)
+                    values.append(float(loss()))
+                    whole.add_(direction, alpha=-step)
+            slope = (values[0] - values[1]) / 0.02
+            assert slope == pytest.approx(float(gradient @ direction), rel=0.02)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bf16_departs_from_fp32_by_about_as_much_as_autocast_does(family: str) -> None:
     from bakeoff_fast_loop.network import unpadded
@@ -154,11 +215,11 @@ def test_only_what_trains_gets_a_gradient_and_the_right_one(trained: str) -> Non
 
 
 @pytest.mark.skipif(importlib.util.find_spec("peft") is None, reason="needs peft")
-@pytest.mark.parametrize("family", ["Bert", "DistilBert"])
+@pytest.mark.parametrize("family", ["Bert", "DistilBert", "ModernBert", "ModernBert mean"])
 def test_adapters_of_peft_train_as_they_do_in_their_own_forward_pass(family: str) -> None:
     from peft import LoraConfig, TaskType, get_peft_model
 
-    targets = ["query", "value", "word_embeddings"] if family == "Bert" else ["q_lin", "lin1"]
+    targets = {"Bert": ["query", "value", "word_embeddings"], "DistilBert": ["q_lin", "lin1"]}.get(family, ["Wqkv", "Wi"])
     config = LoraConfig(task_type=TaskType.SEQ_CLS, r=4, lora_dropout=0.0, init_lora_weights=False, target_modules=targets)
     model = get_peft_model(classifier(family), config).train()
     check_same_answer(model, texts(model.get_base_model()))
