@@ -160,6 +160,10 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
     for key, why in kind.recipe_conflicts.items():
         if getattr(strategy.recipe, key) != getattr(DEFAULTS, key):
             yield key, f"{why}, and task '{task.name}' is a {kind} task"
+    stopping, metrics = strategy.recipe.early_stopping, [metric.name for metric in task.info.metrics]
+    if stopping is not None and stopping.metric is not None and stopping.metric not in metrics:
+        told = did_you_mean("metric", stopping.metric, metrics)
+        yield "early_stopping", f"would stop by what is no metric of task '{task.name}': {told}"
     weights, labels = strategy.recipe.class_weights, task.info.labels
     if isinstance(weights, dict) and labels and (strange := [name for name in weights if name not in labels]):
         told = did_you_mean("label", strange[0], labels)

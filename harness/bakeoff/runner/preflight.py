@@ -40,9 +40,11 @@ from bakeoff.text.words import escaped
 from bakeoff.toolkit.head_inputs import head_modules
 from bakeoff.toolkit.model_structure import positions_of
 from bakeoff.training.assembly import build, components, encode_rows, load, prepare, watched_files, with_model
+from bakeoff.training.class_weights import class_weights
 from bakeoff.training.data import Columns, LoadedTask
 from bakeoff.training.data_checks import data_checks, without_learning
 from bakeoff.training.evaluation import EVALUATION_BATCH, predict
+from bakeoff.training.fed_batches import require_enough_steps
 from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
 from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
@@ -243,7 +245,11 @@ class Preflight:
             self.attempt(of_task, require_choice, info, splits, "'select: last-epoch'")
         if request.id in self.trials:
             self.attempt(of_task, require_choice, info, splits, "no 'search:'")
-        self.attempt(of_strategy, require_examples, recipe, len(splits["train"]["label"]))
+        labels = splits["train"]["label"]
+        self.attempt(of_strategy, require_examples, recipe, len(labels))
+        if "steps" not in parts["trainer"].registered.component.owns:
+            self.attempt(of_strategy, require_enough_steps, recipe, len(labels))
+            self.attempt(of_strategy, class_weights, recipe.class_weights, labels, info.labels)
         shaping = f"{recipe.max_length} {recipe.padding} {recipe.frozen_embeddings} {recipe.gradient_checkpointing}"
         key = (asked.task_label, asked.model_label, asked.method.model_dump_json(), asked.trainer.name, shaping)
         if key in self.tried:

@@ -120,7 +120,7 @@ class SearchRange(BaseModel):
         value = low + share * (high - low)
         value = min(max(math.exp(value) if self.log else value, self.low), self.high)
         whole = isinstance(self.low, int) and isinstance(self.high, int)
-        return round(value) if whole else rounded(value, 3)
+        return math.floor(value + 0.5) if whole else rounded(value, 3)
 
 
 def _range_of(key: str, given: dict[str, Any]) -> SearchRange:

@@ -119,7 +119,6 @@ class Assembly:
         labels = self.examples.labels if recipe.sampling == "weighted" else None
         lengths = lengths_of(self.examples.encoded) if recipe.group_by_length else None
         schedule = StepSchedule(len(self.examples), recipe, seed, self.world, labels, lengths)
-        schedule.require_enough_steps()
         given = {
             "mean_loss": info.kind.mean_loss,
             "class_weights": class_weights(recipe.class_weights, self.examples.labels, info.labels),

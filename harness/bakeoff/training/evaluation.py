@@ -187,19 +187,20 @@ class BestState:
     def __init__(
         self,
         network: Any,
-        predict: Callable[[], tuple[Answers, float, float]],
+        predict: Callable[[], tuple[Answers, float]],
         *,
         split: str,
         metric: Metric,
         labels: Answers,
         patience: Patience | None = None,
+        watch: Callable[[], float] | None = None,
     ) -> None:
-        """predict: returns the network's predictions on the split, (n,), their score, and the score that `patience` looks at.
-        labels: the references."""
+        """predict: returns the network's predictions on the split, (n,), and their score. labels: the references. watch:
+        returns the score of the last predictions that `patience` looks at; by default that of `predict`."""
         self.network, self.predict, self.split = network, predict, split
         self.metric, self.labels = metric, labels
         self.sign = 1.0 if metric.higher_is_better else -1.0
-        self.patience = patience
+        self.patience, self.watch = patience, watch
         self.scores: list[float] = []
         self.watched: list[float] = []
         """The scores that `patience` looks at."""
@@ -210,12 +211,12 @@ class BestState:
     def evaluate(self) -> None:
         """Evaluates the network, and keeps its state if it is better than all before; each module keeps its training mode."""
         modes = [(module, module.training) for module in self.network.modules()]
-        answers, score, watched = self.predict()
+        answers, score = self.predict()
         for module, training in modes:
             module.training = training
         self.answers.append(answers)
         self.scores.append(score)
-        self.watched.append(watched)
+        self.watched.append(score if self.watch is None else self.watch())
         if len(self.scores) == 1 or self.sign * score > self.sign * self.scores[self.best]:
             self.best = len(self.scores) - 1
             state = trained_state(self.network).items()
@@ -269,16 +270,25 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
     asked = {info.primary_metric, watched.name}
     others = [metric.name for metric in info.metrics if metric.name not in asked]
 
-    def evaluate() -> tuple[Any, float, float]:
+    scores: dict[str, float] = {}
+
+    def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)
-        scores = score(info, logits, labels, others)
-        return info.kind.answers(logits), scores[info.primary_metric], scores[watched.name]
+        scores.update(score(info, logits, labels, others))
+        return info.kind.answers(logits), scores[info.primary_metric]
 
     patience = None
     if stopping is not None:
         patience = Patience(stopping.patience, stopping.min_delta / watched.unit.scale, watched.higher_is_better)
-    references = np.asarray(labels)
-    return BestState(run.network, evaluate, split=split, metric=info.primary, labels=references, patience=patience)
+    return BestState(
+        run.network,
+        evaluate,
+        split=split,
+        metric=info.primary,
+        labels=np.asarray(labels),
+        patience=patience,
+        watch=lambda: scores[watched.name],
+    )
 
 
 def metric_of(info: TaskInfo, name: str) -> Metric:

@@ -56,16 +56,6 @@ class StepSchedule:
     lengths: Sequence[int] | None = None
     """The tokens of each row, where batches have rows of like length (`group_by_length`)."""
 
-    def require_enough_steps(self) -> None:
-        """Raises BakeoffError where warm-up and final decay of the learning rate take more steps than there are."""
-        recipe, total = self.recipe, self.total_steps
-        taken = {"warmup": self.warmup_steps}
-        if recipe.scheduler == "warmup_stable_decay":
-            taken["decay"] = steps_in(recipe.decay, total)
-        if sum(taken.values()) > total:
-            asked = " and ".join(f"{key} {count(steps, 'step')}" for key, steps in taken.items() if steps)
-            raise BakeoffError(f"recipe: {asked} of a run that has {count(total, 'step')}: lower them, or train longer")
-
     @cached_property
     def chances(self) -> Floats | None:
         return None if self.labels is None else chances(self.labels)
@@ -96,8 +86,9 @@ class StepSchedule:
         own, replicate = self.seed
         seed = own if self.recipe.data_seed is None else self.recipe.data_seed
         size = self.recipe.batch_size
-        how = {"chances": self.chances, "lengths": self.lengths}
-        return epoch_batches(self.examples, size, seed=seed, replicate=replicate, epoch=number, **how)
+        return epoch_batches(
+            self.examples, size, seed=seed, replicate=replicate, epoch=number, chances=self.chances, lengths=self.lengths
+        )
 
     def batch(self, step: int) -> Batch:
         epoch, place = divmod(step, self.steps_per_epoch)
@@ -114,6 +105,18 @@ class StepSchedule:
         """This process's micro-batches of each of the first `count` steps."""
         batches = itertools.chain.from_iterable(self.epoch(number) for number in itertools.count())
         return map(self.micro_batches, itertools.islice(batches, count))
+
+
+def require_enough_steps(recipe: Recipe, rows: int) -> None:
+    """Raises BakeoffError where warm-up and final decay of the learning rate take more steps than the run has. rows: of the
+    training split."""
+    schedule = StepSchedule(min(rows, recipe.train_examples or rows), recipe, (0, 0))
+    total, taken = schedule.total_steps, {"warmup": schedule.warmup_steps}
+    if recipe.scheduler == "warmup_stable_decay":
+        taken["decay"] = steps_in(recipe.decay, total)
+    if sum(taken.values()) > total:
+        asked = " and ".join(f"{key} of {count(steps, 'step')}" for key, steps in taken.items() if steps)
+        raise BakeoffError(f"its recipe has {asked}, and its runs have {count(total, 'step')}: lower it, or train longer")
 
 
 class FedBatches:

@@ -19,7 +19,7 @@ def test_the_only_output_is_the_answer() -> None:
 def test_its_loss_is_the_squared_error_and_nothing_is_smoothed() -> None:
     logits, targets = torch.tensor([[1.0], [3.0]]), torch.tensor([0.0, 1.0])
     assert REGRESSION.mean_loss(logits, targets).item() == 2.5
-    assert REGRESSION.recipe_conflicts.keys() == {"label_smoothing"}
+    assert REGRESSION.recipe_conflicts.keys() == {"label_smoothing", "class_weights", "sampling"}
 
 
 def test_the_majority_baseline_is_the_mean() -> None:

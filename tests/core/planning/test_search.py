@@ -274,7 +274,7 @@ def test_the_declaration_says_what_was_searched_and_chosen() -> None:
         ("{learning_rate: {low: 0, high: 1e-3, log: true}, budget: 4}", "low is 0, and with `log: true` it must be above 0"),
         ("{learning_rate: {low: 1e-5}, budget: 4}", "'learning_rate.high'"),
         ("{learning_rate: {low: 1e-5, hgh: 1e-3}, budget: 4}", "'learning_rate.h"),
-        ("{learning_rate: {low: -1.0, high: -0.5}, budget: 1}", "spec.yaml:6:24: search.learning_rate: must be greater than 0"),
+        ("{learning_rate: {low: -1.0, high: -0.5}, budget: 1}", "spec.yaml:6:10: search.learning_rate: must be greater than 0"),
         ("{learning_rate: [1e-5, 1e-4], budget: 2}", "search: budget: all 2 combinations of these lists"),
         ("{learning_rate: [1e-5, 1e-4], budget: 0}", "search.budget: "),
         ("{method.r: [2]}", "search.method.r: no option of method 'full' 'method.r'"),

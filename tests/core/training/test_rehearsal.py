@@ -104,7 +104,7 @@ def test_a_wrong_call_is_told_by_its_name_and_what_to_do(fault: str, tmp_path: P
 
 def test_a_right_trainer_passes_with_all_that_a_run_may_do(tmp_path: Path) -> None:
     assert tried(tmp_path, select="best-on-dev", keep="final", checkpoint_every=5) == []
-    assert tried(tmp_path, changed(right.Loop), recipe={"max_steps": 9, "epochs": None, "warmup": 100}) == []
+    assert tried(tmp_path, changed(right.Loop), recipe={"max_steps": 900, "epochs": None, "warmup": 100}) == []
 
 
 @pytest.mark.slow
