@@ -101,11 +101,12 @@ def trained(request: Request, parts: Mapping[str, Configured], task: LoadedTask,
     found = Findings()
     run = assemble(request, parts, found=found, task=task)
 
-    def predict_dev() -> None:
+    def predict_dev() -> bool:
         modes = [(module, module.training) for module in run.network.modules()]
         predicted(run, selection_split(run.task.info.scored_splits))
         for module, training in modes:
             module.training = training
+        return False
 
     saved = Checkpoints(checkpoints, 1, made_by={}) if request.checkpoint_every is not None else None
     epoch = predict_dev if request.requested.select == "best-on-dev" else None
