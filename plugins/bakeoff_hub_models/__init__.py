@@ -80,7 +80,7 @@ class HubOptions(Options):
         "braces, as in `Review: {sentence} Sentiment:`. Texts that are too long are shortened within it.",
         json_schema_extra={"neutral": None},
     )
-    attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flex_attention"] | None = Field(
+    attn_implementation: Literal["eager", "sdpa", "flex_attention"] | None = Field(
         None,
         description="Which code of transformers computes attention; by default `sdpa` where the family has it.",
         json_schema_extra={"neutral": None},

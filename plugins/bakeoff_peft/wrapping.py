@@ -31,7 +31,7 @@ def wrap(built: Built, kind: str, settings: Mapping[str, Any], recipe: Recipe) -
             there = {
                 name.rpartition(".")[2]: None
                 for name, module in built.model.named_modules()
-                if (type(module).__name__.endswith("Norm") if norms else isinstance(module, nn.Linear))
+                if (type(module).__name__.endswith("Norm") if norms else isinstance(module, nn.Linear | Conv1D))
             }
             why = f"peft has no default target modules for it: set target_modules, to names such as {', '.join(there)}"
         raise ModelError(f"{what}: {why}") from error
@@ -45,7 +45,7 @@ def default_targets(built: Built) -> list[str] | None:
     peft's own `all-linear` is not used: it takes a head's inner layers for the encoder's (DistilBERT's, DeBERTa's), which start
     from random numbers and would stay frozen. Raises ModelError for a model without linear layers outside its head.
     """
-    if built.model.config.model_type in TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING:
+    if getattr(getattr(built.model, "config", None), "model_type", "") in TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING:
         return None
     head = {name.rpartition(".")[0] for name in head_names(built)}
     found = [

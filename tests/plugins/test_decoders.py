@@ -14,12 +14,13 @@ from plugins.checkpoints import edit, model_of, save
 from pydantic import ValidationError
 
 from bakeoff.contracts.model import Encoding
-from bakeoff.errors import ModelError
-from bakeoff.plugin import Recipe, load_classifier
+from bakeoff.errors import ModelError, PluginError
+from bakeoff.plugin import Options, Recipe, load_classifier
 from bakeoff.toolkit.last_token import reads_last_token
 from bakeoff.training.kept_model import keep, trained_model
 from bakeoff.training.preparation import make_ready
 from bakeoff_hub_models import HubModel, HubOptions
+from bakeoff_methods import Full
 from bakeoff_peft import Lora, LoraOptions
 
 DECODERS = ("biogpt", "bloom", "ctrl", "gpt2", "gptj", "llama", "mpt", "openai-gpt", "opt", "qwen2", "qwen3", "gemma")
@@ -72,7 +73,7 @@ def test_only_decoders_are_read_so() -> None:
         assert not reads_last_token(model_of(family)), family
 
 
-@pytest.mark.parametrize("family", ["gpt2", "llama", "roberta"])
+@pytest.mark.parametrize("family", ["gpt2", "llama"])
 def test_the_tokenizers_padding_token_wins_and_the_record_says_so(family: str, tmp_path: Path) -> None:
     folder = save(tmp_path, model_of(family), family)
     before = len(prepared(folder, ["w7"])[1].cautions)
@@ -156,5 +157,70 @@ def test_attention_is_chosen_by_name_and_refused_where_a_family_lacks_it(tmp_pat
     other = save(tmp_path / "deberta", model_of("deberta-v2"), "deberta-v2")
     with pytest.raises(ModelError, match=r"DebertaV2ForSequenceClassification.* has eager, not sdpa"):
         HubModel().check_available(HubOptions(path=str(other), attn_implementation="sdpa"))
-    with pytest.raises(ModelError, match="flash-attn"):
-        HubModel().check_available(HubOptions(path=str(folder), attn_implementation="flash_attention_2"))
+    with pytest.raises(ModelError, match="sdpa"):
+        HubModel().build(task_info(), HubOptions(path=str(other), attn_implementation="sdpa"))
+
+
+def test_positions_that_are_counted_from_the_padding_token_keep_the_configurations(tmp_path: Path) -> None:
+    folder = save(tmp_path, model_of("roberta"), "roberta")
+    _, built, _ = prepared(folder, ["w7"], pad_token="w9")
+    assert built.model.config.pad_token_id == 1
+    assert built.model.roberta.embeddings.padding_idx == 1
+
+
+def test_a_token_that_pads_trains_where_texts_have_it(tmp_path: Path) -> None:
+    import torch
+
+    folder = save(tmp_path, model_of("llama"), "llama", pad_token=None)
+    encoder, built, rows = prepared(folder, ["w7 </s> w8"], pad_token="eos")
+    logits = encoder.predict(built.model.train(), encoder.collate(rows))
+    logits.sum().backward()
+    assert float(built.model.get_input_embeddings().weight.grad[2].abs().sum()) > 0
+    assert torch.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("token", ["eos", "w9"])
+def test_a_kept_tokenizer_reads_texts_as_the_trained_one_did(token: str, tmp_path: Path) -> None:
+    from bakeoff.plugin import saved_tokenizer
+    from bakeoff.toolkit.text_encoder import TextEncoder
+
+    folder = save(tmp_path / "given", model_of("gpt2"), "gpt2", pad_token=None)
+    encoder, built, rows = prepared(folder, ["w9 w10 w7"], pad_token=token)
+    encoder.save(built.model, tmp_path / "kept", ("no", "yes"))
+    again = TextEncoder(saved_tokenizer(tmp_path / "kept"), task_info(), Encoding(32, "longest"))
+    assert again.encode({"text": ["w9 w10 w7"]}) == rows
+    assert again.tokenizer_key() == encoder.tokenizer_key()
+
+
+def adapted(folder: Path, kind: str, **config: Any) -> tuple[Any, Any, list[Any]]:
+    """(what encodes, a decoder with an adapter of peft, encoded texts)."""
+    from bakeoff_peft import Peft, PeftOptions
+
+    encoder, built, rows = prepared(folder, pad_token="eos")
+    options = PeftOptions(type=kind, config=config)
+    return encoder, make_ready(Peft(), built, options, Recipe()).model.eval(), rows
+
+
+@pytest.mark.parametrize("kind", ["PREFIX_TUNING", "PROMPT_TUNING", "P_TUNING"])
+def test_prompts_of_peft_on_a_decoder_are_read_at_the_last_attended_token(kind: str, tmp_path: Path) -> None:
+    import torch
+
+    folder = save(tmp_path, model_of("llama"), "llama", pad_token=None)
+    encoder, model, rows = adapted(folder, kind, num_virtual_tokens=3)
+    together = asked(encoder, model, rows)
+    alone = torch.cat([asked(encoder, model, [row]) for row in rows])
+    torch.testing.assert_close(together, alone, atol=1e-4, rtol=1e-3)
+    differ = [encoder.answers_differ(model, row) for row in rows]
+    assert differ == ([False, True, False, True] if kind == "PREFIX_TUNING" else [True] * 4)
+
+
+def test_a_model_is_not_refused_beforehand_for_texts_that_end_in_the_padding_token(tmp_path: Path) -> None:
+    from bakeoff.training.kept_model import require_keepable
+
+    folder = save(tmp_path / "given", model_of("llama"), "llama", pad_token=None)
+    encoder, built, _ = prepared(folder, pad_token="eos")
+    network = make_ready(Full(), built, Options(), Recipe()).model
+    require_keepable(network, encoder, task_info(), {"text": TEXTS}, "cpu", head=("score.weight",), cache=tmp_path)
+    encoder, model, _ = adapted(folder, "P_TUNING", num_virtual_tokens=3)
+    with pytest.raises(PluginError, match="can't be kept"):
+        require_keepable(model, encoder, task_info(), {"text": TEXTS}, "cpu", head=("score.weight",), cache=tmp_path)

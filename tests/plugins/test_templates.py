@@ -18,6 +18,7 @@ from pydantic import ValidationError
 from bakeoff.cli.show import show
 from bakeoff.contracts.model import Encoding
 from bakeoff.errors import ModelError
+from bakeoff.toolkit.prompts import Template, shortened_to
 from bakeoff_hub_models import HubModel, HubOptions
 
 PAIR = replace(task_info(), text_columns=("first", "second"))
@@ -44,6 +45,39 @@ def test_texts_are_shortened_at_their_end_and_the_templates_words_stay(folder: P
     assert len(both) == 16
     assert abs(both.count(20) - both.count(30)) <= 1, "of two long texts the longer loses tokens first"
     assert both[-2:] == [10, 11]
+
+
+@pytest.mark.parametrize(
+    ("lengths", "excess", "kept"),
+    [
+        ({"a": 9}, 4, {"a": 5}),
+        ({"a": 9, "b": 4}, 3, {"a": 6, "b": 4}),
+        ({"a": 9, "b": 4}, 7, {"a": 3, "b": 3}),
+        ({"a": 5, "b": 5}, 3, {"a": 3, "b": 4}),
+        ({"a": 2, "b": 1}, 9, {"a": 0, "b": 0}),
+        ({"a": 0, "b": 0}, 1, {"a": 0, "b": 0}),
+        ({"a": 900_000, "b": 900_001}, 1_799_000, {"a": 500, "b": 501}),
+    ],
+)
+def test_the_longest_text_loses_a_token_at_a_time(lengths: dict[str, int], excess: int, kept: dict[str, int]) -> None:
+    found = shortened_to(lengths, excess)
+    assert sum(found.values()) == sum(kept.values())
+    assert sorted(found.values()) == sorted(kept.values())
+
+
+def test_tokens_of_blanks_alone_do_not_cost_a_text(folder: Path) -> None:
+    """As a byte-level tokenizer that trims offsets has them: a blank of its own ends where the word before it does."""
+
+    class Bytes:
+        def __call__(self, texts: Any, **how: Any) -> dict[str, Any]:
+            if isinstance(texts, list):
+                return {"input_ids": [list(text) for text in texts]}
+            ends = [len(texts[: number + 1].rstrip()) for number in range(len(texts))]
+            return {"input_ids": list(texts), "offset_mapping": [(0, end) for end in ends]}
+
+    made = Template("{text}!", ["text"])
+    assert made.prompts({"text": ["ab  "]}, Bytes(), 4) == ["ab!"] or made.prompts({"text": ["ab  "]}, Bytes(), 4) == ["ab !"]
+    assert made.prompts({"text": ["abcdef"]}, Bytes(), 4) == ["abc!"]
 
 
 def test_a_template_without_any_text_that_fits_is_refused(folder: Path) -> None:

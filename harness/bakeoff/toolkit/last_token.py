@@ -14,10 +14,10 @@ from typing import Any
 
 def reads_last_token(model: Any) -> bool:
     """Whether the classifier is of transformers' decoders whose head reads the last token that is not padding."""
-    forward = inspect.unwrap(type(model).forward)
-    code = getattr(forward, "__code__", None)
-    is_decoder = not getattr(model.config, "is_encoder_decoder", False)
-    return is_decoder and code is not None and "last_non_pad_token" in code.co_varnames and _head_of(model) is not None
+    if getattr(model.config, "is_encoder_decoder", False) or _head_of(model) is None:
+        return False
+    forwards = (inspect.unwrap(one.__dict__["forward"]) for one in type(model).__mro__ if "forward" in one.__dict__)
+    return any("last_non_pad_token" in getattr(getattr(own, "__code__", None), "co_varnames", ()) for own in forwards)
 
 
 def read_last_attended(model: Any) -> None:
@@ -28,11 +28,12 @@ def read_last_attended(model: Any) -> None:
     writes what transformers can load.
     """
     whole, head = type(model), _head_of(model)
+    parameters = inspect.signature(whole.forward)
     kept: list[Any] = []
 
     @functools.wraps(whole.forward)
     def forward(self: Any, *args: Any, **named: Any) -> Any:
-        kept[:] = [named.get("attention_mask")]
+        kept[:] = [parameters.bind_partial(self, *args, **named).arguments.get("attention_mask")]
         try:
             return whole.forward(self, *args, **named)
         finally:
@@ -44,12 +45,21 @@ def read_last_attended(model: Any) -> None:
         mask = kept[0] if kept else None
         if mask is None or logits.dim() != 3:
             return logits
+        mask = mask[:, -logits.shape[1] :]  # peft's prefixes stand before the tokens, and have no logits
         last = (mask.shape[1] - 1 - mask.flip(1).argmax(1)).to(logits.device)  # (B,)
         own = logits[torch.arange(len(logits), device=logits.device), last]
         return own[:, None, :].expand_as(logits)
 
     model.__class__ = type(whole.__name__, (whole,), {"forward": forward, "__module__": whole.__module__})
     head.register_forward_hook(at_last)
+
+
+def pad_with(model: Any, pad_token_id: int) -> None:
+    """Gives the classifier's configuration the tokenizer's padding token. It is no `padding_idx` of the embeddings, so that it
+    trains where it is a token of texts too."""
+    for config in (model.config, model.config.get_text_config()):
+        config.pad_token_id = pad_token_id
+        config.use_cache = False  # of earlier tokens, for generating text
 
 
 def _head_of(model: Any) -> Any:

@@ -27,7 +27,10 @@ def places_of(template: str) -> list[str]:
         raise ValueError(f"the template can't be read ({error}): write {{{{ and }}}} for braces of its own") from None
     for name, form, conversion in parts:
         if not (name or "").isidentifier() or form or conversion:
-            raise ValueError("in braces, the template names a text column of the task and nothing else: {sentence}")
+            raise ValueError(
+                "in braces, the template names a text column of the task and nothing else, {sentence}; a column whose name is "
+                "no identifier must be renamed"
+            )
     return list(dict.fromkeys(str(name) for name, *_ in parts))
 
 
@@ -61,20 +64,37 @@ class Template:
     def _shortened(self, row: dict[str, str], tokenizer: Any, most: int, length: int) -> str:
         texts = dict(row)
         while length > most:
-            offsets = {
-                name: tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+            ends = {
+                name: [
+                    end for _, end in tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)["offset_mapping"]
+                ]
                 for name, text in texts.items()
             }
-            first, *others = sorted((len(own) for own in offsets.values()), reverse=True)
-            longest = max(offsets, key=lambda name: len(offsets[name]))
-            if first == 0:
+            if not any(ends.values()):
                 raise ModelError(
                     f"template: its own words are {length} tokens, without any text, and `max_length` is {most}: shorten it, "
                     "or allow longer inputs"
                 )
-            ahead = first - others[0] if others else first
-            cut = min(length - most, max(1, ahead), first)
-            start = offsets[longest][first - cut][0]
-            texts[longest] = texts[longest][:start] if start < len(texts[longest]) else ""
+            kept = shortened_to({name: len(own) for name, own in ends.items()}, length - most)
+            cut = {name: text[: ends[name][kept[name] - 1]] if kept[name] else "" for name, text in texts.items()}
+            if cut == texts:  # tokens of blanks end where the one before them does
+                longest = max(texts, key=lambda name: len(texts[name]))
+                cut[longest] = texts[longest][:-1]
+            texts = cut
             length = len(tokenizer(self.template.format(**texts), truncation=False)["input_ids"])
         return self.template.format(**texts)
+
+
+def shortened_to(lengths: Mapping[str, int], excess: int) -> dict[str, int]:
+    """How many tokens each text keeps when `excess` are taken away one by one, each from the longest (of equals the first)."""
+    left = dict(lengths)
+    level = max(left.values())
+    while excess > 0 and level > 0:
+        longest = [name for name, length in left.items() if length == level]
+        below = max((length for length in left.values() if length < level), default=0)
+        each, rest = divmod(min(excess, len(longest) * (level - below)), len(longest))
+        for number, name in enumerate(longest):
+            left[name] -= each + (number < rest)
+        excess -= each * len(longest) + rest
+        level = max(left.values())
+    return left

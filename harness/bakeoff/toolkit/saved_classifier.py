@@ -58,6 +58,7 @@ def how_to_load(folder: Path, texts: Sequence[str], *, template: str | None = No
     makes a prompt of them; note: a line about its answers."""
     given = ", ".join(f"[{name!r}]" for name in texts)
     if template is not None:
+        note = " ".join(filter(None, [note, "Texts that are too long were shortened within the prompt."]))
         given = f"[{template!r}.format({', '.join(f'{name}={name!r}' for name in texts)})]"
     ask = f'inputs = tokenizer({given}, truncation=True, padding=True, return_tensors="pt")\nlogits = model(**inputs).logits\n'
     return (ADAPTED if (folder / ADAPTER).is_dir() else PLAIN) + ask + (note and f"# {note}\n")

@@ -14,8 +14,9 @@ from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import ModelError
 from bakeoff.machine.distributions import installed_version
 from bakeoff.text.words import did_you_mean, first_line, quoted, shown_path
+from bakeoff.toolkit.attention_choice import require_attention
 from bakeoff.toolkit.hub_model import COMMIT, model_folder
-from bakeoff.toolkit.last_token import read_last_attended, reads_last_token
+from bakeoff.toolkit.last_token import pad_with, read_last_attended, reads_last_token
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
 from bakeoff.toolkit.model_folder import (
     ADAPTER,
@@ -52,11 +53,13 @@ class TextEncoder(Prepared):
         self.note = ""
 
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:
-        texts = self._texts(columns)
-        if not texts[0]:
-            return []
         try:
+            texts = self._texts(columns)
+            if not texts[0]:
+                return []
             encoded = self.tokenizer(*texts, truncation=True, max_length=self.encoding.max_length, padding=False)
+        except ModelError:
+            raise
         except BaseException as error:  # third-party code
             _reraise_unless_from_files(error)
             raise ModelError(f"its tokenizer cannot encode these texts: {first_line(error)}") from error
@@ -124,7 +127,7 @@ class TextEncoder(Prepared):
             model.config.label2id = {label: number for number, label in enumerate(labels)}
         if reads_last_token(_without_adapter(model)):
             pad = repr(self.tokenizer.pad_token)
-            self.note = f"of a text that ends in the padding token {pad}, transformers reads the token before; Bakeoff the last"
+            self.note = f"of a text that ends in the padding token {pad}, transformers reads an earlier token; Bakeoff the last"
         tokenizer = copy.deepcopy(self.tokenizer)
         tokenizer.model_max_length = self.encoding.max_length  # what it was trained to read
         save_classifier(model, tokenizer, folder)
@@ -133,7 +136,9 @@ class TextEncoder(Prepared):
         return answers_of_saved(folder, self._texts(columns), device)
 
     def answers_differ(self, model: Any, example: Row) -> bool:
-        return example["input_ids"][-1] == self.tokenizer.pad_token_id and reads_last_token(_without_adapter(model))
+        if not reads_last_token(_without_adapter(model)):
+            return False
+        return example["input_ids"][-1] == self.tokenizer.pad_token_id or _prompts_embedded(model)
 
     def load_saved(self, folder: Path, device: Any) -> Any:
         return load_saved(folder, device)
@@ -141,6 +146,13 @@ class TextEncoder(Prepared):
     def how_to_load(self, folder: Path) -> str:
         template = None if self.template is None else self.template.template
         return how_to_load(folder, self.columns, template=template, note=self.note)
+
+
+def _prompts_embedded(model: Any) -> bool:
+    """Whether peft puts a trained prompt before the embedded tokens, of which transformers' classifier then can't tell the
+    padding."""
+    configs = getattr(model, "peft_config", {}).values()
+    return any(config.is_prompt_learning and config.peft_type != "PREFIX_TUNING" for config in configs)
 
 
 def _without_adapter(model: Any) -> Any:
@@ -177,8 +189,8 @@ def load_tokenizer(path: str | Path, *, revision: str | None = None, pad_token: 
     names = tokenizer.model_input_names
     if not isinstance(names, list) or "input_ids" not in names or not all(isinstance(name, str) for name in names):
         raise ModelError(f"the tokenizer of {_shown(path)} gives no input_ids (model_input_names: {quoted(names)})")
-    if pad_token is not None:
-        tokenizer.pad_token = _padding(tokenizer, pad_token, _shown(path))
+    if pad_token is not None:  # as a special token, also in its backend, as it will be when it is loaded again
+        tokenizer.add_special_tokens({"pad_token": _padding(tokenizer, pad_token, _shown(path))})
     if tokenizer.pad_token is None:
         remedy = "`pad_token: eos` pads with its end-of-text token" if tokenizer.eos_token else "name one: `pad_token: <token>`"
         raise ModelError(
@@ -250,9 +262,9 @@ def load_classifier(
 
     Only the task's head and what `allow_new` names may be missing from the checkpoint. If the checkpoint has a head, its
     outputs are put into the order of the task's labels, or it is replaced. A decoder is read at the last token that the
-    attention mask keeps. pad_token_id: the tokenizer's, which takes the place of the one in config.json; attn_implementation:
-    transformers' name of the code that computes attention (`eager`, `sdpa`, ...), by default transformers' choice. Reads only
-    safetensors and never runs remote code. Raises ModelError where such a model can't be built.
+    attention mask keeps, and its padding token is `pad_token_id`, the tokenizer's, whatever config.json says.
+    attn_implementation: transformers' name of the code that computes attention (`eager`, `sdpa`, ...), by default its own
+    choice. Reads only safetensors and never runs remote code. Raises ModelError where such a model can't be built.
     """
     from transformers import AutoModelForSequenceClassification
 
@@ -261,9 +273,8 @@ def load_classifier(
     refuse_adapter(folder, ignore=ignore_adapter)
     read_config(folder)
     stored = check_weights(folder)
-    given = {"pad_token_id": pad_token_id, "attn_implementation": attn_implementation}
-    own = {name: value for name, value in given.items() if value is not None}
-    configured = None if pad_token_id is None else _config_of(folder)
+    own = {} if attn_implementation is None else {"attn_implementation": attn_implementation}
+    require_attention(folder, attn_implementation)
     try:
         with building_at_most(stored, shown):
             model, report = AutoModelForSequenceClassification.from_pretrained(
@@ -291,23 +302,20 @@ def load_classifier(
     unused = sorted(report["unexpected_keys"])
     require_pretrained(model, missing, unused, allow_new, where=shown)
     head = fit_head(model, task, missing=missing, mismatched=mismatched, where=shown)
-    cautions = (
-        head.caution,
-        *_left_out(model, unused, folder, shown, lacks_head=head.origin == "new"),
-        *_other_padding(configured, pad_token_id, shown),
-    )
+    cautions = [head.caution, *_left_out(model, unused, folder, shown, lacks_head=head.origin == "new")]
     if reads_last_token(model):
+        if pad_token_id is not None:
+            cautions += _other_padding(model.config.get_text_config(), pad_token_id, shown)
+            pad_with(model, pad_token_id)
         read_last_attended(model)
-        for config in (model.config, model.config.get_text_config()):
-            config.use_cache = False  # of earlier tokens, for generating text
     commit = folder.name if folder != path and COMMIT.fullmatch(folder.name) else None  # the hub's cache calls folders so
     return Built(model, tuple(sorted(missing | mismatched | head.new)), head.origin, tuple(filter(None, cautions)), commit)
 
 
-def _other_padding(configured: Any, pad_token_id: int | None, shown: str) -> list[str]:
+def _other_padding(configured: Any, pad_token_id: int, shown: str) -> list[str]:
     """A caution where config.json (`configured`) names another padding token than the tokenizer, or none."""
     named = getattr(configured, "pad_token_id", None)
-    if configured is None or named == pad_token_id:
+    if named == pad_token_id:
         return []
     was = "names no padding token" if named is None else f"says that token {named} pads"
     return [f"the config.json of {shown} {was}; token {pad_token_id} does, as the tokenizer has it"]

@@ -66,10 +66,7 @@ class StepSchedule:
 
     @cached_property
     def total_steps(self) -> int:
-        recipe = self.recipe
-        if recipe.max_steps is not None:
-            return recipe.max_steps
-        return steps_of(self.examples, epochs=recipe.epochs or 0, batch_size=recipe.batch_size, min_steps=recipe.min_steps)
+        return total_steps_of(self.recipe, self.examples)
 
     @property
     def warmup_steps(self) -> int:
@@ -107,11 +104,18 @@ class StepSchedule:
         return map(self.micro_batches, itertools.islice(batches, count))
 
 
+def total_steps_of(recipe: Recipe, rows: int) -> int:
+    """The optimizer steps of a whole training on so many rows."""
+    if recipe.max_steps is not None:
+        return recipe.max_steps
+    return steps_of(rows, epochs=recipe.epochs or 0, batch_size=recipe.batch_size, min_steps=recipe.min_steps)
+
+
 def require_enough_steps(recipe: Recipe, rows: int) -> None:
     """Raises BakeoffError where warm-up and final decay of the learning rate take more steps than the run has. rows: of the
     training split."""
-    schedule = StepSchedule(min(rows, recipe.train_examples or rows), recipe, (0, 0))
-    total, taken = schedule.total_steps, {"warmup": schedule.warmup_steps}
+    total = total_steps_of(recipe, min(rows, recipe.train_examples or rows))
+    taken = {"warmup": steps_in(recipe.warmup, total)}
     if recipe.scheduler == "warmup_stable_decay":
         taken["decay"] = steps_in(recipe.decay, total)
     if sum(taken.values()) > total:

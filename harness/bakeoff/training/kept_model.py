@@ -37,6 +37,7 @@ NOISE = (0.02, 0.06, 0.2, 0.6)
 another: a large one would saturate the attention of a real model, a small one would not show in a tiny model."""
 
 
+NONE_ALIKE = "without Bakeoff's code it would answer every example otherwise, so that nothing shows it to be the trained one"
 UNTITLED = Headings()
 
 
@@ -75,8 +76,8 @@ def keep(trained: Trained, folder: Path) -> float:
     Raises PluginError where the loaded model gives other logits, and any error of saving and loading; the folder is then
     removed.
     """
-    if not len(trained.logits):
-        raise ModelError("the saved model would answer every example otherwise (`answers_differ`), so nothing can be compared")
+    if not any(len(texts) for texts in trained.texts.values()):
+        raise ModelError(NONE_ALIKE)
     tree = Tree(folder.parent)
     tree.make_fresh(folder)
     try:
@@ -170,7 +171,11 @@ def require_keepable(
     Noise stands in for training, so that any parameter that is not saved changes the predictions. head: names of the head's
     parameters before the method adapted them. cache: a folder with space for the model. The model can't be used afterwards.
     """
-    rows = prepared.encode(columns)
+    encoded = prepared.encode(columns)
+    same = [number for number, row in enumerate(encoded) if not prepared.answers_differ(network, row)]
+    rows, columns = [encoded[number] for number in same], {name: [texts[n] for n in same] for name, texts in columns.items()}
+    if not rows:
+        raise PluginError(f"its model can't be kept, which `keep: final` requires: {NONE_ALIKE}")
     heads: list[Any] = []
     body: list[Any] = []
     for name, parameter in network.named_parameters():
