@@ -258,6 +258,9 @@ def mpnet(model: Any) -> Encoder:
 def modernbert(model: Any) -> Encoder:
     body, config = model.model, model.config
     kinds = [layer.attention_type for layer in body.layers]
+    scaled = [kind for kind in body.rotary_emb.rope_type.values() if kind != "default"]
+    if scaled:
+        raise ModelError(f"fast-loop does not support rotary positions of type {scaled[0]}; use torch-loop")
     rotaries = {kind: Rotary(body.rotary_emb, kind) for kind in set(kinds)}
     return Encoder(
         words=body.embeddings.tok_embeddings,
@@ -270,7 +273,7 @@ def modernbert(model: Any) -> Encoder:
         relative=None,
         blocks=tuple(
             GatedBlock(
-                first_norm=layer.attn_norm if isinstance(layer.attn_norm, nn.LayerNorm) else None,
+                first_norm=None if isinstance(layer.attn_norm, nn.Identity) else layer.attn_norm,
                 joined=layer.attn.Wqkv,
                 heads=config.num_attention_heads,
                 rotary=rotaries[kind],

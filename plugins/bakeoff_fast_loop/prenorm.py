@@ -215,7 +215,7 @@ def rotated(joined: Tensor, turned: tuple[Tensor, Tensor], heads: int, *, parts:
     return joined
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
 def near(length: int, window: int, device: torch.device) -> Tensor:
     """(1, 1, length, length): 0 where two places are at most `window` apart, else FAR; float32."""
     places = torch.arange(length, device=device)

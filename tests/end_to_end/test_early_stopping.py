@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def test_every_loop_stops_at_the_same_epoch_and_the_record_tells(tmp_path: Path)
     for name, record in records(tmp_path).items():
         assert record["observed"]["optimizer_steps"] == 9, name
         assert (record["selection"]["evaluations"], record["selection"]["chosen_epoch"]) == (3, 1), name
+        assert record["cost"]["flops"], name
     whole = write_spec(tmp_path / "whole", {"loop": LOOPS["loop"]}, head=HEAD.replace("RATE", "1.0e-12"), select="best-on-dev")
     whole.write_text(whole.read_text().replace("patience: 2", "patience: 20"))
     assert call("run", whole, folder=tmp_path).returncode == 0
@@ -55,10 +57,30 @@ def test_every_loop_stops_at_the_same_epoch_and_the_record_tells(tmp_path: Path)
 
 
 @pytest.mark.slow
-def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(tmp_path: Path) -> None:
+def test_strategies_that_stop_at_other_epochs_are_compared_and_nobody_is_blamed(tmp_path: Path) -> None:
+    rows = {
+        "slow": {"trainer": "torch-loop"},
+        "patient": {"trainer": "torch-loop", "recipe": {"early_stopping": {"patience": 4}}},
+    }
+    spec = write_spec(tmp_path, rows, head=HEAD.replace("RATE", "1.0e-12"), select="best-on-dev", seeds=3)
+    assert call("run", spec, folder=tmp_path).returncode == 0
+    steps = {name: record["observed"]["optimizer_steps"] for name, record in records(tmp_path).items()}
+    assert {(steps[f"slow/{seed}"], steps[f"patient/{seed}"]) for seed in range(3)} == {(9, 15)}
+    (group,) = json.loads(call("table", tmp_path, "--json", folder=tmp_path).stdout)["groups"]
+    (pair,) = group["to_baseline"]
+    assert (pair["verdict"] == "confounded", pair["confounders"]) == (False, [])
+    named = {warning["name"] for warning in group["warnings"]}
+    assert not named & {"unpaired-seeds", "unequal-budgets", "recipe-not-followed"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [5, 30])
+def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(every: int, tmp_path: Path) -> None:
+    """Also where a checkpoint is due at the end of each epoch, 30 steps, when it is not known yet whether training goes on."""
+
     def made(folder: Path) -> Path:
         head = HEAD.replace("RATE", "1.0e-3").replace("size: 24", "size: 240")
-        return write_spec(folder, {"loop": LOOPS["loop"]}, head=head, select="best-on-dev", checkpoint_every=5)
+        return write_spec(folder, {"loop": LOOPS["loop"]}, head=head, select="best-on-dev", checkpoint_every=every)
 
     assert call("run", made(tmp_path / "whole"), folder=tmp_path).returncode == 0
     spec = made(tmp_path / "killed")

@@ -59,6 +59,7 @@ GIVEN: Final[Mapping[str, Any]] = {
     "pad_to_max_length": True,
     "save_strategy": "epoch",
     "use_cpu": True,
+    "train_sampling_strategy": "group_by_length",
 }
 """Values for the page's examples; of other arguments nothing is given."""
 PLACES: Final = {

@@ -152,6 +152,8 @@ def _schedule(record: Run) -> str | None:
     requested, observed = record.requested.recipe.get("scheduler"), record.observed
     if observed is None or not observed.learning_rate_peak:
         return requested
+    if record.requested.recipe.get("early_stopping"):  # where a run stops, its rate is what it is
+        return requested
     share = observed.learning_rate_last / observed.learning_rate_peak
     if share > 0.98:
         return f"{requested or 'unknown'}, at its peak to the end"

@@ -102,7 +102,29 @@ NEUTRAL_ZERO: JsonDict = {"neutral": 0.0}
 Scheduler = Literal["linear", "cosine", "constant", "polynomial", "cosine_with_restarts", "inverse_sqrt", "warmup_stable_decay"]
 
 
-ClassWeights = Literal["none", "balanced"] | Annotated[dict[str, Positive], Field(min_length=1)]
+def _checked_weights(value: Any) -> Any:
+    if isinstance(value, str) and value in ("none", "balanced"):
+        return value
+    if not isinstance(value, dict) or not value or not all(isinstance(label, str) for label in value):
+        raise ValueError("must be `none`, `balanced`, or a weight for each label: {spam: 3.0}")
+    for label, weight in value.items():
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ValueError(f"the weight of label {label!r} must be a number above 0")
+    return {label: float(weight) for label, weight in value.items()}
+
+
+ClassWeights = Annotated[
+    Any,
+    BeforeValidator(_checked_weights),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"enum": ["none", "balanced"]},
+                {"type": "object", "minProperties": 1, "additionalProperties": {"type": "number", "exclusiveMinimum": 0}},
+            ]
+        }
+    ),
+]
 
 
 LARGEST_UNCORRECTED_BETA = 0.99999
@@ -208,8 +230,8 @@ class Recipe(Options):
     )
     data_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,
-        description="Draws the order of the rows for all seeds, which then differ in head and dropout alone; by default each "
-        "seed has an order of its own.",
+        description="Draws the order of the rows for all seeds, which then differ in head, dropout, and the subset that "
+        "`train_examples` draws; by default each seed has an order of its own.",
         json_schema_extra={"neutral": None},
     )
     group_by_length: bool = Field(

@@ -111,7 +111,7 @@ class TrainingJob(Protocol):
         """
 
     def end_epoch(self) -> Signal:
-        """To be called after the last batch of an epoch."""
+        """To be called after the last batch of an epoch. On STOP, `fit` must return: dev got no better (`early_stopping`)."""
 
 
 class Trainer(Component):

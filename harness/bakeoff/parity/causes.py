@@ -31,6 +31,11 @@ class Cause:
     text: str
 
 
+ORDER_KEYS = ("seed", "replicate", "sampling", "data_seed", "group_by_length")
+RATE_KEYS = (*("learning_rate", "scheduler", "power", "cycles", "decay", "warmup", "epochs", "max_steps", "min_steps"),)
+"""What decides the data order, and the learning rate of a step."""
+
+
 def find_causes(first: Trace, second: Trace) -> list[Cause]:
     """All causes that can be named, sorted by step."""
     searches = (starts, batches, labels, randomness, losses, rates, clipping, settings, lengths)
@@ -104,7 +109,7 @@ def _batch_cause(first: Trace, second: Trace, a: StepTrace, b: StepTrace, index:
         sizes = f"{len(a.rows)} rows in {first.strategy}, {len(b.rows)} in {second.strategy}"
         return f"different batch size: {sizes}{requested(first, second, 'batch_size')}"
     if first.planned != second.planned:
-        return f"different data order: the jobs themselves differ{requested(first, second, 'seed', 'replicate')}"
+        return f"different data order: the jobs themselves differ{requested(first, second, *ORDER_KEYS)}"
     departures = (_departure(trace, index) for trace in (second, first))
     return next(filter(None, departures), "different data order in both strategies")
 
@@ -218,7 +223,7 @@ def _rate_cause(first: Trace, second: Trace) -> str:
             )
         if _follows(fast, slow, lambda step: step + 1):
             return f"the scheduler of {trace.strategy} runs one step ahead (stepped before the optimizer?)"
-    keys = requested(first, second, "learning_rate", "scheduler", "power", "warmup", "epochs", "max_steps", "min_steps")
+    keys = requested(first, second, *RATE_KEYS)
 
     def differ(what: str, word: str, values: Sequence[object]) -> str:
         return f"different {what}: {word} {values[0]} in {first.strategy}, {values[1]} in {second.strategy}{keys}"

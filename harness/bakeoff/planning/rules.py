@@ -164,6 +164,9 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
     if stopping is not None and stopping.metric is not None and stopping.metric not in metrics:
         told = did_you_mean("metric", stopping.metric, metrics)
         yield "early_stopping", f"would stop by what is no metric of task '{task.name}': {told}"
+    watched = next((one for one in task.info.metrics if stopping is not None and one.name == stopping.metric), None)
+    if isinstance(watched, HubMetric) and watched.better is None:
+        yield "early_stopping", f"would stop by {watched.name}, of which the hub does not say which scores are better"
     weights, labels = strategy.recipe.class_weights, task.info.labels
     if isinstance(weights, dict) and labels and (strange := [name for name in weights if name not in labels]):
         told = did_you_mean("label", strange[0], labels)
@@ -174,6 +177,9 @@ def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterato
     """The trainer follows every recipe key that is not at its default. own: keys that the strategy itself gives or searches.
     For a trainer that owns its steps only these are checked, since the shared recipe describes the steps of other trainers."""
     trainer = _trainer(strategy)
+    owned = trainer.owned(strategy.recipe, strategy.trainer.options)
+    if strategy.recipe.class_weights != "none" and "loss" in owned and "steps" not in owned:
+        yield "class_weights", "computes the loss itself, in which labels weigh alike"
     for key in Recipe.model_fields.keys() - trainer.recipe_keys(strategy.trainer.options) - DECLARED_APART:
         is_meant = "steps" not in trainer.owns or key in own
         if is_meant and getattr(strategy.recipe, key) != getattr(DEFAULTS, key):

@@ -154,7 +154,7 @@ class Tuning:
     """The strategy whose trials decide: its own name, or that of the one it repeats."""
     space: SearchSpace
     configurations: tuple[ResolvedStrategy, ...]
-    """One for each combination of the searched values."""
+    """One for each combination of the searched values, or for each that a budget draws."""
 
 
 SearchKey = tuple[str, str, str, int]

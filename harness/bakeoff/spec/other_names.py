@@ -179,10 +179,10 @@ def _best(value: Any, beside: Mapping[str, Any]) -> Meant:
 
 
 def _early_stopping(value: Any, beside: Mapping[str, Any]) -> Meant:
-    patience = value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 3
-    return Meant(
-        "recipe", f"early_stopping: {{patience: {patience}}}", "with `select: best-on-dev`, which evaluates each epoch"
-    )
+    given = (beside.get("early_stopping_patience"), value)
+    patience = next((one for one in given if isinstance(one, int) and not isinstance(one, bool) and one > 0), 3)
+    told = "with `select: best-on-dev`, which evaluates each epoch; `min_delta` is the threshold, in points"
+    return Meant("recipe", f"early_stopping: {{patience: {patience}}}", told)
 
 
 def _metrics(value: Any, beside: Mapping[str, Any]) -> Meant:
@@ -263,7 +263,7 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("correct_bias", _recipe("bias_correction")),
     ("clip clip_grad clip_grad_norm grad_clip gradient_clip_val gradient_clipping max_norm clipnorm clip_norm grad_norm",
      _clipping),
-    ("adafactor optim_args lr_scheduler_kwargs optim_target_modules neftune_noise_alpha nesterov layerwise_lr_decay llrd",
+    ("adafactor optim_args optim_target_modules neftune_noise_alpha nesterov layerwise_lr_decay llrd",
      _nothing(_NOT_OFFERED)),
     ("lr_scheduler_type lr_scheduler schedule lr_schedule scheduler_type scheduler_name learning_rate_scheduler", _scheduler),
     ("warmup_ratio warmup_proportion warmup_fraction", _warmup_share),
@@ -271,6 +271,7 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("label_smoothing_factor smoothing", _recipe("label_smoothing")),
     ("class_weight label_weights loss_weights pos_weight weighted_loss", _recipe("class_weights")),
     ("weighted_sampler oversample oversampling balanced_sampling class_balanced", _weighted),
+    ("lr_scheduler_kwargs", _nothing("write `power`, `cycles` or `decay` in the recipe: they are the settings of schedulers")),
     ("num_cycles restarts", _recipe("cycles", "with `scheduler: cosine_with_restarts`")),
     ("num_decay_steps decay_steps cooldown cooldown_steps", _recipe("decay", "with `scheduler: warmup_stable_decay`")),
     ("nb_momentum sgd_momentum", _recipe("momentum")),

@@ -98,7 +98,7 @@ class TitledRef(Ref):
 
 
 class SearchRange(BaseModel):
-    """The values from `low` to `high`, both included; of whole numbers only whole ones."""
+    """The values from `low` to `high`, both included; whole ones for a recipe key that is a number of something."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     low: int | float = Field(description="The smallest value.")
@@ -113,14 +113,14 @@ class SearchRange(BaseModel):
             raise ValueError(f"low is {spelt(self.low)}, and with `log: true` it must be above 0")
         return self
 
-    def at(self, share: float) -> int | float:
-        """The value at a share of the way from low to high, 0 to 1: a whole number where both ends are, else with three
+    def at(self, share: float, *, whole: bool) -> int | float:
+        """The value at a share of the way from low to high, 0 to 1: a whole number, each as likely, or a number with three
         significant digits."""
-        low, high = (math.log(end) if self.log else float(end) for end in (self.low, self.high))
+        more = 1 if whole else 0
+        low, high = (math.log(end) if self.log else float(end) for end in (self.low, self.high + more))
         value = low + share * (high - low)
-        value = min(max(math.exp(value) if self.log else value, self.low), self.high)
-        whole = isinstance(self.low, int) and isinstance(self.high, int)
-        return math.floor(value + 0.5) if whole else rounded(value, 3)
+        value = math.exp(value) if self.log else value
+        return min(max(math.floor(value) if whole else rounded(value, 3), self.low), self.high)
 
 
 def _range_of(key: str, given: dict[str, Any]) -> SearchRange:
@@ -130,6 +130,12 @@ def _range_of(key: str, given: dict[str, Any]) -> SearchRange:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, (key, *first["loc"])))
         raise ValueError(f"{quoted(where)}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def is_whole(key: str, values: SearchRange) -> bool:
+    """Whether a range is of whole numbers: both ends are, and the recipe key, if it is one, is no share or rate."""
+    kind = str(Recipe.model_fields[key].annotation) if key in Recipe.model_fields else "int"
+    return isinstance(values.low, int) and isinstance(values.high, int) and "int" in kind
 
 
 def drawn(given: Mapping[str, list[Any] | SearchRange], budget: int, seed: int) -> list[dict[str, Any]]:
@@ -146,7 +152,9 @@ def drawn(given: Mapping[str, list[Any] | SearchRange], budget: int, seed: int) 
     found: dict[str, dict[str, Any]] = {}
     for point in (points + shift) % 1.0:
         values = {
-            key: values.at(float(share)) if isinstance(values, SearchRange) else values[int(share * len(values))]
+            key: values.at(float(share), whole=is_whole(key, values))
+            if isinstance(values, SearchRange)
+            else values[int(share * len(values))]
             for (key, values), share in zip(given.items(), point, strict=True)
         }
         found.setdefault(repr(values), values)
@@ -235,7 +243,7 @@ class SearchSpace(BaseModel):
     def given(self) -> dict[str, list[Any] | SearchRange]:
         """Key -> the values to try, or their range. Raises ValueError for a range that is none."""
         return {
-            key: _range_of(key, values) if isinstance(values, dict) else values
+            key: _range_of(key, values) if isinstance(values, dict) and {"low", "high"} & values.keys() else values
             for key, values in (self.model_extra or {}).items()
         }
 

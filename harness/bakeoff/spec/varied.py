@@ -17,8 +17,8 @@ ALL: Final = "all"
 """The value of `train_examples` that stands for the whole training split."""
 SIZE: Final = "train_examples"
 MOST_VALUES: Final = 50
-LISTS: Final = ("betas", "weight_decay_exempt")
-"""Recipe keys that can't vary: their values are lists, and a row's name has no room for a list."""
+LISTS: Final = ("betas", "weight_decay_exempt", "early_stopping")
+"""Recipe keys that can't vary: their values are lists or mappings, and a row's name has no room for one."""
 EXAMPLE: Final = "`vary: {train_examples: [64, 256, all]}`"
 
 
@@ -71,8 +71,12 @@ def _varied(given: Any) -> Varied | None:
         raise ValueError(f"must be one recipe key with its values, like {EXAMPLE}{keys}")
     ((key, values),) = given.items()
     if key in LISTS:
-        told = f"{key} can't vary, since its values are lists: write a strategy for each"
+        told = f"{key} can't vary, since its values are lists or mappings: write a strategy for each"
         raise validation_error(("no_rows", (key,), told, values))
+    if isinstance(values, list) and any(isinstance(value, dict) for value in values):
+        raise validation_error(
+            ("no_rows", (key,), f"a mapping of {key} can't be a row's name: write a strategy for it", values)
+        )
     if not isinstance(values, list) or not 2 <= len(values) <= MOST_VALUES:
         told = f"needs a list of 2 to {MOST_VALUES} values, like {EXAMPLE}"
         raise validation_error(("values", (key,), told, values))

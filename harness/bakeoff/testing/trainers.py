@@ -63,6 +63,14 @@ class Raising(BenchJob):
         return super().end_step(step, loss)
 
 
+class Stopping(BenchJob):
+    """A job that ends the training after its first epoch, as early stopping does."""
+
+    def end_epoch(self) -> Signal:
+        super().end_epoch()
+        return Signal.STOP
+
+
 class OtherDropout(BenchJob):
     """The same job, but with a different random stream for each step."""
 
@@ -110,6 +118,12 @@ class TrainerContract(Contract):
             job, trouble = self.trained(limit=limit)
             if len(job.losses) > limit or (trouble and "signal to stop" in str(trouble)):
                 self.broken(f"it continues after `end_step` returned STOP at step {limit}; return from `fit` then")
+
+    @unless_owned("steps")
+    def test_it_stops_after_an_epoch_when_told(self) -> None:
+        job, _ = self.trained(made_as=Stopping)
+        if len(job.losses) > job.schedule.steps_per_epoch:
+            self.broken("it continues after `end_epoch` returned STOP; return from `fit` then, since dev got no better")
 
     @unless_owned("steps", "order")
     def test_it_trains_on_the_job_s_batches_in_their_order(self) -> None:

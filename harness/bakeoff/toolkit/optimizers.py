@@ -79,12 +79,22 @@ def scheduler_name(scheduler: str) -> str:
     return "constant_with_warmup" if scheduler == "constant" else scheduler
 
 
+def decay_steps(recipe: Recipe, total_steps: int) -> int:
+    """The steps in which the learning rate of `warmup_stable_decay` falls; of shares that are rounded up no more than warm-up
+    leaves."""
+    steps = steps_in(recipe.decay, total_steps)
+    left = total_steps - steps_in(recipe.warmup, total_steps)
+    return min(steps, left) if isinstance(recipe.decay, float) and isinstance(recipe.warmup, float) else steps
+
+
 def scheduler_settings(recipe: Recipe, total_steps: int) -> dict[str, Any]:
-    """Extra arguments of transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0."""
+    """Extra arguments of transformers' scheduler: its polynomial schedule would end at 1e-7, ours ends at 0;
+    without warm-up its inverse square root would hardly fall in 10,000 steps, ours falls from the first."""
     settings: dict[str, dict[str, Any]] = {
         "polynomial": {"power": recipe.power, "lr_end": 0.0},
         "cosine_with_restarts": {"num_cycles": recipe.cycles},
-        "warmup_stable_decay": {"num_decay_steps": steps_in(recipe.decay, total_steps)},
+        "inverse_sqrt": {"timescale": max(1, steps_in(recipe.warmup, total_steps))},
+        "warmup_stable_decay": {"num_decay_steps": decay_steps(recipe, total_steps)},
     }
     return settings.get(recipe.scheduler, {})
 

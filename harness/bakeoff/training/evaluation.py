@@ -274,9 +274,11 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
 
     def evaluate() -> tuple[Any, float]:
         logits = predict_split(split)
+        scores.clear()
         scores.update(score(info, logits, labels, others))
         return info.kind.answers(logits), scores[info.primary_metric]
 
+    worst = -math.inf if watched.higher_is_better else math.inf
     patience = None
     if stopping is not None:
         patience = Patience(stopping.patience, stopping.min_delta / watched.unit.scale, watched.higher_is_better)
@@ -287,7 +289,7 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
         metric=info.primary,
         labels=np.asarray(labels),
         patience=patience,
-        watch=lambda: scores[watched.name],
+        watch=lambda: scores.get(watched.name, worst),  # a metric may have no score of constant answers
     )
 
 

@@ -18,6 +18,7 @@ from bakeoff.contracts.trainer import MicroBatch, Owned
 from bakeoff.errors import BakeoffError, PluginError
 from bakeoff.text.numbers import count
 from bakeoff.text.values import shortened
+from bakeoff.toolkit.optimizers import decay_steps
 from bakeoff.training.class_weights import chances
 from bakeoff.training.data import Lazy, epoch_batches
 from bakeoff.training.distributed import ALONE, World
@@ -117,8 +118,10 @@ def require_enough_steps(recipe: Recipe, rows: int) -> None:
     total = total_steps_of(recipe, min(rows, recipe.train_examples or rows))
     taken = {"warmup": steps_in(recipe.warmup, total)}
     if recipe.scheduler == "warmup_stable_decay":
-        taken["decay"] = steps_in(recipe.decay, total)
-    if sum(taken.values()) > total:
+        taken["decay"] = decay_steps(recipe, total)
+    shares = [recipe.warmup, recipe.decay] if "decay" in taken else [recipe.warmup]
+    too_long = all(isinstance(share, float) for share in shares) and sum(shares) > 1
+    if too_long or sum(taken.values()) > total:
         asked = " and ".join(f"{key} of {count(steps, 'step')}" for key, steps in taken.items() if steps)
         raise BakeoffError(f"its recipe has {asked}, and its runs have {count(total, 'step')}: lower it, or train longer")
 

@@ -96,15 +96,19 @@ class Job:
         self.clock: list[float] = []
         """Seconds from the start of the first step to the end of each step."""
         self.fed = FedBatches(schedule, owns)
-        self.counter = Counter(counted_steps(self.total_steps))
-        weighted = {} if class_weights is None else {"class_weights": class_weights}
+        stopping = self.recipe.early_stopping
+        certain = self.total_steps if stopping is None else schedule.steps_per_epoch * (stopping.patience + 1)
+        self.counter = Counter(counted_steps(min(certain, self.total_steps)))
+        weighted = {} if class_weights is None else {"class_weights": class_weights.to(device)}
         self.mean_loss = functools.partial(mean_loss, label_smoothing=self.recipe.label_smoothing, **weighted)
         watched = self.counter.steps | schedule.first_short_step
         self.loss_watch = LossWatch(self.model, self.mean_loss, steps=watched, world_size=self.world_size)
         self.pooled: tuple[list[float], list[list[StepFacts]]] | None = None
         """Over all processes: the loss of each step, and the facts of each process for `scale_of`; None before `check`."""
-        self.stopped_early = False
-        """Whether the training ended after an epoch before its time, since dev got no better."""
+        self.stopped_at: int | None = None
+        """The steps after which early stopping ended the training; None where it did not."""
+        self.checkpoint_owed = False
+        """Whether a checkpoint was due at the end of an epoch, where it is not known yet whether training goes on."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.seconds = 0.0
@@ -191,10 +195,11 @@ class Job:
             self._last_poll = time.monotonic()
             self.callbacks.loss(step + 1, value)
             self.diverged_at = self.diverged_at if math.isfinite(value) else step
+        self.checkpoint_owed |= self.checkpointing.due(step + 1)
         may_stop = self.recipe.early_stopping is not None and (step + 1) % self.schedule.steps_per_epoch == 0
-        goes_on = step + 1 < self.total_steps and self.diverged_at is None and not may_stop
-        if goes_on and self.checkpointing.due(step + 1):
+        if self.checkpoint_owed and step + 1 < self.total_steps and self.diverged_at is None and not may_stop:
             self.checkpointing.make(self.losses, self._facts(), self.trainer)
+            self.checkpoint_owed = False
         self.seconds += time.perf_counter() - began
         return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
 
@@ -214,6 +219,8 @@ class Job:
             return (
                 f"called begin_step({step}) after end_step({ended - 1}): count steps on over all epochs, {self.begun} is next"
             )
+        if self.stopped_at is not None:
+            return f"called begin_step({step}) after end_epoch() had returned Signal.STOP: return from `fit` then"
         if step >= self.total_steps:
             return (
                 f"called begin_step({step}), and the job has {self.total_steps} steps, 0 to {self.total_steps - 1}: return "
@@ -249,9 +256,10 @@ class Job:
             self.epochs_ended += 1
             if self.callbacks.epoch is not None:
                 began = time.perf_counter()
-                self.stopped_early = self.callbacks.epoch()
+                if self.callbacks.epoch():
+                    self.stopped_at = len(self.losses)
                 self._first += time.perf_counter() - began  # the clock of the steps stands still meanwhile
-        return Signal.STOP if self.stopped_early else Signal.CONTINUE
+        return Signal.CONTINUE if self.stopped_at is None else Signal.STOP
 
     # --- what a checkpoint keeps -----------------------------------------------------------------------------------------
 
@@ -301,7 +309,7 @@ class Job:
 
         steps: how many steps the trainer should have taken; by default all, fewer if it was stopped before.
         """
-        whole = len(self.losses) if self.stopped_early else self.total_steps
+        whole = self.total_steps if self.stopped_at is None else self.stopped_at
         allowed = whole if steps is None else steps
         self.require_nothing_swallowed()
         if "steps" in self.owns:

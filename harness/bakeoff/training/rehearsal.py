@@ -46,7 +46,9 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
     rows = OWN_STEPS_ROWS if "steps" in parts["trainer"].registered.component.owns else recipe.batch_size
     length = {"max_steps": STEPS} if recipe.max_steps is not None else {"epochs": STEPS}
     short = request.model_copy(
-        update={"recipe": recipe.model_copy(update={**length, "train_examples": None, "min_steps": None})}
+        update={
+            "recipe": recipe.model_copy(update={**length, "train_examples": None, "min_steps": None, "early_stopping": None})
+        }
     )
     small = cut_short(task, rows)
     with temporary_folder(".rehearsal-", below=request.cache) as folder:

@@ -111,7 +111,7 @@ def fine_tune(
 
     begin("evaluate")
     if best is not None:
-        if not job.stopped_early:  # else it was evaluated when it stopped
+        if job.stopped_at is None:  # else it was evaluated when it stopped
             best.evaluate()
         found.selection = best.restore()
     logits = {name: evaluate(name) for name in info.predicted_splits}

@@ -213,6 +213,22 @@ def test_configurations_of_ranges_are_drawn_in_advance_alike_for_every_strategy(
     assert {trial.values["batch_size"] for trial in declared.trials} == {*declared.grid["batch_size"]}
 
 
+@pytest.mark.parametrize(
+    ("key", "given", "least"),
+    [
+        ("weight_decay", "{low: 0, high: 1}", 7),
+        ("label_smoothing", "{low: 0.9, high: 0.9999}", 7),
+        ("epochs", "{low: 1, high: 3}", 3),
+    ],
+)
+def test_rates_are_drawn_between_whole_ends_and_counts_are_whole(key: str, given: str, least: int) -> None:
+    head = HEAD.replace("recipe: {epochs: 1}\n", "") if key == "epochs" else HEAD
+    plan = plan_of(f"{head}search: {{{key}: {given}, budget: 8, seeds: 1}}\nstrategies: {{full: {{trainer: torch-loop}}}}\n")
+    values = {getattr(run.strategy.recipe, key) for run in plan.trials}
+    assert len(values) >= least
+    assert all(isinstance(value, int) for value in values) == (key == "epochs")
+
+
 def test_a_budget_draws_from_lists_what_it_does_not_try_whole() -> None:
     grid = "search: {learning_rate: [1e-4, 1e-3, 1e-2], batch_size: [4, 8, 16], budget: 5, seeds: 1}\n"
     plan = plan_of(HEAD + grid + "strategies: {full: {trainer: torch-loop}}\n")

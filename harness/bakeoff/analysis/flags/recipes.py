@@ -23,6 +23,12 @@ CLIPPED_TO = 1.01
 too small at 110 million elements by a dot product, 1.2 % by torch's norm)."""
 
 
+DECIDE_THE_ORDER = (
+    *("batch_size", "epochs", "max_steps", "min_steps", "train_examples", "sampling", "data_seed", "group_by_length"),
+)
+"""Recipe keys by which the rows of the steps are drawn; runs that differ in them have another data order by right."""
+
+
 def unequal_budgets(judged: Judged) -> Iterator[Found]:
     """unequal-budgets: one row was tuned, or trained, for longer than another that it is ranked against.
 
@@ -31,10 +37,11 @@ def unequal_budgets(judged: Judged) -> Iterator[Found]:
     declared = judged.experiment.declared
     observed = {row: [one.observed.examples_seen for one in own if one.observed] for row, own in judged.succeeded.items()}
     seen = {row: fmean(examples) for row, examples in observed.items() if any(examples)}
+    stop = {row for row, own in judged.succeeded.items() if any(one.requested.recipe.get("early_stopping") for one in own)}
     length_is_studied = judged.studies("recipe.epochs", "recipe.max_steps", "recipe.min_steps", "recipe.batch_size")
     for ranking in judged.rankings:
         tries = {row: declared.trials.get(row, 1) for row in ranking}
-        trained = {row: seen[row] * tries[row] for row in ranking if row in seen}
+        trained = {row: seen[row] * tries[row] for row in ranking if row in seen and row not in stop}
         tuned, longer = _outspending(tries), [] if length_is_studied else _outspending(trained)
         if not tuned and not longer:
             continue
@@ -92,10 +99,10 @@ def _with_baseline(judged: Judged) -> dict[str, list[tuple[Record, Record]]]:
 
 def _other_order(record: Record, twin: Record) -> bool:
     first, second = record.observed, twin.observed
-    recipes = [
-        [one.requested.recipe.get(key) for key in ("batch_size", "epochs", "max_steps", "min_steps")] for one in (record, twin)
-    ]
+    recipes = [[one.requested.recipe.get(key) for key in DECIDE_THE_ORDER] for one in (record, twin)]
     if first is None or second is None or recipes[0] != recipes[1]:
+        return False
+    if record.requested.recipe.get("early_stopping") and first.optimizer_steps != second.optimizer_steps:
         return False
     return bool(first.data_order_sha256 and second.data_order_sha256) and first.data_order_sha256 != second.data_order_sha256
 

@@ -119,7 +119,7 @@ class Search(Part):
     """How a strategy's configuration was chosen."""
 
     grid: dict[Name, Annotated[list[Plain], Field(min_length=1)]]
-    """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried, all combinations."""
+    """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried: all combinations, or those of a budget."""
     seeds: Annotated[list[Seed], Field(min_length=1)]
     """The seeds of the trials. Where the search is repeated, those of each search follow those of the one before; all have
     equally many."""

@@ -45,7 +45,8 @@ class Selection(Part):
 
     split: Name
     evaluations: Some
-    """How many evaluations there were: one at the end of each epoch but the last, and one at the end of training."""
+    """How many evaluations there were: one at the end of each epoch but the last, and one at the end of training; where early
+    stopping ended it, one at the end of each epoch that was trained."""
     chosen_epoch: Some
     """Counted from 1; of equally good epochs the first."""
     scores: list[Number]
