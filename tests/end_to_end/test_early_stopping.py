@@ -66,10 +66,10 @@ def test_strategies_that_stop_at_other_epochs_are_compared_and_nobody_is_blamed(
     assert call("run", spec, folder=tmp_path).returncode == 0
     steps = {name: record["observed"]["optimizer_steps"] for name, record in records(tmp_path).items()}
     assert {(steps[f"slow/{seed}"], steps[f"patient/{seed}"]) for seed in range(3)} == {(9, 15)}
-    (group,) = json.loads(call("table", tmp_path, "--json", folder=tmp_path).stdout)["groups"]
-    (pair,) = group["to_baseline"]
+    found = json.loads(call("table", tmp_path, "--json", folder=tmp_path).stdout)
+    (pair,) = found["groups"][0]["to_baseline"]
     assert (pair["verdict"] == "confounded", pair["confounders"]) == (False, [])
-    named = {warning["name"] for warning in group["warnings"]}
+    named = {warning["name"] for warning in found["warnings"]}
     assert not named & {"unpaired-seeds", "unequal-budgets", "recipe-not-followed"}
 
 
