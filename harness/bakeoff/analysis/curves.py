@@ -145,7 +145,7 @@ def varied_in(prepared: PreparedGroup) -> Varied | None:
 
 
 def _searches(prepared: PreparedGroup, varied: Varied) -> Iterator[str]:
-    """Whether a strategy's configuration was searched at each value, or at one for all."""
+    """A sentence for each strategy with a search: whether it was made at each value of the key, or at one for all."""
     each = Axis(varied.key, logarithmic=False).each
     for strategy, rows in varied.rows.items():
         at = {search.at for row in rows.values() if (search := prepared.experiment.declared.searches.get(row)) is not None}
@@ -319,7 +319,8 @@ def _between(axis: Axis, low: float | None, high: float | None, places: Sequence
 
 
 def _doubt(found: Crossing, axis: Axis, low: float | None, high: float | None) -> str:
-    """What the interval adds where the means never cross."""
+    """The remark in brackets that the 95 % interval (low, high; None: beyond the measured values) adds to a sentence on curves
+    whose means never cross; empty where it adds nothing."""
     if low is not None:
         held = "up to" if found.found == "ahead" else "not before"
         return f" (95 %: {held} {axis.bare(low)}{' at least' if found.found == 'ahead' else ''})"

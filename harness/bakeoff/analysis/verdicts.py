@@ -360,7 +360,8 @@ def _sentence(pair: Pair, terms: Terms) -> str:
 
 
 def _undecided(pair: Pair, terms: Terms, told: str) -> str:
-    """The end of a sentence on a pair that a look left open, or called futile."""
+    """The end of a pair's sentence where looks have not decided it: at which look it is open or futile, and with what chance
+    more seeds would decide. told: the difference with its interval, in words."""
     look = pair.look
     if look is None:
         return f"open: {told}. Nothing is tested before the first look."

@@ -213,8 +213,8 @@ def served() -> Iterator[None]:
 
 
 def end_orphans() -> None:
-    """Kills the processes of a worker whose guard was killed: the fork server has adopted them, and this process does not know
-    them as workers."""
+    """Kills what is left of workers that were killed themselves: their child processes, which the fork server has adopted, and
+    which are no workers of this command."""
     if (server := number()) is not None:
         known = frozenset(child.pid for child in multiprocessing.active_children() if child.pid is not None)
         end_descendants(server, but=known)

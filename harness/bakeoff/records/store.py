@@ -198,7 +198,8 @@ class Store(RecordFolders):
                 raise StoreError(f"{shown_path(place)} is not a folder, and a folder is needed there: remove or rename it")
 
     def checkpoints(self, run_id: str) -> Path:
-        """The folder of a run's checkpoints; it exists until the run has ended. Raises StoreError for a symbolic link."""
+        """The path of the folder for a run's checkpoints, which is made with the first one and removed when the run has ended.
+        Raises StoreError for a symbolic link."""
         place = self.records / f".checkpoints-{run_id}"
         self.tree.require_no_link(place)
         return place

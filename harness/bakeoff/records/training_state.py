@@ -195,7 +195,8 @@ def require_scheduler(schedule: Mapping[str, Any], own: Mapping[str, Any]) -> No
         raise ValueError(f"{FACTS}: scheduler: {quoted(wrong[0])} {why}")
     for name, value in schedule.items():
         if not _alike(value, own[name]):
-            raise ValueError(f"{FACTS}: scheduler: {name} is {quoted(value)}, unlike the {quoted(own[name])} of this scheduler")
+            told = f"the checkpoint's scheduler has {name} {quoted(value)}, and the run's has {quoted(own[name])}"
+            raise ValueError(f"{FACTS}: {told}")
 
 
 def is_plain(value: Any) -> bool:

@@ -124,7 +124,7 @@ class Supervisor:
         try:
             report = ProgressReport.model_validate(message)
         except ValidationError as error:
-            raise MessageError(f"a message in its pipe is not a progress report: {first_flaw(error)}") from None
+            raise MessageError(f"its process sent what is no report of progress: {first_flaw(error)}") from None
         self.seen.hear(report)
         self.progress.update(self.run, report.phase, report.step, report.total, report.loss)
         if report.note:

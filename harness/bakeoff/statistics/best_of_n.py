@@ -65,7 +65,10 @@ def grim(accuracy: float, f1: float, *, positives: int, negatives: int, digits: 
     After Brown and Heathers (2017). Raises ValueError for impossible arguments.
     """
     if not (0 <= accuracy <= 1 and 0 <= f1 <= 1) or min(positives, negatives) < 0 or positives + negatives < 1:
-        raise ValueError(f"accuracy and F1 are shares of counted labels, not {accuracy}, {f1} of {positives} + {negatives}")
+        raise ValueError(
+            f"accuracy {accuracy} and F1 {f1} must be from 0 to 1, and positives {positives} and negatives {negatives} whole "
+            "numbers from 0, not both 0"
+        )
     n = positives + negatives
     wrong = np.arange(n + 1)  # fn + fp
     # fn = positives - tp is at most `wrong`; fp = wrong - fn is at most `negatives`

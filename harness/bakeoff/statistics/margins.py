@@ -53,9 +53,10 @@ def quality(found: Estimate, cautious: Estimate, *, allowed: float, scale: float
 
 
 def cost(a: Floats, b: Floats, *, paired: bool, allowed: float) -> Evidence:
-    """Tests the candidate's costs `a` (Ka,) over the baseline's `b` (Kb,), by t on logs; allowed: rise in per cent.
+    """Whether the candidate costs at most `allowed` per cent more than the baseline: the change in per cent with its 90 %
+    interval, and one-sided tests at 5 %, by t on the logarithms.
 
-    Raises ValueError below two runs per side.
+    a: the candidate's costs (Ka,); b: the baseline's (Kb,). Raises ValueError below two runs per side.
     """
     log = log_ratio(b, a, paired=paired).log
     limit = math.log1p(allowed / 100)

@@ -25,8 +25,8 @@ class Turn(Part):
 
 
 class Taken(Part):
-    """The answer to a turn: seconds of a step and of an evaluation batch, in the mean over the turn; None where the turn asked
-    for none."""
+    """What a process measured in its turn (`bakeoff time` lets one process train at a time): the mean seconds of a step and of
+    an evaluation batch; None for what it was not asked to measure."""
 
     step_seconds: float | None
     batch_seconds: float | None
