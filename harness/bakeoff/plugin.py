@@ -48,7 +48,7 @@ from bakeoff.toolkit.optimizers import (
     skip_bias_correction,
     weight_decay_groups,
 )
-from bakeoff.toolkit.prompts import checked_template
+from bakeoff.toolkit.prompts import Template, checked_template
 from bakeoff.toolkit.row_files import rows_in
 from bakeoff.toolkit.text_encoder import TextEncoder, load_classifier, load_tokenizer, refuse_adapter, saved_tokenizer
 from bakeoff.toolkit.trained_head import start_anew
@@ -99,6 +99,7 @@ __all__ = [
     "Supports",
     "Task",
     "TaskInfo",
+    "Template",
     "TextEncoder",
     "Trainer",
     "TrainingJob",

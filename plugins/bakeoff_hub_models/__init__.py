@@ -16,6 +16,7 @@ from bakeoff.plugin import (
     Options,
     Paths,
     TaskInfo,
+    Template,
     TextEncoder,
     cached_model,
     check_folder,
@@ -124,6 +125,10 @@ class HubModel(Model):
                 "give a folder (path: ./folder with config.json, tokenizer.json, model.safetensors), "
                 "or use minilm, which needs no hub"
             )
+
+    def check_task(self, task: TaskInfo, options: HubOptions) -> None:
+        if options.template is not None:
+            Template(options.template, task.text_columns)
 
     def files(self, options: HubOptions) -> dict[str, list[Path]]:
         """The files of the folder, or of the cached snapshot that is used when the hub is not reachable."""

@@ -17,7 +17,10 @@ from pydantic import ValidationError
 
 from bakeoff.cli.show import show
 from bakeoff.contracts.model import Encoding
-from bakeoff.errors import ModelError
+from bakeoff.contracts.registry import load_registry
+from bakeoff.errors import ModelError, SpecError
+from bakeoff.planning.resolver import resolve
+from bakeoff.spec.document import parse_document
 from bakeoff.toolkit.prompts import Template, shortened_to
 from bakeoff_hub_models import HubModel, HubOptions
 
@@ -97,6 +100,16 @@ def test_what_is_no_template_is_refused_before_anything_is_read(template: str) -
 def test_a_template_that_does_not_fit_the_tasks_texts_is_refused(template: str, told: str, folder: Path) -> None:
     with pytest.raises(ModelError, match=told):
         encoder(folder, template=template)
+
+
+def test_check_says_so_at_the_models_place_without_reading_it() -> None:
+    head = "name: t\ntasks: [toy]\nstrategies: {a: {trainer: torch-loop}}\n"
+    model = "models: [{name: hub, path: /nowhere, template: 'Same? {first} {other}'}]\n"
+    with pytest.raises(SpecError) as caught:
+        resolve(parse_document(head + model, "spec.yaml"), load_registry())
+    (problem,) = caught.value.problems
+    assert str(problem).startswith("spec.yaml:4:10: models[0]: ")
+    assert "'other'" in problem.message
 
 
 def test_another_template_is_another_encoding_and_none_is_what_it_was(folder: Path) -> None:

@@ -147,6 +147,10 @@ class Model(Component):
     def check_available(self, options: Any) -> None:
         """Checks within 3 s that the weights are available. Raises ModelError that says what is missing."""
 
+    def check_task(self, task: TaskInfo, options: Any) -> None:
+        """Checks, without reading any file, that the model with these options suits the task. Raises ModelError; the default
+        accepts every task."""
+
     def files(self, options: Any) -> Mapping[str, Sequence[Path]] | None:
         """`weights`, `tokenizer` and `configuration` -> the files that hold them, found without reading or downloading them.
 

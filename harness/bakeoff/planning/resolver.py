@@ -331,7 +331,11 @@ class _Resolver:
             self.say(rules.reported_split_is_scored(task, report_on, is_written=is_written))
             self.say(rules.selection_has_a_split(task, self.says("select"), searched=searched))
             self.say(rules.primary_metric_has_a_direction(task))
+            for number, model in enumerate(self.says("models") or ()):
+                self.say(rules.model_suits_the_task(task, model, ("models", number)))
             for strategy in strategies:
+                if strategy.model is not None:
+                    self.say(rules.model_suits_the_task(task, strategy.model, ("strategies", strategy.written, "model")))
                 self.say(rules.trainer_does_the_kind(task, strategy))
                 self.refuse(strategy, rules.recipe_fits_the_kind(task, strategy))
         for strategy in strategies:

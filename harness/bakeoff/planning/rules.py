@@ -11,6 +11,7 @@ from bakeoff.contracts.held_out import SELECTION_SPLIT, key_that_makes
 from bakeoff.contracts.hub_metrics import HubMetric
 from bakeoff.contracts.recipe import DEFAULTS, Recipe
 from bakeoff.contracts.trainer import Trainer
+from bakeoff.errors import ModelError
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
 from bakeoff.spec.experiment_file import PLAIN_MARGIN
 from bakeoff.spec.other_names import value_meant_by
@@ -20,7 +21,7 @@ from bakeoff.spec.varied import Varied
 from bakeoff.spec.yaml_reader import KeyPath, dotted
 from bakeoff.text.tolerances import POINTS, Tolerance, quality_tolerances, tolerance_of, with_tolerance
 from bakeoff.text.values import spelt, yaml_value
-from bakeoff.text.words import did_you_mean, quoted
+from bakeoff.text.words import did_you_mean, escaped, quoted
 
 Problem = tuple[KeyPath, str]
 """A place in the experiment file, and what is wrong there."""
@@ -140,6 +141,17 @@ def primary_metric_has_a_direction(task: KnownTask) -> Iterator[Problem]:
             f"task '{task.name}' is judged by {metric.name}, which comes from the hub, and the hub does not say which "
             f"scores are better: write {yaml_value({'name': metric.name, 'better': 'higher'})} or better: lower",
         )
+
+
+def model_suits_the_task(task: KnownTask, model: Configured, path: KeyPath) -> Iterator[Problem]:
+    """The model accepts the task, as far as its options alone tell. path: the model's place in the file."""
+    try:
+        model.registered.component.check_task(task.info, model.options)
+    except ModelError as error:
+        yield path, f"{error} (task '{task.name}')"
+    except Exception as error:  # the author's code
+        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        yield path, f"model '{model.name}' ({model.registered.origin}): `check_task`: {escaped(told)}"
 
 
 def trainer_does_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Problem]:
