@@ -223,6 +223,8 @@ def test_every_type_on_every_family_is_kept_or_refused_before_training(
                 form = "refused"
             found[form].append(kind)
     for method, options in METHODS.items():
+        if method == "bitfit" and family in WITHOUT_BIASES:  # it is refused
+            continue
         with monkeypatch.context() as patch:
             assert keep_after_noise(tmp_path, family, method, patch, **options) == "merged"
     logging.disable(logging.NOTSET)

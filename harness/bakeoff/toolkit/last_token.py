@@ -50,8 +50,14 @@ def read_last_attended(model: Any) -> None:
         own = logits[torch.arange(len(logits), device=logits.device), last]
         return own[:, None, :].expand_as(logits)
 
-    model.__class__ = type(whole.__name__, (whole,), {"forward": forward, "__module__": whole.__module__})
+    own = {"forward": forward, "__module__": whole.__module__, "reads_last_attended": True}
+    model.__class__ = type(whole.__name__, (whole,), own)
     head.register_forward_hook(at_last)
+
+
+def is_changed(model: Any) -> bool:
+    """Whether `read_last_attended` has changed the classifier, so that it may answer otherwise than transformers' own."""
+    return getattr(type(model), "reads_last_attended", False)
 
 
 def pad_with(model: Any, pad_token_id: int) -> None:

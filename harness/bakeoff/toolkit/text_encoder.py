@@ -16,7 +16,7 @@ from bakeoff.machine.distributions import installed_version
 from bakeoff.text.words import did_you_mean, first_line, quoted, shown_path
 from bakeoff.toolkit.attention_choice import require_attention
 from bakeoff.toolkit.hub_model import COMMIT, model_folder
-from bakeoff.toolkit.last_token import pad_with, read_last_attended, reads_last_token
+from bakeoff.toolkit.last_token import is_changed, pad_with, read_last_attended, reads_last_token
 from bakeoff.toolkit.missing_weights import pretrained_names, require_pretrained, unused_layers
 from bakeoff.toolkit.model_folder import (
     ADAPTER,
@@ -125,7 +125,7 @@ class TextEncoder(Prepared):
         if labels:
             model.config.id2label = dict(enumerate(labels))
             model.config.label2id = {label: number for number, label in enumerate(labels)}
-        if reads_last_token(_without_adapter(model)):
+        if is_changed(_without_adapter(model)):
             pad = repr(self.tokenizer.pad_token)
             self.note = f"of a text that ends in the padding token {pad}, transformers reads an earlier token; Bakeoff the last"
         tokenizer = copy.deepcopy(self.tokenizer)
@@ -136,7 +136,7 @@ class TextEncoder(Prepared):
         return answers_of_saved(folder, self._texts(columns), device)
 
     def answers_differ(self, model: Any, example: Row) -> bool:
-        if not reads_last_token(_without_adapter(model)):
+        if not is_changed(_without_adapter(model)):
             return False
         return example["input_ids"][-1] == self.tokenizer.pad_token_id or _prompts_embedded(model)
 
@@ -152,7 +152,7 @@ def _prompts_embedded(model: Any) -> bool:
     """Whether peft puts a trained prompt before the embedded tokens, of which transformers' classifier then can't tell the
     padding."""
     configs = getattr(model, "peft_config", {}).values()
-    return any(config.is_prompt_learning and config.peft_type != "PREFIX_TUNING" for config in configs)
+    return any(config.is_prompt_learning and config.peft_type not in ("PREFIX_TUNING", "CARTRIDGE") for config in configs)
 
 
 def _without_adapter(model: Any) -> Any:
