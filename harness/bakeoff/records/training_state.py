@@ -195,7 +195,7 @@ def require_scheduler(schedule: Mapping[str, Any], own: Mapping[str, Any]) -> No
         raise ValueError(f"{FACTS}: scheduler: {quoted(wrong[0])} {why}")
     for name, value in schedule.items():
         if not _alike(value, own[name]):
-            told = f"the checkpoint's scheduler has {name} {quoted(value)}, and the run's has {quoted(own[name])}"
+            told = f"in the checkpoint's scheduler {name} is {quoted(value)}, in the run's {quoted(own[name])}"
             raise ValueError(f"{FACTS}: {told}")
 
 
