@@ -38,7 +38,7 @@ class Packed:
         if isinstance(top, GatedBlock):
             given = self.map, self.norm, self.dtype
             whole = self.joined(top.joined) if self.encoder.pool == "first" else None
-            last = PreNormLayer(top, *given) if whole is None else TopPreNormLayer(top, *given, whole)
+            last = PreNormLayer(top, *given) if whole is None else TopPreNormLayer(whole, top, *given)
             return [*(PreNormLayer(block, *given) for block in lower if isinstance(block, GatedBlock)), last]
         return [*(Layer(block, self.map, self.norm) for block in lower), TopLayer(top, self.map, self.norm)]
 

@@ -147,16 +147,9 @@ class TopPreNormLayer(PreNormLayer):
     """The last layer, computed for each text's first token only: (T, hidden) -> (batch, hidden). A first token's position is 0,
     at which nothing is turned."""
 
-    def __init__(
-        self,
-        block: GatedBlock,
-        maps: Callable[..., Joined | Grafted],
-        norms: Callable[[nn.LayerNorm], Norm],
-        dtype: torch.dtype,
-        whole: Joined,
-    ) -> None:
-        """whole: the map of queries, keys and values."""
-        super().__init__(block, maps, norms, dtype)
+    def __init__(self, whole: Joined, *given: Any) -> None:
+        """whole: the map of queries, keys and values; given: as for `PreNormLayer`."""
+        super().__init__(*given)
         self.query, self.keys_values = parts_of(whole)
 
     def attention(

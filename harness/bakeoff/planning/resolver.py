@@ -91,7 +91,7 @@ class _Resolver:
         try:
             return KnownTask(index, task, required(task.registered.component.info(task.options), TaskInfo, of="`info`"))
         except Exception as error:  # the author's code: whatever it raises is a problem of this task
-            what = str(error) if isinstance(error, BakeoffError) else _told(error)
+            what = str(error) if isinstance(error, BakeoffError) else rules.told(error)
             whose = "" if isinstance(error, DataError) else f"task '{task.name}' ({task.registered.origin}): "
             key = next((key for start, key in (("metric ", "metrics"), ("split: ", "split")) if what.startswith(start)), None)
             about = ("tasks", index, key) if key else ("tasks", index)
@@ -387,7 +387,7 @@ class _Resolver:
             found: Mapping[str, str] = required(refused, Mapping, of=of, must="a dict: recipe key -> why")
             return found
         except Exception as error:  # the author's code, as above
-            told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(_told(error))}"
+            told = f"trainer '{trainer.name}' ({part.registered.origin}): {escaped(rules.told(error))}"
             told = str(error) if isinstance(error, BakeoffError) else told
             self.say([(("strategies", strategy.written), told)])
             return {}
@@ -402,10 +402,6 @@ class _Resolver:
 def _place_of_value(path: KeyPath, key: str, given: Any, value: Any) -> KeyPath:
     """The place in the file of a searched value; of one that was drawn from a range the place of the range."""
     return (*path, key, given.index(value)) if isinstance(given, list) else (*path, key)
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _wrong_choice(

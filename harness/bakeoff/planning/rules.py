@@ -150,8 +150,12 @@ def model_suits_the_task(task: KnownTask, model: Configured, path: KeyPath) -> I
     except ModelError as error:
         yield path, f"{error} (task '{task.name}')"
     except Exception as error:  # the author's code
-        told = f"{type(error).__name__}: {' '.join(str(error).split())}"
-        yield path, f"model '{model.name}' ({model.registered.origin}): `check_task`: {escaped(told)}"
+        yield path, f"model '{model.name}' ({model.registered.origin}): `check_task`: {escaped(told(error))}"
+
+
+def told(error: Exception) -> str:
+    """An error of a plugin's own code on one line: its type and message."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def trainer_does_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Problem]:
