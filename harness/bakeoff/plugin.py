@@ -1,4 +1,5 @@
-"""Everything that an author of a task, model, method or trainer imports; plugins import nothing else of Bakeoff.
+"""Everything that an author of a task, model, method, trainer, optimizer or loss imports; plugins import nothing else of
+Bakeoff.
 
     from bakeoff.plugin import hookimpl, Task, TaskInfo, Options
 
@@ -18,6 +19,7 @@ from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.contracts.model import Batch, Built, Encoding, Model, Prepared
 from bakeoff.contracts.own_model import Answer, Example, OwnModelJob, OwnModelTrainer, ReportedStep
 from bakeoff.contracts.recipe import SET, Options, Recipe, no_duplicates
+from bakeoff.contracts.recipe_parts import Loss, Optimizer
 from bakeoff.contracts.task import NewRows, Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
@@ -77,6 +79,7 @@ __all__ = [
     "Example",
     "Kind",
     "KindName",
+    "Loss",
     "Method",
     "Metric",
     "MetricNames",
@@ -84,6 +87,7 @@ __all__ = [
     "Model",
     "ModelError",
     "NewRows",
+    "Optimizer",
     "Options",
     "OwnModelJob",
     "OwnModelTrainer",

@@ -137,6 +137,11 @@ class Command(OwnModelTrainer):
             return frozenset(Recipe.model_fields)
         return frozenset({*given, *options.claims, "train_examples"}) & frozenset(Recipe.model_fields)
 
+    def unsupported(self, recipe: Recipe, options: CommandOptions) -> Mapping[str, str]:
+        if recipe.max_length == "auto" and "max_length" in self.recipe_keys(options):
+            return {"max_length": "can't be told a length that a model's tokenizer decides: write a number"}
+        return {}
+
     def claims(self, options: CommandOptions) -> Sequence[str]:
         return options.claims
 

@@ -22,9 +22,10 @@ class FastLoop(Trainer):
     version = "1"
     supports = Supports(
         kinds=None,
-        recipe_keys=frozenset(Recipe.model_fields) - {"gradient_checkpointing", "processes"},
+        recipe_keys=frozenset(Recipe.model_fields) - {"gradient_checkpointing", "processes", "torch_compile"},
         precisions=frozenset({"fp32", "bf16"}),
         resume=True,
+        whole_parameters=False,
     )
     owns = frozenset({"randomness"})
 

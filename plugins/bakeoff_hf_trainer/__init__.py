@@ -14,6 +14,7 @@ TRIED = "5.23"
 """The version of transformers that the notes below describe."""
 
 
+OWN_OPTIMIZERS = ("adamw", "sgd")
 DEALT = "as shipped deals the rows of an epoch to several processes in its own order"
 
 
@@ -37,7 +38,7 @@ class HfTrainer(Trainer):
     Options = HfTrainerOptions
     supports = Supports(
         kinds=None,
-        precisions=frozenset({"fp32", "bf16"}),
+        precisions=frozenset({"fp32", "bf16", "fp16"}),
         processes=1024,
         resume=True,
     )
@@ -57,6 +58,8 @@ class HfTrainer(Trainer):
                 recipe.weight_decay_exempt != Recipe().weight_decay_exempt,
                 "as shipped exempts biases and normalisation layers from weight decay, and nothing else",
             ),
+            "optimizer": (recipe.optimizer not in OWN_OPTIMIZERS, "as shipped has adamw and sgd, and no plugin's optimizer"),
+            "loss": (recipe.loss != "default", "as shipped has the model's own loss"),
             "class_weights": (
                 recipe.class_weights != "none",
                 "as shipped has the model's own loss, in which labels weigh alike",

@@ -33,6 +33,7 @@ def training_arguments(job: TrainingJob, folder: str, **more: Any) -> TrainingAr
         lr_scheduler_kwargs=scheduler_settings(recipe, job.total_steps),
         warmup_steps=job.warmup_steps,
         use_cpu=job.device.type == "cpu",
+        fp16=recipe.precision == "fp16",
         logging_strategy="no",
         logging_nan_inf_filter=False,  # it would replace a diverged loss by an average
         save_strategy="no",
@@ -60,6 +61,8 @@ class JobTrainer(Trainer):
             callbacks=[Steps(self)],
             **more,
         )
+        if job.recipe.precision == "fp16":
+            self.accelerator.scaler = job.scaler  # whose state a checkpoint keeps
         self.remove_callback(PrinterCallback)
 
     def next_epoch(self) -> int:
@@ -91,7 +94,8 @@ class JobTrainer(Trainer):
         return super()._run_epoch(**given)
 
     def compute_loss_context_manager(self) -> Any:
-        # bf16=True comes to the same bits, but leaves its autocast on the model: the harness would evaluate in it.
+        # bf16=True comes to the same bits, but leaves its autocast on the model: the harness would evaluate in it. With fp16,
+        # whose loss accelerate scales, `Steps.on_train_begin` takes it off.
         return self.job.autocast()
 
 
@@ -125,7 +129,7 @@ class ExactTrainer(JobTrainer):
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         if self.optimizer is None:
-            self.optimizer = self.optimizer_of_the_job()
+            self.optimizer = self.job.plugin_optimizer(self.job.parameter_groups()) or self.optimizer_of_the_job()
             if not self.job.recipe.bias_correction:
                 skip_bias_correction(self.optimizer)
         return self.optimizer
@@ -211,6 +215,10 @@ class Steps(TrainerCallback):  # type: ignore[misc]  # transformers' classes are
 
     def __init__(self, trainer: JobTrainer) -> None:
         self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if args.fp16:
+            self.trainer.accelerator.unwrap_model(self.trainer.model, keep_fp32_wrapper=False)
 
     def on_step_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         self.trainer.job.begin_step(self.trainer.job.first_step + state.global_step)

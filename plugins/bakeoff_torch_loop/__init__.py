@@ -19,7 +19,7 @@ class TorchLoop(Trainer):
     version = "1"
     supports = Supports(
         kinds=None,
-        precisions=frozenset({"fp32", "bf16"}),
+        precisions=frozenset({"fp32", "bf16", "fp16"}),
         processes=1024,
         resume=True,
     )
@@ -31,6 +31,7 @@ class TorchLoop(Trainer):
         optimizer = make_optimizer(job)
         scheduler = make_scheduler(job, optimizer)
         job.resume(optimizer, scheduler)
+        scaler = job.scaler  # for fp16; with any other precision it does nothing
         model.train()  # dropout on
 
         step, epoch = job.first_step, job.first_epoch
@@ -46,13 +47,19 @@ class TorchLoop(Trainer):
                     with job.autocast():
                         logits = model(**inputs).logits  # (batch, n_outputs)
                     loss = job.loss(logits, labels) * part.weight
-                    (loss * job.world_size).backward()  # several processes average their gradients; they are to be added
+                    scaler.scale(
+                        loss * job.world_size
+                    ).backward()  # several processes average their gradients; they are to be added
                     losses.append(loss.detach())
 
+                scaler.unscale_(optimizer)
                 if recipe.max_grad_norm is not None:
                     clip_grad_norm_(model.parameters(), recipe.max_grad_norm)
-                optimizer.step()
-                scheduler.step()
+                scale = scaler.get_scale()
+                scaler.step(optimizer)
+                scaler.update()
+                if scaler.get_scale() >= scale:  # else gradients had overflowed, and the step was skipped
+                    scheduler.step()
                 optimizer.zero_grad()
 
                 signal = job.end_step(step, sum(losses))

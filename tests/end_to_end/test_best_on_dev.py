@@ -104,3 +104,36 @@ def test_a_trainer_that_does_not_say_where_epochs_end_cannot_be_selected_on(tmp_
     within = found["short/0"]["selection"]
     found = [within[key] for key in ("evaluations", "chosen_epoch", "discordance", "optimism")]
     assert found == [1, 1, 0.0, 0.0], "only the final state"
+
+
+TOY = """
+name: toy
+tasks: [{name: toy, size: 24}]
+models: [tiny-bert]
+recipe: {epochs: 4, batch_size: 8, learning_rate: 1e-3, max_length: 32, evaluate_every: 5}
+strategies:
+"""
+"""12 steps, of which an epoch has 3."""
+
+
+def test_dev_is_evaluated_after_so_many_steps_whichever_trainer(tmp_path: Path) -> None:
+    strategies = {
+        "loop": {"trainer": "torch-loop"},
+        "api": {"trainer": "hf-trainer"},
+        "fast": {"trainer": "fast-loop"},
+        "epochs": {"trainer": "torch-loop", "recipe": {"evaluate_every": None}},
+    }
+    done = call("run", write_spec(tmp_path, strategies, head=TOY, select="best-on-dev"), "--threads", "1", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path)
+    evaluations = {name: record["selection"]["evaluations"] for name, record in found.items()}
+    assert evaluations == {"loop/0": 3, "api/0": 3, "fast/0": 3, "epochs/0": 4}, "after 5, 10 and all 12 steps"
+    assert found["loop/0"]["selection"] == found["api/0"]["selection"]
+    assert found["loop/0"]["weights"] == found["api/0"]["weights"]
+    assert found["loop/0"]["observed"] == found["epochs/0"]["observed"], "it disturbs no step"
+    assert losses(tmp_path, found["loop/0"]) == losses(tmp_path, found["epochs/0"])
+
+
+def test_evaluations_need_a_choice_that_they_are_for(tmp_path: Path) -> None:
+    answer = call("check", write_spec(tmp_path, LOOP, head=TOY), folder=tmp_path)
+    assert (answer.returncode, "evaluate_every" in answer.stderr, "best-on-dev" in answer.stderr) == (2, True, True)

@@ -74,12 +74,14 @@ def test_strategies_that_stop_at_other_epochs_are_compared_and_nobody_is_blamed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [5, 30])
-def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(every: int, tmp_path: Path) -> None:
-    """Also where a checkpoint is due at the end of each epoch, 30 steps, when it is not known yet whether training goes on."""
+@pytest.mark.parametrize(("every", "evaluate"), [(5, None), (30, None), (5, 10)])
+def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(every: int, evaluate: int | None, tmp_path: Path) -> None:
+    """Also where a checkpoint is due at the end of each epoch, 30 steps, when it is not known yet whether training goes on; and
+    where dev is evaluated within the epochs."""
 
     def made(folder: Path) -> Path:
         head = HEAD.replace("RATE", "1.0e-3").replace("size: 24", "size: 240")
+        head = head.replace("max_length: 32", f"max_length: 32, evaluate_every: {evaluate}") if evaluate else head
         return write_spec(folder, {"loop": LOOPS["loop"]}, head=head, select="best-on-dev", checkpoint_every=every)
 
     assert call("run", made(tmp_path / "whole"), folder=tmp_path).returncode == 0

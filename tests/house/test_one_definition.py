@@ -13,6 +13,7 @@ SCALARS = {
     "harness/bakeoff/parity/causes.py": "losses and learning rates",
     "harness/bakeoff/records/schema/observed.py": "seconds",
     "harness/bakeoff/testing/own_models.py": "probabilities, and answers of a regression, of trainers that own their model",
+    "harness/bakeoff/testing/recipe_parts.py": "losses of rows, and weights",
     "harness/bakeoff/testing/tasks.py": "scores",
     "harness/bakeoff/testing/trainers.py": "losses, learning rates and gradient norms of two trainers",
     "harness/bakeoff/training/observer.py": "gradient norms",

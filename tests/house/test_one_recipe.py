@@ -34,4 +34,4 @@ def test_options_have_one_wording() -> None:
 
 
 def test_options_of_a_component_are_validated_at_doors_only() -> None:
-    assert validating("Options") == {"training/assembly.py", "records/load/metrics.py"}
+    assert validating("Options") == {"contracts/configured.py", "training/assembly.py", "records/load/metrics.py"}

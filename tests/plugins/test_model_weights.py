@@ -384,3 +384,17 @@ def test_the_folder_within_that_is_a_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         HubModel().check_available(HubOptions(path=str(tmp_path)))
     assert tells(str(caught.value), f"the model folder {tmp_path} ", "config.json; ", f"{tmp_path}/checkpoint-30 ")
+
+
+@pytest.mark.parametrize("family", ["bert", "llama", "modernbert"])
+@pytest.mark.parametrize("kind", ["bfloat16", "float16"])
+def test_a_checkpoint_in_half_precision_is_trained_in_float32(family: str, kind: str, tmp_path: Path) -> None:
+    import torch
+
+    half = model_of(family).to(getattr(torch, kind))
+    folder = save(tmp_path, half, family, labels=["no", "yes"])
+    built = HubModel().build(task_info(), HubOptions(path=str(folder)))
+    assert {parameter.dtype for parameter in built.model.parameters()} == {torch.float32}
+    state = built.model.state_dict()
+    assert all(state[name].equal(tensor.float()) for name, tensor in half.state_dict().items() if name in state)
+    assert built.newly_initialised == ()

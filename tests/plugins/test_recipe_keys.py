@@ -55,6 +55,12 @@ def run(folder: Path, recipe: str) -> Any:
     return perform(requests(folder, "torch-loop", recipe)["one"], folder / "run")
 
 
+def fresh(folder: Path, name: str) -> Path:
+    """A new folder."""
+    (folder / name).mkdir()
+    return folder / name
+
+
 # --- accumulation --------------------------------------------------------------------------------------------------------
 
 ACCUMULATED = "epochs: 2, batch_size: 24, learning_rate: 0.05, optimizer: sgd, momentum: 0.9, max_grad_norm: 0.8"
@@ -399,6 +405,122 @@ def test_bf16_is_refused_where_the_processor_has_none(
     assert tells(sentence, "", "bfloat16", "amx_bf16, avx512_bf16, bf16", "use fp32")
     record = run(tmp_path, f"{SHORT}, precision: bf16")
     assert (record.status, record.failure.message) == ("failed", sentence)
+
+
+def test_fp16_is_refused_without_cuda_before_any_run(tmp_path: Path) -> None:
+    [(kind, name, sentence)] = problems_of(tmp_path, f"{SHORT}, precision: fp16")
+    assert (kind, name) == ("strategy", "one")
+    assert tells(sentence, "precision fp16: ", "CUDA", "cpu", "bf16 or fp32")
+
+
+@pytest.fixture
+def fp16_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scaled loss works on the CPU too, where nobody wants it."""
+    monkeypatch.setattr(hardware, "require_precision", lambda precision, device: None)
+
+
+@pytest.mark.usefixtures("fp16_anywhere")
+def test_fp16_trains_nearly_as_fp32_does(tmp_path: Path) -> None:
+    half, _ = trained(tmp_path, "torch-loop", f"{SHORT}, precision: fp16")
+    plain, _ = trained(tmp_path, "torch-loop", SHORT)
+    assert [step.loss for step in half.steps] == pytest.approx([step.loss for step in plain.steps], rel=1e-2)
+    assert [step.norm for step in half.steps] == pytest.approx([step.norm for step in plain.steps], rel=5e-2), "unscaled"
+
+
+@pytest.mark.usefixtures("fp16_anywhere")
+def test_a_step_whose_gradients_overflow_is_skipped_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from bakeoff.training import job as module
+
+    def scaler(device: Any, precision: str) -> Any:
+        return torch.amp.GradScaler(device.type, init_scale=2.0**60, backoff_factor=2.0**-50)
+
+    monkeypatch.setattr(module, "loss_scaler", scaler)
+    seen, job = trained(tmp_path, "torch-loop", f"{SHORT}, precision: fp16, fused: false, scheduler: linear")
+    assert job.observer.skipped == 1
+    assert job.observed().optimizer_steps == len(seen.steps) - 1
+    rates = job.observer.learning_rates
+    assert rates[0] == rates[1] > rates[2], "the schedule waits for the step that was skipped"
+    assert seen.steps[0].weights != seen.steps[1].weights
+
+
+@pytest.mark.slow
+def test_a_compiled_model_takes_the_same_steps(tmp_path: Path) -> None:
+    try:
+        hardware.require_compiler("cpu")
+    except BakeoffError as error:
+        pytest.skip(str(error))
+    plain = run(fresh(tmp_path, "plain"), SHORT)
+    compiled = run(fresh(tmp_path, "compiled"), f"{SHORT}, torch_compile: true")
+    assert compiled.status == plain.status == "ok"
+    assert compiled.scores == plain.scores
+    assert (compiled.cost.flops, plain.cost.flops is None) == (None, False)
+    assert compiled.observed.loss_scale is not None, "the loss is watched where the trainer asks for it"
+
+
+def test_what_compiles_needs_a_compiler_and_is_not_traced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bakeoff.contracts.registry import load_registry
+    from bakeoff.parity.trace import trace_strategy
+
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CXX", raising=False)
+    [(_, name, sentence)] = problems_of(tmp_path, f"{SHORT}, torch_compile: true")
+    assert (name, tells(sentence, "torch_compile: ", "g++")) == ("one", True)
+    request = requests(tmp_path, "torch-loop", f"{SHORT}, torch_compile: true")["one"]
+    with pytest.raises(BakeoffError, match="torch_compile"):
+        trace_strategy(request, 2, load_registry())
+    with pytest.raises(SpecError, match="torch_compile"):
+        requests(tmp_path, "fast-loop", f"{SHORT}, torch_compile: true")
+
+
+def test_the_first_rows_are_the_same_for_every_seed(tmp_path: Path) -> None:
+    from bakeoff.contracts.recipe import Recipe
+    from bakeoff.training.preparation import rows_of
+
+    for subset, same in (("first", True), ("drawn", False)):
+        recipe = Recipe(train_examples=6, subset=subset)
+        rows = [list(rows_of(recipe, 22, (seed, 0))) for seed in (0, 1)]
+        assert (rows[0] == rows[1]) == same
+        assert (rows[0] == list(range(6))) == same
+    seen, _ = trained(tmp_path, "torch-loop", f"{SHORT}, train_examples: 6, subset: first")
+    assert {row for step in seen.steps for row in step.rows} == set(range(6)), "numbers among the rows trained on"
+
+
+def test_an_automatic_length_holds_nearly_all_rows(tmp_path: Path) -> None:
+    import numpy as np
+
+    from bakeoff.training.input_length import enough_for
+
+    lengths = np.array([10] * 990 + [30] * 10)
+    assert enough_for(lengths) == 16, "990 of 1,000 rows have 10 tokens"
+    assert enough_for(np.array([10] * 980 + [30] * 20)) == 32
+    assert (enough_for(np.array([1])), enough_for(np.array([99999]))) == (8, 8192)
+    record = run(tmp_path, f"{SHORT}, max_length: auto")
+    assert record.requested.recipe["max_length"] == "auto"
+    assert record.max_length is not None
+    assert record.max_length % 8 == 0
+    assert f"{record.max_length} tokens" in " ".join(record.trainer_notes)
+    cut = run(fresh(tmp_path, "other"), f"{SHORT}, max_length: {record.max_length}")
+    assert cut.weights.final_sha256 == record.weights.final_sha256
+    few = run(fresh(tmp_path, "few"), f"{SHORT}, max_length: auto, train_examples: 4")
+    assert few.max_length == record.max_length, "by all rows of the split"
+
+
+def test_an_automatic_length_is_no_more_than_the_model_reads(tmp_path: Path) -> None:
+    from bakeoff.training.worker import perform
+
+    texts = "\n".join(f"{'tea ' * 900}{number},{number % 2}" for number in range(24))
+    (tmp_path / "long.csv").write_text(f"text,label\n{texts}\n", encoding="utf-8")
+    task = "{name: table, train: long.csv, text: text, label: label, split: {test: 25%}}"
+    asked = requests(tmp_path, "torch-loop", "max_steps: 2, batch_size: 4, learning_rate: 1e-3, max_length: auto", task=task)
+    request = asked["one"].model_copy(update={"beside": tmp_path})
+    preflight = Preflight([request])
+    preflight.try_all()
+    assert not preflight.problems
+    (tmp_path / "run").mkdir()
+    record = perform(request, tmp_path / "run")
+    assert (record.status, record.max_length) == ("ok", 512)
 
 
 def test_a_model_that_cannot_answer_is_found_before_the_first_run(tmp_path: Path) -> None:

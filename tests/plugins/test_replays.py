@@ -142,7 +142,9 @@ def test_an_evaluation_between_epochs_sees_what_was_trained_and_training_goes_on
     for trainer in (TorchLoop(), FastLoop()):
         torch.manual_seed(0)
         model = small("bert", pad_token_id=1, **NO_DROPOUT)
-        jobs.append(trained(trainer, device, {"epochs": 3}, model=model, callbacks=Callbacks(epoch=attention(trainer, model))))
+        jobs.append(
+            trained(trainer, device, {"epochs": 3}, model=model, callbacks=Callbacks(evaluate=attention(trainer, model)))
+        )
     check_same_training(*jobs, 1e-4)
     assert len(seen["torch-loop"]) == 2 * 4
     assert seen["fast-loop"] == pytest.approx(seen["torch-loop"], abs=1e-4)

@@ -151,3 +151,11 @@ def test_the_prompt_of_an_example_is_shown(folder: Path) -> None:
     first, second = (next(line for line in lines if line.startswith(f"{name}: ")) for name in ("first", "second"))
     wanted = template.format(first=first.removeprefix("first: "), second=second.removeprefix("second: "))
     assert f"prompt: {wanted}" in lines
+
+
+def test_a_template_does_not_begin_with_a_token_that_the_tokenizer_adds(tmp_path: Path) -> None:
+    made = save(tmp_path / "roberta", model_of("roberta"), "roberta")
+    with pytest.raises(ModelError) as refused:
+        encoder(made, template="<s> w5 {first} w6 {second}")
+    assert "<s>" in str(refused.value)
+    assert encoder(made, template="w5 <s> {first} w6 {second}").encode(WORDS)

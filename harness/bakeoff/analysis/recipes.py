@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bakeoff.analysis.results import Fact
-from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.recipe import FOLLOWED_BY_ALL, Recipe
 from bakeoff.records.schema import ComponentOrigin, Cost, Observed, Requested, Weights
 from bakeoff.text.numbers import count, per_cent, significant
 from bakeoff.text.values import grouped, listed, options_in_words, spelt
@@ -19,8 +19,6 @@ from bakeoff.text.values import grouped, listed, options_in_words, spelt
 VARIES = "varies over seeds"
 CLAIMED = " (claimed)"
 """Marks a value that a script is said to follow and that nobody could observe."""
-FOLLOWED_BY_ALL = frozenset({"train_examples"})
-"""Recipe keys that the harness follows itself, whoever trains."""
 FOLLOWED_BY_FEATURES = frozenset({"max_length", "padding"})
 """Recipe keys that the harness itself follows where a trainer that owns its model trains on the features of a pretrained
 model."""
@@ -122,6 +120,23 @@ def _of_groups(record: Run, key: str) -> str | None:
         return " and ".join(dict.fromkeys(spelt(value) for value in values if value is not None)) or None
 
     return _observed(record, key, seen)
+
+
+def _optimizer(record: Run) -> str | None:
+    """The optimizer as it was observed, or else requested; one that a plugin offers with its options."""
+    if is_built_in(record, "optimizer"):
+        return _observed(record, "optimizer", lambda seen: seen.optimizer)
+    return _requested(record, "optimizer")
+
+
+def _loss_function(record: Run) -> str | None:
+    """The loss that the recipe names, in words; None where it names none."""
+    return _requested(record, "loss") if "loss" in record.requested.recipe else None
+
+
+def is_built_in(record: Run, key: str) -> bool:
+    """Whether the run's recipe names no plugin's component for this key."""
+    return not isinstance(record.requested.recipe.get(key), dict)
 
 
 def _of_adamw(record: Run, key: str) -> str | None:
@@ -226,7 +241,8 @@ SUBJECTS = (
     Subject("loss", ("loss",), loss_in_words),
     Subject("training length", ("recipe.epochs", "recipe.max_steps", "recipe.min_steps"), _length),
     Subject("batch size", ("recipe.batch_size",), lambda record: _requested(record, "batch_size")),
-    Subject("optimizer", ("recipe.optimizer",), lambda record: _observed(record, "optimizer", lambda seen: seen.optimizer)),
+    Subject("loss function", ("recipe.loss",), _loss_function),
+    Subject("optimizer", ("recipe.optimizer",), _optimizer),
     Subject(
         "learning rate",
         ("recipe.learning_rate",),
@@ -257,10 +273,10 @@ SUBJECTS = (
 )
 """All subjects of recipes, in the order in which they are told. Machine and software are compared in `comparability`."""
 
-UNSAID = {name: spelt(value) for name, value in NEUTRAL.items()} | {"loss": EXACT_LOSS}
+UNSAID = {name: spelt(value) for name, value in NEUTRAL.items()} | {"loss": EXACT_LOSS, "loss function": "default"}
 """Subject -> the value that holds for a row which does not state it, where another row does."""
 
-_NAMED = {part.removeprefix(RECIPE) for subject in SUBJECTS for part in subject.parts}
+_NAMED = {part.removeprefix(RECIPE) for subject in SUBJECTS for part in subject.parts if part.startswith(RECIPE)}
 
 
 def effective_recipe(records: Sequence[Run]) -> dict[str, str]:

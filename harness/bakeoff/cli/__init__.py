@@ -34,7 +34,7 @@ VERBS = {
     "plan": "List every run of an experiment file: its id, its state, its expected time.",
     "check": "Find all errors in an experiment file without training.",
     "parity": "Train two strategies side by side and report the first step that differs.",
-    "plugins": "List the installed tasks, models, methods and trainers.",
+    "plugins": "List the installed tasks, models, methods, trainers, optimizers and losses.",
     "predict": "Answer new rows by the model that a run kept.",
     "log": "Show what a run printed, and why it failed.",
     "show": "Show a task's data: splits, labels, token lengths, majority baseline, examples.",

@@ -27,6 +27,8 @@ USAGES = {
     "model": "models: [{name}]",
     "method": "strategies: {{mine: {{trainer: torch-loop, method: {name}}}}}",
     "trainer": "strategies: {{mine: {{trainer: {name}}}}}",
+    "optimizer": "recipe: {{optimizer: {name}}}",
+    "loss": "recipe: {{loss: {name}}}",
 }
 
 SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "contract": "OwnModel"}
@@ -39,7 +41,7 @@ SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "cont
 @click.option("--sklearn", is_flag=True, help="A trainer that is an estimator of scikit-learn, in place of a PyTorch loop.")
 @click.option("--folder", metavar="DIR", type=PATH, help="Folder to create; must be new or empty (default: ./bakeoff-NAME).")
 def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
-    """Create a plugin package with one working task, model, method or trainer, called NAME, and a test of it.
+    """Create a plugin package with one working task, model, method, trainer, optimizer or loss, called NAME, and a test of it.
 
     Install it, run its test, then replace the example by your own code.
 

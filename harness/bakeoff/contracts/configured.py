@@ -13,7 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe import Options, Recipe
-from bakeoff.contracts.registry import Registered
+from bakeoff.contracts.recipe_parts import PARTS, part_of
+from bakeoff.contracts.registry import Registered, Registry
 from bakeoff.contracts.returned import required, required_texts
 from bakeoff.contracts.task import Paths
 from bakeoff.contracts.trainer import Trainer
@@ -134,6 +135,28 @@ class Configured:
         component.check_available(options, places)
         for metric in component.info(options).metrics:
             metric.check_available()
+
+
+def part_named(recipe: Recipe, key: str, registry: Registry) -> Configured | None:
+    """The plugin's component that a recipe key (`optimizer`, `loss`) names; None for a built-in value. Raises PluginError for a
+    component that is not installed, pydantic's ValidationError for a wrong option."""
+    if (named := part_of(recipe, key)) is None:
+        return None
+    name, options = named
+    registered = registry.get(key, name)
+    return Configured(registered, registered.component.Options.model_validate(options))
+
+
+def parts_of(recipe: Recipe, registry: Registry) -> dict[str, Configured]:
+    """Recipe key -> the plugin's component that the recipe names for it; keys with a built-in value are left out. Raises as
+    `part_named`."""
+    found = {key: part_named(recipe, key, registry) for key in PARTS}
+    return {key: part for key, part in found.items() if part is not None}
+
+
+def with_parts(recipe: Recipe, parts: Mapping[str, Configured]) -> Recipe:
+    """The recipe with the version and all options of its components, as ids and records have it."""
+    return recipe.model_copy(update={key: part.identity for key, part in parts.items()}) if parts else recipe
 
 
 def with_options(name: str, options: Mapping[str, Any]) -> str:

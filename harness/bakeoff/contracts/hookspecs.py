@@ -9,6 +9,7 @@ import pluggy
 from bakeoff.contracts.component import Component
 from bakeoff.contracts.method import Method
 from bakeoff.contracts.model import Model
+from bakeoff.contracts.recipe_parts import Loss, Optimizer
 from bakeoff.contracts.task import Task
 from bakeoff.contracts.trainer import Trainer
 
@@ -39,10 +40,22 @@ def bakeoff_trainers() -> Iterable[Trainer]:  # type: ignore[empty-body]
     """Returns the trainers that the plugin offers: `return [TorchLoop()]`."""
 
 
+@hookspec
+def bakeoff_optimizers() -> Iterable[Optimizer]:  # type: ignore[empty-body]
+    """Returns the optimizers that the plugin offers: `return [Lion()]`."""
+
+
+@hookspec
+def bakeoff_losses() -> Iterable[Loss]:  # type: ignore[empty-body]
+    """Returns the losses that the plugin offers: `return [Focal()]`."""
+
+
 COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "task": Task,
     "model": Model,
     "method": Method,
     "trainer": Trainer,
+    "optimizer": Optimizer,
+    "loss": Loss,
 }
 """Kind of component, in the singular (`task` for the hook `bakeoff_tasks`) -> the base class of such components."""

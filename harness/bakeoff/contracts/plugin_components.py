@@ -32,7 +32,7 @@ def components_of(name: str, plugin: Any) -> dict[tuple[str, str], Component]:
     _check_hooks(manager, plugin)
     found: dict[tuple[str, str], Component] = {}
     for hook in manager.get_hookcallers(plugin) or ():
-        kind = hook.name.removeprefix("bakeoff_").removesuffix("s")
+        kind = next(kind for kind in COMPONENT_KINDS if hook.name in (f"bakeoff_{kind}s", f"bakeoff_{kind}es"))
         for implementation in hook.get_hookimpls():
             # Called without pluggy's caller, which drops a None: a forgotten `return` would pass for an empty list.
             for component in _listed(hook.name, implementation.function(), COMPONENT_KINDS[kind]):

@@ -5,10 +5,21 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic.config import JsonDict
+from pydantic_core import PydanticKnownError
 
 from bakeoff.contracts.fields import LARGEST_SEED, Positive
 from bakeoff.text.values import spelt
@@ -39,6 +50,8 @@ def no_duplicates(values: list[Value]) -> list[Value]:
 SET = AfterValidator(no_duplicates), AfterValidator(sorted)
 """Validators of a list whose order means nothing: sorted, so that it has one spelling and one run id."""
 UNSAID: JsonDict = {"neutral": None}
+DEFINED = "defined"
+"""Key in pydantic's schemas whose value names a definition that `spec.json_schema` adds."""
 
 
 def _checked_warmup(value: Any) -> Any:
@@ -64,8 +77,27 @@ def _none_word(value: Any) -> Any:
 
 MOST_STEPS = 10**9
 MOST_EPOCHS = 1_000_000
-LONGEST_INPUT = 8192
-"""The largest `max_length` of a recipe, in tokens."""
+SHORTEST_INPUT, LONGEST_INPUT = 4, 8192
+"""The smallest and the largest `max_length` of a recipe, in tokens."""
+
+
+def _checked_length(value: Any) -> Any:
+    if value == "auto":
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PydanticKnownError("int_type")
+    if value > LONGEST_INPUT:
+        raise PydanticKnownError("less_than_equal", {"le": LONGEST_INPUT})
+    if value < SHORTEST_INPUT:
+        raise PydanticKnownError("greater_than_equal", {"ge": SHORTEST_INPUT})
+    return value
+
+
+MaxLength = Annotated[
+    int | Literal["auto"],
+    PlainValidator(_checked_length),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": SHORTEST_INPUT, "maximum": LONGEST_INPUT}, {"const": "auto"}]}),
+]
 
 
 NormLimit = Annotated[
@@ -127,6 +159,27 @@ ClassWeights = Annotated[
 ]
 
 
+BUILT_IN: Mapping[str, tuple[str, ...]] = {"optimizer": ("adamw", "sgd"), "loss": ("default",)}
+"""Recipe key whose value may be a plugin's component -> the values that need no plugin."""
+
+
+def _checked_part(value: Any) -> Any:
+    given = {"name": value} if isinstance(value, str) else value
+    if not isinstance(given, dict) or not isinstance(name := given.get("name"), str):
+        raise ValueError("must be a name, or a mapping with `name` and its options: {name: lion, beta1: 0.95}")
+    if len(given) > 1 and any(name in names for names in BUILT_IN.values()):
+        raise ValueError(f"'{name}' has no options here: its settings are recipe keys of their own")
+    return name if len(given) == 1 else given
+
+
+OptimizerChoice = Annotated[
+    Any, BeforeValidator(_checked_part), WithJsonSchema({"anyOf": [{"enum": [*BUILT_IN["optimizer"]]}, {DEFINED: "optimizer"}]})
+]
+LossChoice = Annotated[
+    Any, BeforeValidator(_checked_part), WithJsonSchema({"anyOf": [{"enum": [*BUILT_IN["loss"]]}, {DEFINED: "loss"}]})
+]
+
+
 LARGEST_UNCORRECTED_BETA = 0.99999
 """The largest beta that is allowed without bias correction; see `optimizers.skip_bias_correction`."""
 
@@ -135,7 +188,7 @@ class EarlyStopping(Options):
     """When a training ends before its time."""
 
     patience: Annotated[int, Field(ge=1, le=1000)] = Field(
-        description="Training ends after so many evaluations of dev, one after each epoch, without a better score."
+        description="Training ends after so many evaluations of dev in a row without a better score."
     )
     min_delta: NotNegative = Field(
         0.0, description="A score is better only if it is better by more than this, in points or in the metric's own unit."
@@ -163,7 +216,11 @@ class Recipe(Options):
     )
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = Field(8, description="Examples per optimizer step.")
     learning_rate: Positive = Field(5e-5, description="Peak learning rate.")
-    optimizer: Literal["adamw", "sgd"] = Field("adamw", description="AdamW, or stochastic gradient descent.")
+    optimizer: OptimizerChoice = Field(
+        "adamw",
+        description="AdamW, `sgd` (stochastic gradient descent), or one that a plugin offers, such as lion or adafactor: its "
+        "name, or a mapping with name and options.",
+    )
     momentum: Share = Field(0.0, description="Momentum of sgd.", json_schema_extra=NEUTRAL_ZERO)
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field([0.9, 0.999], description="Decay rates of Adam.")
     eps: Positive = Field(1e-8, description="Added to Adam's denominator.")
@@ -194,9 +251,15 @@ class Recipe(Options):
         "scheduler warmup_stable_decay falls to 0, along a cosine.",
         json_schema_extra={"neutral": 0.1},
     )
-    max_length: Annotated[int, Field(ge=4, le=LONGEST_INPUT)] = Field(128, description="Tokens; longer inputs are cut.")
+    max_length: MaxLength = Field(
+        128,
+        description="Tokens; longer inputs are cut. `auto`: as many as 99 % of the training split's rows have, by the model's "
+        "own tokenizer, rounded up to a multiple of 8; at most what the model can read.",
+    )
     padding: Literal["longest", "max_length"] = Field("longest", description="Pad to the batch's longest or to max_length.")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="bf16: autocast; weights and optimizer stay in fp32.")
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32", description="bf16, or on CUDA fp16 with a scaled loss: autocast; weights and optimizer stay in fp32."
+    )
     micro_batch_size: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,
         description="Examples per forward pass, over all processes; gradients are accumulated up to batch_size.",
@@ -205,8 +268,20 @@ class Recipe(Options):
     processes: Annotated[int, Field(ge=1, le=1024)] = Field(
         1, description="Processes that share each batch, one device each.", json_schema_extra={"neutral": 1}
     )
+    torch_compile: bool = Field(
+        False,
+        description="Compiles the model by `torch.compile` at its first step; needs a C++ compiler, on CUDA triton.",
+        json_schema_extra={"neutral": False},
+    )
     gradient_checkpointing: bool = Field(
         False, description="Recomputes activations in the backward pass, to save memory.", json_schema_extra={"neutral": False}
+    )
+    loss: LossChoice = Field(
+        "default",
+        description="The loss of a row: by default cross-entropy (classification), squared error (regression) or the mean "
+        "binary cross-entropy of the labels (multilabel); or one that a plugin offers, such as focal: its name, or a mapping "
+        "with name and options.",
+        json_schema_extra={"neutral": "default"},
     )
     label_smoothing: Share = Field(
         0.0, description="Share of the target probability that is spread over all labels.", json_schema_extra=NEUTRAL_ZERO
@@ -228,6 +303,11 @@ class Recipe(Options):
         description="Train on so many examples only, drawn by the seed; a smaller number draws a subset of a larger one's.",
         json_schema_extra={"neutral": None},
     )
+    subset: Literal["drawn", "first"] = Field(
+        "drawn",
+        description="Which rows `train_examples` takes: drawn by the seed, or the first ones, the same for every seed.",
+        json_schema_extra={"neutral": "drawn"},
+    )
     data_seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = Field(
         None,
         description="Draws the order of the rows for all seeds, which then differ in head, dropout, and the subset that "
@@ -239,6 +319,12 @@ class Recipe(Options):
         description="Batches of rows of like length, to save padding: within every 50 batches of the shuffled rows, rows are "
         "sorted by their tokens, the longest first.",
         json_schema_extra={"neutral": False},
+    )
+    evaluate_every: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
+        None,
+        description="Steps between the evaluations of dev by which `select: best-on-dev` chooses; by default there is one at "
+        "the end of each epoch. The last is at the end of training in any case.",
+        json_schema_extra={"neutral": None},
     )
     early_stopping: EarlyStopping | None = Field(
         None,
@@ -275,6 +361,7 @@ class Recipe(Options):
             ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
             ("cycles", self.cycles != 1 and self.scheduler != "cosine_with_restarts", "scheduler: cosine_with_restarts"),
             ("decay", self.decay != 0.1 and self.scheduler != "warmup_stable_decay", "scheduler: warmup_stable_decay"),
+            ("label_smoothing", self.label_smoothing != 0 and self.loss != "default", "loss: default"),
         ):
             if lost:
                 raise ValueError(f"{key} has an effect only with `{needed}`: set that, or leave {key} out")
@@ -295,5 +382,7 @@ def steps_of(examples: int, *, epochs: float, batch_size: int, min_steps: int | 
     return max(1, math.ceil(steps - 1e-6), min_steps or 0)  # 0.07 x 100 is 7.000000000000001
 
 
+FOLLOWED_BY_ALL = frozenset({"train_examples", "subset"})
+"""Recipe keys that the harness follows itself, whoever trains."""
 DEFAULTS = Recipe()
 """The recipe of an experiment file that sets no hyper-parameter."""

@@ -36,6 +36,8 @@ class Supports:
     """Whether it calls `job.resume` and starts at `job.first_step`; `checkpoint_every` requires that."""
     methods: frozenset[str] | None = None
     """Names of the methods that it can train with; None for all."""
+    whole_parameters: bool = True
+    """Whether the optimizer gets each parameter as a tensor of its own; else it can only take elementwise optimizers."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +96,20 @@ class TrainingJob(Protocol):
     def autocast(self) -> AbstractContextManager[Any]:
         """The context for each forward pass: mixed precision if the recipe asks for it."""
 
+    @property
+    def scaler(self) -> Any:
+        """A `torch.amp.GradScaler` for the loss of fp16, which does nothing with other precisions. Where it skips a step, the
+        schedule of the learning rate must not go on."""
+
     def loss(self, logits: Any, labels: Any) -> Any:
         """The mean training loss of a micro-batch, a scalar tensor. `logits` are (batch, n_outputs); `labels` as collated:
         (batch,) label numbers, or numbers for regression; (batch, n_outputs) of 0.0 and 1.0 for multi-label."""
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameter groups for a torch optimizer, with `params`, `lr` and `weight_decay`."""
+
+    def plugin_optimizer(self, groups: list[dict[str, Any]]) -> Any | None:
+        """A new optimizer of these parameter groups, if the recipe names one that a plugin offers; None for adamw and sgd."""
 
     def begin_step(self, step: int) -> None:
         """To be called before the forward pass of step `step` (0, 1, ...)."""

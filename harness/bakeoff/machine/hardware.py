@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Iterable
 from functools import lru_cache
@@ -89,6 +91,8 @@ def pick_device(name: str, *, precision: str = "fp32", threads: int | None = Non
 
 def require_precision(precision: str, device: str) -> None:
     """Raises BakeoffError if the device would only emulate this precision, which is slower than fp32."""
+    if precision == "fp16" and device != "cuda":
+        raise BakeoffError(f"precision fp16: its scaled loss is for CUDA, and the device is {device}; use bf16 or fp32")
     if precision != "bf16":
         return
     if device == "cuda":
@@ -99,6 +103,15 @@ def require_precision(precision: str, device: str) -> None:
     elif device == "cpu" and not BF16_FLAGS & cpu_flags():
         flags = ", ".join(sorted(BF16_FLAGS))
         raise BakeoffError(f"precision bf16: {processor()} has no bfloat16 arithmetic (none of the flags {flags}); use fp32")
+
+
+def require_compiler(device: str) -> None:
+    """Raises BakeoffError if `torch.compile` can't work on this device: on the CPU it needs a C++ compiler, on CUDA triton."""
+    if device == "cuda":
+        if importlib.util.find_spec("triton") is None:
+            raise BakeoffError("torch_compile: on CUDA it needs the package triton, which is not installed")
+    elif not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        raise BakeoffError("torch_compile: it needs a C++ compiler, and there is none (g++ or clang++): install one")
 
 
 def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:

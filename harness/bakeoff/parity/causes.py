@@ -91,8 +91,8 @@ def batches(first: Trace, second: Trace) -> Iterator[Cause]:
 
 
 def _batch_cause(first: Trace, second: Trace, a: StepTrace, b: StepTrace, index: int) -> str:
-    if _requested(first, "train_examples") != _requested(second, "train_examples"):
-        return f"different examples to train on{requested(first, second, 'train_examples')}"
+    if any(_requested(first, key) != _requested(second, key) for key in ("train_examples", "subset")):
+        return f"different examples to train on{requested(first, second, 'train_examples', 'subset')}"
     if a.rows is None or b.rows is None:
         return "inputs that are not rows of the training split as the model's tokenizer encodes them"
     if a.rows == b.rows:

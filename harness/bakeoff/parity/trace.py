@@ -176,7 +176,7 @@ class TracedJob(Job):
         self.open = OpenStep(random_given=self._random())
 
     def end_step(self, step: int, loss: Any) -> Signal:
-        taken = self.observer.steps > 0
+        taken = bool(self.observer.rates)
         signal = super().end_step(step, loss)
         seen, value = self.open, float(loss.detach())
         labels = [{"labels": labels} for labels in seen.labels or seen.given_labels]
@@ -244,6 +244,9 @@ def trace_strategy(request: Request, limit: int | None, registry: Registry) -> T
 
     Errors before the first step are raised; errors while training are the trace's `trouble`.
     """
+    if request.recipe.torch_compile:
+        name = request.requested.strategy
+        raise PluginError(f"strategy '{name}' compiles its model, whose passes can't be traced: leave `torch_compile` out")
     run = assemble(request, components(request, registry))
     return trace(run, run.job(TracedJob, limit=limit))
 

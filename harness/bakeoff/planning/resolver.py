@@ -10,14 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bakeoff.contracts.configured import Configured, canonical, notes_of
+from bakeoff.contracts.configured import Configured, canonical, notes_of, with_parts
 from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.returned import required
 from bakeoff.contracts.task import Paths, TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import BakeoffError, DataError, PluginError, SpecError
-from bakeoff.planning import rules
+from bakeoff.planning import recipe_parts, rules
 from bakeoff.planning.imported_runs import imported_strategies
 from bakeoff.planning.rules import place_of
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, Tuning
@@ -198,7 +198,7 @@ class _Resolver:
         if found_wrong:
             return None
         if space is None:
-            return strategy if source.recipe.whole else None
+            return self.with_parts(strategy) if source.recipe.whole else None
         configurations = []
         for chosen in space.configurations:
             try:
@@ -208,7 +208,8 @@ class _Resolver:
             except ValidationError as error:
                 wrong = _wrong_choice(error, chosen, space, strategy, path)
                 found_wrong = self.say(one for one in wrong if source.recipe.whole or one[0] != path)
-        if found_wrong or source.recipe.whole is None:
+        configurations = [known for one in configurations if (known := self.with_parts(one)) is not None]
+        if found_wrong or source.recipe.whole is None or len(configurations) < len(space.configurations):
             return None
         at = strategy.name.removeprefix(f"{strategy.written}@") if space.at is None or varied is None else varied.said(space.at)
         if all(one.seed_free for one in configurations):
@@ -216,6 +217,14 @@ class _Resolver:
         tuning = Tuning(f"{origin}@{at}" if varied else origin, space, tuple(configurations))
         spelt_out = tuple(dict.fromkeys([*strategy.spelt_out, *space.parts]))
         return replace(configurations[0], trials=len(configurations), tuning=tuning, spelt_out=spelt_out)
+
+    def with_parts(self, strategy: ResolvedStrategy) -> ResolvedStrategy | None:
+        """The strategy with the components that its recipe names, their versions and all of their options; None if there is a
+        problem with one."""
+        parts, wrong = recipe_parts.found_in(strategy.recipe, self.reading.registry)
+        places = self.document.places
+        self.say(((*place_of(key, strategy, places), *path), told) for key, path, told in wrong)
+        return None if wrong else replace(strategy, recipe=with_parts(strategy.recipe, parts), parts=parts)
 
     def wrong_search(
         self, space: SearchSpace, strategy: ResolvedStrategy, source: Strategy, origin: str, path: KeyPath
@@ -337,6 +346,8 @@ class _Resolver:
                 if strategy.model is not None:
                     self.say(rules.model_suits_the_task(task, strategy.model, ("strategies", strategy.written, "model")))
                 self.say(rules.trainer_does_the_kind(task, strategy))
+                for variant in strategy.variants:
+                    self.refuse(variant, rules.loss_is_for_the_kind(task, variant))
                 self.refuse(strategy, rules.recipe_fits_the_kind(task, strategy))
         for strategy in strategies:
             for variant in strategy.variants:
@@ -353,7 +364,8 @@ class _Resolver:
         own = {key for key in Recipe.model_fields if (*path, key) in self.document.places}
         own |= {*(strategy.tuning.space.grid if strategy.tuning else ()), strategy.varied}
         self.refuse(strategy, rules.keys_are_followed(strategy, own))
-        self.refuse(strategy, rules.early_stopping_has_evaluations(strategy, self.says("select")))
+        self.refuse(strategy, rules.parts_are_used(strategy))
+        self.refuse(strategy, rules.looks_at_dev_choose_by_it(strategy, self.says("select")))
         self.refuse(strategy, self.unsupported(strategy).items())
         self.refuse(strategy, rules.precision_and_processes_are_supported(strategy, own))
         self.say(rules.method_is_supported(strategy))

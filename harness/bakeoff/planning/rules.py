@@ -9,7 +9,7 @@ from bakeoff.contracts.configured import Configured, canonical
 from bakeoff.contracts.fields import LARGEST_SEED
 from bakeoff.contracts.held_out import SELECTION_SPLIT, key_that_makes
 from bakeoff.contracts.hub_metrics import HubMetric
-from bakeoff.contracts.recipe import DEFAULTS, Recipe
+from bakeoff.contracts.recipe import DEFAULTS, FOLLOWED_BY_ALL, Recipe
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.errors import ModelError
 from bakeoff.planning.runs import KnownTask, Plan, ResolvedStrategy, margins
@@ -128,7 +128,9 @@ def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool
         yield ("search",), f"{lacking} to choose on{written}"
 
 
-def early_stopping_has_evaluations(strategy: ResolvedStrategy, select: str | None) -> Iterator[Refusal]:
+def looks_at_dev_choose_by_it(strategy: ResolvedStrategy, select: str | None) -> Iterator[Refusal]:
+    if strategy.recipe.evaluate_every is not None and select != "best-on-dev":
+        yield "evaluate_every", "would evaluate dev, which is done only with `select: best-on-dev`: write that too"
     if strategy.recipe.early_stopping is not None and select != "best-on-dev":
         yield "early_stopping", "would stop by scores of dev, which are only there with `select: best-on-dev`: write that too"
 
@@ -189,6 +191,33 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
         yield "class_weights", f"gives a weight to what is no label of task '{task.name}': {told}"
 
 
+def loss_is_for_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    if (part := strategy.parts.get("loss")) is None:
+        return
+    kinds = part.registered.component.kinds
+    if kinds is not None and task.info.kind.name not in kinds:
+        told = f"would train by loss '{part.name}', which is for {' and '.join(sorted(kinds))}"
+        yield "loss", f"{told}, and task '{task.name}' is a {task.info.kind} task"
+
+
+def parts_are_used(strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    """A plugin's loss and optimizer go with the trainer: it takes its loss from the job, and can give the optimizer what it
+    needs."""
+    trainer = _trainer(strategy)
+    owned = trainer.owned(strategy.recipe, strategy.trainer.options)
+    if "steps" in trainer.owns:
+        return
+    if "loss" in strategy.parts and "loss" in owned:
+        yield "loss", "computes the loss itself"
+    part = strategy.parts.get("optimizer")
+    if part is not None and not part.registered.component.elementwise and not trainer.supports.whole_parameters:
+        yield (
+            "optimizer",
+            f"stores all parameters in one tensor, and optimizer '{part.name}' looks at each by itself: take "
+            "`trainer: torch-loop`",
+        )
+
+
 def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterator[Refusal]:
     """The trainer follows every recipe key that is not at its default. own: keys that the strategy itself gives or searches.
     For a trainer that owns its steps only these are checked, since the shared recipe describes the steps of other trainers."""
@@ -196,7 +225,7 @@ def keys_are_followed(strategy: ResolvedStrategy, own: Iterable[str]) -> Iterato
     owned = trainer.owned(strategy.recipe, strategy.trainer.options)
     if strategy.recipe.class_weights != "none" and "loss" in owned and "steps" not in owned:
         yield "class_weights", "computes the loss itself, in which labels weigh alike"
-    for key in Recipe.model_fields.keys() - trainer.recipe_keys(strategy.trainer.options) - DECLARED_APART:
+    for key in Recipe.model_fields.keys() - trainer.recipe_keys(strategy.trainer.options) - DECLARED_APART - FOLLOWED_BY_ALL:
         is_meant = "steps" not in trainer.owns or key in own
         if is_meant and getattr(strategy.recipe, key) != getattr(DEFAULTS, key):
             remedy = f": give it to the command as {{{key}}}, or name it in `claims`" if trainer.runs_commands else ""
@@ -252,6 +281,9 @@ def runs_can_go_on(strategy: ResolvedStrategy) -> Iterator[Problem]:
         return
     if strategy.recipe.processes > 1:
         yield ("checkpoint_every",), f"runs of several processes can't resume from a checkpoint (strategy '{strategy.written}')"
+    elif (part := strategy.parts.get("optimizer")) is not None and not part.registered.component.resumes:
+        told = f"optimizer '{part.name}' can't resume from a checkpoint (strategy '{strategy.written}')"
+        yield ("checkpoint_every",), told
     elif not trainer.supports.resume:
         yield ("checkpoint_every",), f"trainer '{trainer.name}' can't resume from a checkpoint (strategy '{strategy.written}')"
 

@@ -12,7 +12,7 @@ from typing import Any
 from bakeoff.contracts.configured import Configured, canonical, identity, notes_of
 from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import Metric
-from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.recipe import FOLLOWED_BY_ALL, Recipe
 from bakeoff.contracts.task import TaskInfo
 from bakeoff.contracts.trainer import Trainer
 from bakeoff.planning.titles import titles_of
@@ -97,6 +97,8 @@ class ResolvedStrategy:
     """(key, value) of each searched key in this configuration; empty for no search."""
     model: Configured | None = None
     """The model that it names for itself; None where it uses the shared ones, or its trainer uses no model but its own."""
+    parts: Mapping[str, Configured] = field(default_factory=dict)
+    """Recipe key -> the plugin's component that the recipe names for it."""
     files: tuple[tuple[str, int, Configured], ...] = ()
     """Of a strategy whose runs were made elsewhere: (label of the task, seed, the trainer with the file) of each of them."""
 
@@ -109,9 +111,9 @@ class ResolvedStrategy:
     @cached_property
     def seed_free(self) -> bool:
         """Whether none of its configurations depends on the seed, so that one run is enough. With `train_examples` each seed
-        has rows of its own to train on."""
+        has rows of its own to train on, unless these are the first ones."""
         return not any(
-            variant.recipe.train_examples is not None
+            (variant.recipe.train_examples is not None and variant.recipe.subset == "drawn")
             or variant.trainer.registered.component.depends_on_seed(variant.recipe, variant.trainer.options)
             for variant in self.variants
         )
@@ -142,7 +144,7 @@ class ResolvedStrategy:
         whole = identity(self.recipe)
         if "steps" not in trainer.owns:
             return whole
-        followed = trainer.recipe_keys(self.trainer.options)
+        followed = trainer.recipe_keys(self.trainer.options) | FOLLOWED_BY_ALL
         return {key: value for key, value in whole.items() if key in followed}
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bakeoff.contracts.held_out import selection_split
 from bakeoff.planning.runs import Plan, Run, SearchKey, Tuning
 from bakeoff.records.schema import Chosen, Record, Search, TrialRun
+from bakeoff.spec.strategy import SearchRange
 from bakeoff.text.values import grouped
 
 Read = Callable[[str], Record | None]
@@ -59,6 +60,9 @@ def declared_searches(plan: Plan) -> dict[str, Search]:
     return {
         strategy.name: Search(
             grid=tuning.space.grid,
+            ranges={key: one.model_dump() for key, one in tuning.space.given.items() if isinstance(one, SearchRange)},
+            budget=tuning.space.budget,
+            draw=tuning.space.draw if tuning.space.budget is not None else 0,
             seeds=[seed for number in range(tuning.space.repeat) for seed in tuning.space.trial_seeds(number)],
             reported=list(plan.spec.seeds.numbers) if tuning.space.repeat > 1 else [],
             choose=tuning.space.choose,

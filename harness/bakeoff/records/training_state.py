@@ -53,6 +53,7 @@ class ObserverState(StatePart):
     learning_rates: list[float]
     norms: dict[Annotated[str, Field(pattern=r"^[0-9]{1,18}$")], float]
     seconds: Seconds
+    skipped: Count = 0
 
 
 class BestFacts(StatePart):
@@ -85,6 +86,8 @@ class TrainingState(StatePart):
     observer: ObserverState
     loss_scale: list[tuple[Some, float, float, list[float]]]
     resumed_at: list[Count]
+    scaler: PlainDict = {}
+    """The state of the loss scale of fp16; empty for other precisions."""
     others: OtherFacts = OtherFacts()
 
 

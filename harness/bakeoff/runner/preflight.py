@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bakeoff.contracts.configured import Configured, canonical
+from bakeoff.contracts.configured import Configured, canonical, parts_of
 from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
@@ -39,15 +39,25 @@ from bakeoff.text.values import spelt
 from bakeoff.text.words import escaped
 from bakeoff.toolkit.head_inputs import head_modules
 from bakeoff.toolkit.model_structure import positions_of
-from bakeoff.training.assembly import build, components, encode_rows, load, prepare, watched_files, with_model
+from bakeoff.training.assembly import (
+    automatic_length,
+    build,
+    components,
+    encode_rows,
+    load,
+    prepare,
+    watched_files,
+    with_model,
+)
 from bakeoff.training.class_weights import class_weights
 from bakeoff.training.data import Columns, LoadedTask
 from bakeoff.training.data_checks import data_checks, without_learning
-from bakeoff.training.evaluation import EVALUATION_BATCH, predict
+from bakeoff.training.evaluation import EVALUATION_BATCH, metric_of, predict
 from bakeoff.training.fed_batches import require_enough_steps
+from bakeoff.training.input_length import length_in, with_length, within_positions
 from bakeoff.training.kept_model import require_keepable
 from bakeoff.training.model_checks import ModelCheck
-from bakeoff.training.preparation import drawn_rows, head_of, make_ready, require_examples, taken
+from bakeoff.training.preparation import head_of, make_ready, require_examples, rows_of, taken
 from bakeoff.training.record_writer import message_of
 from bakeoff.training.rehearsal import rehearse, rehearse_own
 from bakeoff.training.request import Request
@@ -243,6 +253,9 @@ class Preflight:
         of_task, of_strategy = ("task", asked.task_label), ("strategy", asked.strategy)
         if asked.select == "best-on-dev":
             self.attempt(of_task, require_choice, info, splits, "'select: last-epoch'")
+        stopping = recipe.early_stopping
+        if stopping is not None and stopping.metric is not None:
+            self.attempt(of_strategy, require_telling, info, splits, stopping.metric)
         if request.id in self.trials:
             self.attempt(of_task, require_choice, info, splits, "no 'search:'")
         labels = splits["train"]["label"]
@@ -311,6 +324,20 @@ class Preflight:
         culprit, model, options = ("model", asked.model_label), part.registered.component, part.options
         files = watched_files(model, options, request.places)
         self.doing(*culprit, "it was built")
+        if is_auto := recipe.max_length == "auto":
+            length = self.attempt(
+                culprit,
+                automatic_length,
+                model,
+                options,
+                task,
+                recipe,
+                request.cache,
+                during=f"`encode` of {named(part)} failed",
+            )
+            if length is None:
+                return None
+            recipe = with_length(recipe, length)
         prepared = self.attempt(culprit, prepare, model, info, options, recipe, during=f"`prepare` of {named(part)} failed")
         if prepared is None:
             return None
@@ -328,8 +355,12 @@ class Preflight:
             made_from = self.attempt(culprit, with_model, task.made_from, prepared, built, files)
             if made_from is not None:
                 self.sources[pair] = {**facts_of_rows(task.fingerprints, made_from), **facts_of_model(made_from)}
+        if is_auto and (shorter := within_positions(recipe, built)) is not recipe:
+            recipe = shorter
+            prepared = self.attempt(culprit, prepare, model, info, options, recipe)
+            encoded = self.attempt(culprit, encode_rows, prepared, task, rows, request.cache)
         positions = positions_of(built.model)
-        if positions is not None and recipe.max_length > positions:
+        if positions is not None and length_in(recipe) > positions:
             message = f"max_length {recipe.max_length} is more than the model's {positions} positions; take at most {positions}"
             self.add_problem(("strategy", asked.strategy), message)
             return None
@@ -337,7 +368,7 @@ class Preflight:
             return None
 
         def answers() -> bool:
-            plain = model.prepare(info, options, Encoding(recipe.max_length, "longest"))
+            plain = model.prepare(info, options, Encoding(length_in(recipe), "longest"))
 
             def name_of(split: str, number: int) -> str:
                 return str(rows[split]["id"][number])
@@ -354,10 +385,10 @@ class Preflight:
         """Split -> the rows that at least one run with the same `question_of` is given, at any seed."""
         rows = {name: task.splits[name] for name in task.info.splits}
         alike = [other.recipe for other in self.requests if question_of(other) == question_of(request)]
-        wanted = [recipe.train_examples for recipe in alike if recipe.train_examples is not None]
-        if len(wanted) == len(alike):
+        if all(recipe.train_examples is not None for recipe in alike):
             there = len(rows["train"]["label"])
-            drawn = {row for seed in self.seeds for row in drawn_rows(there, max(wanted), seed)}
+            largest = {recipe.subset: recipe for recipe in sorted(alike, key=lambda recipe: recipe.train_examples or 0)}
+            drawn = {row for recipe in largest.values() for seed in self.seeds for row in rows_of(recipe, there, seed)}
             if len(drawn) < there:
                 rows["train"] = taken(rows["train"], sorted(drawn))
         return rows
@@ -365,6 +396,13 @@ class Preflight:
     def require_hardware(self, request: Request) -> None:
         device = hardware.pick_device(request.device, precision=request.recipe.precision)
         hardware.require_processes(request.recipe.processes, device.type, jobs=request.jobs)
+        if request.recipe.torch_compile:
+            hardware.require_compiler(device.type)
+        if (part := parts_of(request.recipe, self.registry).get("optimizer")) is not None:
+            devices = part.registered.component.devices
+            if devices is not None and device.type not in devices:
+                works = " and ".join(sorted(devices))
+                raise PluginError(f"optimizer '{part.name}' works on {works}, and the device of the runs is {device.type}")
 
     def attempt(self, culprit: Culprit, action: Callable[..., Any], *arguments: Any, during: str = "", **more: Any) -> Any:
         """Calls the action and returns what it returns; if it raises an error, adds a problem and returns None. during: what a
@@ -408,6 +446,16 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
         raise ModelError(f"its forward pass fails: {message_of(error)}") from error
     if logits.shape != (wanted := (len(examples), outputs)):
         raise ModelError(f"its logits have the shape {tuple(logits.shape)} instead of {wanted}")
+
+
+def require_telling(info: TaskInfo, splits: dict[str, Columns], name: str) -> None:
+    """Raises DataError if the metric of this name can't say when to stop early, because it gives every model the same score on
+    dev."""
+    split, metric = selection_split(info.scored_splits), metric_of(info, name)
+    if silent := why_silent(metric, np.asarray(splits[split]["label"]), info.labels, load=True):
+        raise DataError(
+            f"early stopping looks at {name} on {split}, which cannot tell models apart: {silent}; take another metric"
+        )
 
 
 def require_choice(info: TaskInfo, splits: dict[str, Columns], way_out: str) -> None:

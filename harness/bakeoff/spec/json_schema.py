@@ -10,8 +10,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bakeoff.contracts.component import TITLED, Component
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+from bakeoff.contracts.recipe import DEFINED
 from bakeoff.spec.experiment_file import Spec
-from bakeoff.spec.strategy import DEFINED, SearchRange, TitledRef
+from bakeoff.spec.strategy import SearchRange, TitledRef
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 ONE_LENGTH = {
@@ -34,7 +36,7 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
     definitions["Recipe"] = recipe | ONE_LENGTH
     definitions["SearchRange"] = _cleaned(SearchRange.model_json_schema())
     known = sorted(components, key=lambda component: component.name)
-    for kind in ("task", "model", "method", "trainer"):
+    for kind in COMPONENT_KINDS:
         definitions[kind] = _any_component(kind, [one for one in known if one.kind == kind], definitions)
     return {"$schema": DRAFT, "title": "A Bakeoff experiment", **schema, "$defs": definitions}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
-from bakeoff.contracts.recipe import Scheduler
+from bakeoff.contracts.recipe import BUILT_IN, Scheduler
 from bakeoff.text.values import spelt, yaml_value
 from bakeoff.text.words import did_you_mean, quoted, quoted_whole
 
@@ -135,9 +135,8 @@ def _half(value: Any, beside: Mapping[str, Any]) -> Meant:
 
 def _fp16(value: Any, beside: Mapping[str, Any]) -> Meant:
     found = _half(value, beside)
-    return (
-        Meant(found.home, found.write, "half precision is bf16 here, fp16 is not offered") if "bf16" in found.write else found
-    )
+    on_cuda = "on CUDA; elsewhere bf16, which needs no scaled loss"
+    return Meant(found.home, "precision: fp16", on_cuda) if "bf16" in found.write else found
 
 
 def _seed(value: Any, beside: Mapping[str, Any]) -> Meant:
@@ -159,11 +158,18 @@ def _betas(value: Any, beside: Mapping[str, Any]) -> Meant:
 
 
 def _optimizer(value: Any, beside: Mapping[str, Any]) -> Meant:
-    return Meant("recipe", entry("optimizer", VALUES["optimizer"].get(plain(str(value)), value if value == "sgd" else "adamw")))
+    known = value if value in BUILT_IN["optimizer"] or value in VALUES["optimizer"].values() else "adamw"
+    return Meant("recipe", entry("optimizer", VALUES["optimizer"].get(plain(str(value)), known)))
 
 
 def _weighted(value: Any, beside: Mapping[str, Any]) -> Meant:
     return Meant("recipe", "sampling: weighted", "rows are drawn with replacement, every label as often")
+
+
+def _loss(value: Any, beside: Mapping[str, Any]) -> Meant:
+    known = value if value in VALUES["loss"].values() else "default"
+    told = "the default is that of the kind of task; `bakeoff plugins --kind loss` lists others"
+    return Meant("recipe", entry("loss", VALUES["loss"].get(plain(str(value)), known)), told)
 
 
 def _scheduler(value: Any, beside: Mapping[str, Any]) -> Meant:
@@ -226,7 +232,8 @@ def _lora(key: str) -> Rule:
 _RECORDED = "leave it out: the loss, learning rate and gradient norm of every step are recorded anyway"
 _REPORTED = "leave it out: records stand in the results folder, and `bakeoff table` and `report` show them"
 _EVALUATED = (
-    "leave it out: every labelled split is evaluated after training, and dev after each epoch with `select: best-on-dev`"
+    "leave it out: every labelled split is evaluated after training, and with `select: best-on-dev` dev after each epoch, or "
+    "every `evaluate_every` steps"
 )
 _HARNESS = "leave it out: Bakeoff feeds and evaluates the runs itself, alike for every trainer"
 _NOT_OFFERED = "leave it out: Bakeoff does not offer it, since a comparison needs the same settings for every trainer"
@@ -245,8 +252,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
      _accumulation),
     ("per_device_eval_batch_size per_gpu_eval_batch_size eval_batch_size test_batch_size eval_accumulation_steps "
      "auto_find_batch_size val_batch_size", _nothing("leave it out: it changes no score, and evaluation chooses it itself")),
-    ("max_train_samples max_train_examples n_train num_train_examples train_samples train_size subset",
-     _recipe("train_examples")),
+    ("max_train_samples max_train_examples n_train num_train_examples train_samples train_size",
+     _recipe("train_examples", "drawn by the seed; the first ones, as in run_glue.py, with `subset: first`")),
     ("max_eval_samples max_predict_samples max_test_samples max_val_samples",
      _nothing("leave it out: splits are always evaluated whole")),
     ("train_sampling_strategy", lambda value, _: Meant("recipe", "group_by_length: true") if value == "group_by_length"
@@ -263,7 +270,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("correct_bias", _recipe("bias_correction")),
     ("clip clip_grad clip_grad_norm grad_clip gradient_clip_val gradient_clipping max_norm clipnorm clip_norm grad_norm",
      _clipping),
-    ("adafactor optim_args optim_target_modules neftune_noise_alpha nesterov layerwise_lr_decay llrd",
+    ("adafactor", lambda value, _: Meant("recipe", f"optimizer: {'adafactor' if _is_on(value) else 'adamw'}")),
+    ("optim_args optim_target_modules neftune_noise_alpha nesterov layerwise_lr_decay llrd",
      _nothing(_NOT_OFFERED)),
     ("lr_scheduler_type lr_scheduler schedule lr_schedule scheduler_type scheduler_name learning_rate_scheduler", _scheduler),
     ("warmup_ratio warmup_proportion warmup_fraction", _warmup_share),
@@ -280,7 +288,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("fp16 use_fp16 float16", _fp16),
     ("tf32 fp16_opt_level half_precision_backend fp16_backend bf16_full_eval fp16_full_eval use_liger_kernel "
      "liger_kernel_config jit_mode_eval "
-     "torch_compile torch_compile_backend torch_compile_mode torchdynamo use_ipex apex", _nothing(_NOT_OFFERED)),
+     "torch_compile_backend torch_compile_mode use_ipex apex", _nothing(_NOT_OFFERED)),
+    ("compile compile_model torchdynamo", lambda value, _: Meant("recipe", f"torch_compile: {yaml_value(_is_on(value))}")),
     ("gradient_checkpointing_kwargs activation_checkpointing_kwargs use_gradient_checkpointing activation_checkpointing "
      "grad_checkpointing",
      lambda value, _: Meant("recipe", f"gradient_checkpointing: {yaml_value(_is_on(value))}")),
@@ -309,9 +318,11 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
      _metrics),
     ("greater_is_better mode metric_mode", _nothing("leave it out: a metric knows itself which scores are better")),
     # evaluation, logging, saving
-    ("evaluation_strategy eval_strategy eval_steps eval_delay eval_on_start do_eval do_predict evaluate_during_training "
-     "prediction_loss_only eval_every validation_interval val_check_interval check_val_every_n_epoch batch_eval_metrics "
+    ("evaluation_strategy eval_strategy eval_delay eval_on_start do_eval do_predict evaluate_during_training "
+     "prediction_loss_only val_check_interval check_val_every_n_epoch batch_eval_metrics "
      "include_inputs_for_metrics include_for_metrics eval_do_concat_batches eval_use_gather_object", _nothing(_EVALUATED)),
+    ("eval_steps eval_every validation_interval eval_interval evaluation_steps",
+     _recipe("evaluate_every", "steps, with `select: best-on-dev`; without it dev is evaluated at the end")),
     ("do_train", _nothing("leave it out: `bakeoff run` trains, `bakeoff table` and `report` show what is recorded")),
     ("logging_steps logging_strategy logging_first_step logging_nan_inf_filter log_every log_interval log_steps "
      "log_every_n_steps include_num_input_tokens_seen include_tokens_per_second skip_memory_metrics", _nothing(_RECORDED)),
@@ -365,8 +376,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("label_column label_column_name label_col target target_column label_field y_col label_key", _task_key("label")),
     ("test_size validation_split val_split split_ratio val_size dev_size validation_size valid_size holdout test_split",
      lambda value, _: Meant("task", "split: {dev: 10%, test: 20%}", "rows of train that are held out")),
-    ("loss_fn criterion focal_loss loss_type",
-     _nothing("leave it out: the loss is that of the kind of task; for rare labels there is `class_weights: balanced`")),
+    ("loss_fn criterion loss_type loss_function", _loss),
+    ("focal_loss", lambda value, _: Meant("recipe", f"loss: {'focal' if _is_on(value) else 'default'}")),
     # methods and peft
     ("peft peft_type peft_config adapter adapter_type finetuning_type tuning tune_method use_peft finetuning_method "
      "use_lora", lambda value, _: Meant(
@@ -402,7 +413,12 @@ RULES: Final[Mapping[str, Rule]] = {name: rule for names, rule in _TABLE for nam
 VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "optimizer": dict.fromkeys(
         ("adam", "adamw_torch", "adamw_torch_fused", "adamw_hf", "adamw_apex_fused", "adam_w", "torch_optim_adam_w"), "adamw"
-    ),
+    )
+    | dict.fromkeys(("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit", "adam8bit", "adam_w8bit"), "adamw-8bit")
+    | dict.fromkeys(("lion_32bit", "paged_lion_32bit", "lion_8bit", "lion_w"), "lion")
+    | {"adafactor_hf": "adafactor"},
+    "loss": dict.fromkeys(("cross_entropy", "ce", "crossentropy", "mse", "bce", "none", "default_loss"), "default")
+    | dict.fromkeys(("focal_loss", "focalloss"), "focal"),
     "scheduler": {
         "constant_with_warmup": "constant",
         "none": "constant",
@@ -415,7 +431,8 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "cosine_with_hard_restarts": "cosine_with_restarts",
         "wsd": "warmup_stable_decay",
     },
-    "precision": dict.fromkeys(("fp16", "float16", "16", "half", "mixed", "bfloat16", "16_mixed", "bf16_mixed", "amp"), "bf16")
+    "precision": dict.fromkeys(("half", "mixed", "bfloat16", "bf16_mixed", "amp"), "bf16")
+    | dict.fromkeys(("float16", "16", "16_mixed"), "fp16")
     | dict.fromkeys(("32", "float32", "full", "no", "none", "float", "32_true"), "fp32"),
     "padding": {"true": "longest", "false": "longest", "dynamic": "longest", "max": "max_length"},
     "select": dict.fromkeys(("best", "best_epoch", "best_on_validation", "best_checkpoint", "true"), "best-on-dev")

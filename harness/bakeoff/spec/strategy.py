@@ -31,7 +31,7 @@ from pydantic_core import PydanticKnownError
 from bakeoff.contracts.component import TITLED
 from bakeoff.contracts.configured import LONGEST_TITLE, Configured
 from bakeoff.contracts.fields import LARGEST_SEED, MOST_SEEDS, MOST_TRIALS
-from bakeoff.contracts.recipe import DEFAULTS, Options, Recipe, _none_word
+from bakeoff.contracts.recipe import DEFAULTS, DEFINED, Options, Recipe, _none_word
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import PluginError
 from bakeoff.spec.advice import unknown_component
@@ -65,10 +65,6 @@ def checked_prose(text: str) -> str:
 Title = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_TITLE), AfterValidator(checked_prose)
 ]
-
-
-DEFINED = "defined"
-"""Key in pydantic's schemas whose value names a definition that `json_schema` adds."""
 
 
 class Ref(BaseModel):

@@ -14,14 +14,17 @@ from bakeoff.testing.contract import BrokenPromiseError, Contract, installed
 from bakeoff.testing.methods import MethodContract
 from bakeoff.testing.models import ModelContract
 from bakeoff.testing.own_models import OwnModelContract
+from bakeoff.testing.recipe_parts import LossContract, OptimizerContract
 from bakeoff.testing.tasks import TaskContract
 from bakeoff.testing.trainers import TrainerContract
 
 __all__ = [
     "BrokenPromiseError",
     "Contract",
+    "LossContract",
     "MethodContract",
     "ModelContract",
+    "OptimizerContract",
     "OwnModelContract",
     "TaskContract",
     "TrainerContract",

@@ -43,7 +43,7 @@ def installed(kind: str, name: str) -> Any:
 
 
 class Contract:
-    """Base of the five contracts; subclass one of them, and pytest collects a test for each promise.
+    """Base of all contracts; subclass one of them, and pytest collects a test for each promise.
 
     A promise that cannot be checked (a library or the data is missing) is skipped with the reason.
     """

@@ -27,6 +27,9 @@ def spelt(value: Any) -> str:
         return f"{value:,}"
     if isinstance(value, list | tuple):
         return " / ".join(map(spelt, value)) or "nothing"
+    if isinstance(value, dict) and value.keys() == {"name", "version", "options"}:  # a component: focal (gamma 2)
+        name = value["name"] if value["version"] == "1" else f"{value['name']} {value['version']}"
+        return f"{name} ({options_in_words(value['options'])})" if value["options"] else str(name)
     if isinstance(value, dict) and isinstance(name := value.get("name"), str):  # a metric with its class: f1 (spam)
         return f"{name} ({', '.join(spelt(entry) for key, entry in value.items() if key != 'name')})"
     if isinstance(value, dict):

@@ -24,14 +24,17 @@ PAST_CORRECTION = 1e7
 
 
 def make_optimizer(job: TrainingJob, groups: list[dict[str, Any]] | None = None) -> Optimizer:
-    """The recipe's optimizer: AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), or SGD
-    with momentum.
+    """The recipe's optimizer: AdamW (Loshchilov and Hutter, 2019: weight decay on the weights, not in the gradient), SGD
+    with momentum, or one that a plugin offers.
 
     groups: parameter groups of torch; by default the job's.
     """
     from torch.optim import SGD, AdamW
 
     recipe, groups = job.recipe, groups or job.parameter_groups()
+    made: Optimizer | None = job.plugin_optimizer(groups)
+    if made is not None:
+        return made
     fused = recipe.fused or None  # None leaves the choice to torch: False would rule out its fast plain kernel too
     if recipe.optimizer == "sgd":
         return SGD(groups, lr=recipe.learning_rate, momentum=recipe.momentum, fused=fused)

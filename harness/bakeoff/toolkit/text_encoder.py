@@ -37,6 +37,14 @@ from bakeoff.toolkit.saved_classifier import answers_of_saved, how_to_load, load
 from bakeoff.toolkit.trained_head import UNNAMED, first_labels, fit_head
 
 
+def _added_too(tokenizer: Any, template: str) -> str:
+    """The token with which the template begins, and which the tokenizer puts before every text too; empty where there is
+    none."""
+    with_it, without = (tokenizer("a", add_special_tokens=added)["input_ids"] for added in (True, False))
+    first = str(tokenizer.convert_ids_to_tokens(with_it[0])) if with_it[:1] != without[:1] else ""
+    return first if first and template.startswith(first) else ""
+
+
 class TextEncoder(Prepared):
     """`Prepared` for one or two texts an example, by a fast tokenizer, padded to the longest of a batch.
 
@@ -50,6 +58,8 @@ class TextEncoder(Prepared):
         self.kind = task.kind
         self.encoding = encoding
         self.template = None if template is None else Template(template, self.columns)
+        if template is not None and (twice := _added_too(tokenizer, template)):
+            raise ModelError(f"template: it begins with {twice}, which the tokenizer adds to every text: leave it out there")
         self.note = ""
 
     def encode(self, columns: Mapping[str, Sequence[str]]) -> list[Row]:

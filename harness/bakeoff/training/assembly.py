@@ -6,21 +6,25 @@ for each task and model.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from bakeoff.contracts.configured import Configured, notes_of
+import numpy as np
+
+from bakeoff.contracts.configured import Configured, notes_of, parts_of
 from bakeoff.contracts.method import Adaptation
 from bakeoff.contracts.model import Built, Encoding, HeadOrigin, Model, Prepared
-from bakeoff.contracts.recipe import Recipe
+from bakeoff.contracts.recipe import LONGEST_INPUT, Recipe
+from bakeoff.contracts.recipe_parts import PARTS
 from bakeoff.contracts.registry import Registry
 from bakeoff.contracts.returned import described, required, required_texts
 from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import Owned, Trainer, WhatIsTimed
-from bakeoff.errors import DataError, PluginError
+from bakeoff.errors import DataError, ModelError, PluginError
 from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.file_hashes import FileHashes, Files, WatchedFiles, code_digest, digest_of, half
 from bakeoff.machine.memory_energy import EnergyCounter
@@ -33,9 +37,11 @@ from bakeoff.training.data_checks import describe_data
 from bakeoff.training.distributed import ALONE, World
 from bakeoff.training.encoding import encode
 from bakeoff.training.fed_batches import Examples, StepSchedule, lengths_of
+from bakeoff.training.input_length import enough_for, length_in, with_length, within_positions
 from bakeoff.training.job import Job
 from bakeoff.training.observer import Observer
 from bakeoff.training.preparation import make_ready, training_rows
+from bakeoff.training.recipe_parts import mean_loss, optimizer_maker
 from bakeoff.training.request import Request
 
 J = TypeVar("J", bound=Job)
@@ -60,6 +66,8 @@ class Findings:
     owns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    max_length: int | None = None
+    """The length that `max_length: auto` came to; None for a recipe with a number."""
     predicted: Predicted = "logits"
     timed: WhatIsTimed = "phases"
     used_dev: bool = False
@@ -86,6 +94,8 @@ class Assembly:
     task: LoadedTask
     data: Data
     prepared: Prepared
+    parts: Mapping[str, Configured]
+    """Recipe key (`optimizer`, `loss`) -> the plugin's component that the recipe names for it."""
     encoded: Mapping[str, Sequence[Row]]
     """The encoded rows of each predicted split."""
     examples: Examples
@@ -120,8 +130,9 @@ class Assembly:
         lengths = lengths_of(self.examples.encoded) if recipe.group_by_length else None
         schedule = StepSchedule(len(self.examples), recipe, seed, self.world, labels, lengths)
         given = {
-            "mean_loss": info.kind.mean_loss,
+            "mean_loss": mean_loss(self.parts["loss"]) if "loss" in self.parts else info.kind.mean_loss,
             "class_weights": class_weights(recipe.class_weights, self.examples.labels, info.labels),
+            "optimizer": optimizer_maker(self.parts["optimizer"], recipe) if "optimizer" in self.parts else None,
             "device": self.device,
             "owns": self.owns,
             "trainer": self.title,
@@ -188,6 +199,10 @@ def assemble(
     network = adaptation.model.to(device)
     initial = weights_sha256(network.state_dict().items())
     trainer.check_model(network, recipe)
+    if recipe.torch_compile:
+        hardware.require_compiler(device.type)
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(request.cache / "compiled"))
+        network.compile()
     return Assembly(
         request=request,
         trainer=trainer,
@@ -199,6 +214,7 @@ def assemble(
         task=task,
         data=found.data,
         prepared=prepared,
+        parts={key: part for key, part in parts.items() if key in PARTS},
         encoded=encoded,
         examples=Examples(encoded["train"], task.info.kind.targets(start.train["label"], task.info.n_outputs)),
         built=built,
@@ -268,24 +284,35 @@ def read_and_build(
     """Encodes the rows to train on and every predicted split, and builds the model, with new weights drawn from the seed.
     Returns (prepared model, split -> encoded rows, built model)."""
     model, options, task = start.components["model"], start.options["model"], start.task
-    seed = request.requested.seed, request.requested.replicate
+    seed, recipe = (request.requested.seed, request.requested.replicate), request.recipe
+    is_auto = recipe.max_length == "auto"
 
     begin("encode")
     files = watched_files(model, options, request.places)
-    prepared = prepare(model, task.info, options, request.recipe)
+    if is_auto:
+        recipe = with_length(recipe, automatic_length(model, options, task, recipe, request.cache))
+    prepared = prepare(model, task.info, options, recipe)
     rows = {"train": start.train} | {name: task.splits[name] for name in task.info.predicted_splits}
     encoded = encode_rows(prepared, task, rows, request.cache)
 
     begin("build")
     random_streams.restart_random(random_streams.stream_seed(*seed, "init"))
     built = build(model, task.info, options)
+    if is_auto:
+        if (shorter := within_positions(recipe, built)) is not recipe:
+            recipe = shorter
+            prepared = prepare(model, task.info, options, recipe)
+            encoded = encode_rows(prepared, task, rows, request.cache)
+        found.max_length = length_in(recipe)
+        found.notes.append(f"max_length: auto is {found.max_length} tokens here")
     found.made_from = with_model(found.made_from, prepared, built, files)
     return prepared, encoded, built
 
 
 def components(request: Request, registry: Registry) -> dict[str, Configured]:
-    """The run's components by kind: `task`, `model`, `method`, `trainer`. There is no `model` if the trainer owns its model and
-    does not use the strategy's. Options are validated here, once per process, and their paths resolved on this machine.
+    """The run's components by kind: `task`, `model`, `method`, `trainer`; and `optimizer` and `loss` where its recipe names one
+    of a plugin. There is no `model` if the trainer owns its model and does not use the strategy's. Options are validated here,
+    once per process, and their paths resolved on this machine.
 
     Raises PluginError for a component that is not installed, and pydantic's ValidationError.
     """
@@ -296,7 +323,7 @@ def components(request: Request, registry: Registry) -> dict[str, Configured]:
         registered = registry.get(kind, wanted.name)
         component = Configured(registered, registered.component.Options.model_validate(wanted.options))
         found[kind] = replace(component, options=component.options_at(request.places))
-    return found
+    return found | parts_of(request.recipe, registry)
 
 
 def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:
@@ -338,9 +365,23 @@ def load(task: Task, options: Any, places: Paths, made_from: MadeFrom = MadeFrom
     return LoadedTask(task, info, splits, made_from.model_copy(update=known))
 
 
+def automatic_length(model: Model, options: Any, task: LoadedTask, recipe: Recipe, cache: Path) -> int:
+    """The number of tokens of `max_length: auto`, by the model's own tokenizer (`input_length.enough_for`), whatever the model
+    can read.
+
+    All rows of the training split count, whatever `train_examples` takes, so that all seeds and sizes have one length. Raises
+    ModelError for a model that reads no tokens.
+    """
+    whole = prepare(model, task.info, options, with_length(recipe, LONGEST_INPUT))
+    rows = encode_rows(whole, task, {"train": task.splits["train"]}, cache)["train"]
+    if "input_ids" not in rows[0]:
+        raise ModelError(f"max_length: auto: model '{model.name}' reads no tokens: write a number")
+    return enough_for(np.fromiter((len(row["input_ids"]) for row in rows), np.int64, len(rows)))
+
+
 def prepare(model: Model, info: TaskInfo, options: Any, recipe: Recipe) -> Prepared:
     """Calls the model's `prepare` and returns the result. Raises PluginError unless that is a `Prepared`."""
-    prepared = model.prepare(info, options, Encoding(recipe.max_length, recipe.padding))
+    prepared = model.prepare(info, options, Encoding(length_in(recipe), recipe.padding))
     found: Prepared = required(prepared, Prepared, of=f"model '{model.name}': `prepare`")
     return found
 

@@ -79,6 +79,16 @@ class StepSchedule:
         last = self.steps_per_epoch - 1
         return frozenset({last} if self.examples % self.recipe.batch_size and last < self.total_steps else ())
 
+    @property
+    def evaluate_every(self) -> int:
+        """Steps between the evaluations by which the best state is chosen."""
+        return self.recipe.evaluate_every or self.steps_per_epoch
+
+    @property
+    def evaluations(self) -> int:
+        """How often the best state is looked for in a whole training: after every `evaluate_every` steps, and at the end."""
+        return max(1, math.ceil(self.total_steps / self.evaluate_every))
+
     def epoch(self, number: int) -> list[Batch]:
         """The batches of an epoch, over all processes. number: the epoch, from 0."""
         own, replicate = self.seed

@@ -22,6 +22,7 @@ from bakeoff.training.checkpoints import Checkpointing, Checkpoints, Saved
 from bakeoff.training.fed_batches import Examples, FedBatches, StepSchedule, totals
 from bakeoff.training.flops import Counter, counted_steps, extrapolate
 from bakeoff.training.loss_scale import LossWatch, StepFacts, scale_of
+from bakeoff.training.mixed_precision import autocast, loss_scaler
 from bakeoff.training.observer import Observer
 
 POLL_SECONDS = 0.5
@@ -39,9 +40,9 @@ class Callbacks:
     first_step: Callable[[], None] = lambda: None
     loss: Callable[[int, float], None] = lambda steps, loss: None
     """Receives the number of steps taken and the loss of the last one, about twice a second."""
-    epoch: Callable[[], bool] | None = None
-    """Called at the end of each epoch but the last; True ends the training there. If it is set, the trainer must call
-    `end_epoch`."""
+    evaluate: Callable[[], bool] | None = None
+    """Called at the end of each epoch but the last, or after every `evaluate_every` steps but the last; True ends the training
+    there. If it is called after epochs, the trainer must call `end_epoch`."""
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -73,6 +74,7 @@ class Job:
         *,
         mean_loss: Callable[..., Any],
         class_weights: Any = None,
+        optimizer: Callable[[list[dict[str, Any]]], Any] | None = None,
         device: Any,
         observer: Observer | None = None,
         owns: Owned = frozenset(),
@@ -81,8 +83,8 @@ class Job:
         checkpoints: Checkpoints | None = None,
     ) -> None:
         """mean_loss: computes the mean loss over rows for the task's kind. class_weights: given to it, (n_outputs,) or None.
-        trainer: its name in messages. owns: see `Trainer.owns`. Training continues from the newest of `checkpoints`, and saves
-        further ones."""
+        optimizer: makes the plugin's optimizer of parameter groups, if the recipe names one. trainer: its name in messages.
+        owns: see `Trainer.owns`. Training continues from the newest of `checkpoints`, and saves further ones."""
         self.model, self.groups, self.prepared = adaptation.model, adaptation.groups, prepared
         self.examples: Sequence[Row] = examples
         self.labels = examples.labels
@@ -90,6 +92,7 @@ class Job:
         self.rank, self.world_size = self.world.rank, self.world.size
         self.total_steps, self.warmup_steps = schedule.total_steps, schedule.warmup_steps
         self.device, self.observer, self.trainer, self.owns = device, observer or Observer(), trainer, owns
+        self.make_optimizer = optimizer
         self.callbacks = callbacks or Callbacks()
         self.first_step = self.first_epoch = self.begun = self.epochs_ended = 0
         self.losses: list[Any] = []
@@ -97,11 +100,13 @@ class Job:
         """Seconds from the start of the first step to the end of each step."""
         self.fed = FedBatches(schedule, owns)
         stopping = self.recipe.early_stopping
-        certain = self.total_steps if stopping is None else schedule.steps_per_epoch * (stopping.patience + 1)
+        certain = self.total_steps if stopping is None else schedule.evaluate_every * (stopping.patience + 1)
         self.counter = Counter(counted_steps(min(certain, self.total_steps)))
         weighted = {} if class_weights is None else {"class_weights": class_weights.to(device)}
         self.mean_loss = functools.partial(mean_loss, label_smoothing=self.recipe.label_smoothing, **weighted)
         watched = self.counter.steps | schedule.first_short_step
+        if self.recipe.precision == "fp16":  # its gradients are scaled, each step by another number
+            watched = frozenset()
         self.loss_watch = LossWatch(self.model, self.mean_loss, steps=watched, world_size=self.world_size)
         self.pooled: tuple[list[float], list[list[StepFacts]]] | None = None
         """Over all processes: the loss of each step, and the facts of each process for `scale_of`; None before `check`."""
@@ -109,6 +114,8 @@ class Job:
         """The steps after which early stopping ended the training; None where it did not."""
         self.checkpoint_owed = False
         """Whether a checkpoint was due at the end of an epoch, where it is not known yet whether training goes on."""
+        self.evaluates_within = self.recipe.evaluate_every is not None and self.callbacks.evaluate is not None
+        """Whether the job evaluates after steps, not after epochs."""
         self.raised: Exception | None = None
         self.diverged_at: int | None = None
         self.seconds = 0.0
@@ -143,9 +150,11 @@ class Job:
         return batch
 
     def autocast(self) -> AbstractContextManager[Any]:
-        import torch
+        return autocast(self.device, self.recipe.precision)
 
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.recipe.precision == "bf16")
+    @functools.cached_property
+    def scaler(self) -> Any:
+        return loss_scaler(self.device, self.recipe.precision)
 
     @_remembered
     def loss(self, logits: Any, labels: Any) -> Any:
@@ -162,6 +171,10 @@ class Job:
             }
             for group in self.groups
         ]
+
+    @_remembered
+    def plugin_optimizer(self, groups: list[dict[str, Any]]) -> Any | None:
+        return None if self.make_optimizer is None else self.make_optimizer(groups)
 
     @_remembered
     def begin_step(self, step: int) -> None:
@@ -187,6 +200,8 @@ class Job:
             raise PluginError(f"{self.trainer} {wrong}")
         self.counter.end(step)
         self.loss_watch.end(loss)
+        if self.recipe.precision == "fp16" and self.observer.steps == step and self.checkpointing.connected is not None:
+            self.observer.skip(self.checkpointing.connected[0])  # its gradients had overflowed
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
         due = time.monotonic() - self._last_poll > POLL_SECONDS if self.world_size == 1 else (step + 1) % POLL_STEPS == 0
@@ -195,13 +210,26 @@ class Job:
             self._last_poll = time.monotonic()
             self.callbacks.loss(step + 1, value)
             self.diverged_at = self.diverged_at if math.isfinite(value) else step
+        ended = step + 1 == self.total_steps or self.diverged_at is not None
+        if self.evaluates_within and not ended and (step + 1) % self.schedule.evaluate_every == 0:
+            began += self._evaluate()
+            ended = self.stopped_at is not None
         self.checkpoint_owed |= self.checkpointing.due(step + 1)
         may_stop = self.recipe.early_stopping is not None and (step + 1) % self.schedule.steps_per_epoch == 0
-        if self.checkpoint_owed and step + 1 < self.total_steps and self.diverged_at is None and not may_stop:
+        if self.checkpoint_owed and not ended and (self.evaluates_within or not may_stop):
             self.checkpointing.make(self.losses, self._facts(), self.trainer)
             self.checkpoint_owed = False
         self.seconds += time.perf_counter() - began
-        return Signal.STOP if self.diverged_at is not None else Signal.CONTINUE
+        return Signal.CONTINUE if self.diverged_at is None and self.stopped_at is None else Signal.STOP
+
+    def _evaluate(self) -> float:
+        """Evaluates the model; returns the seconds that it took, for which the clock of the steps stands still."""
+        assert self.callbacks.evaluate is not None
+        began = time.perf_counter()
+        if self.callbacks.evaluate():
+            self.stopped_at = len(self.losses)
+        self._first += (seconds := time.perf_counter() - began)
+        return seconds
 
     def _wrong_begin(self, step: int) -> str | None:
         """What is wrong with a call of `begin_step`, and what to do instead: the message after the trainer's name. None if
@@ -220,7 +248,7 @@ class Job:
                 f"called begin_step({step}) after end_step({ended - 1}): count steps on over all epochs, {self.begun} is next"
             )
         if self.stopped_at is not None:
-            return f"called begin_step({step}) after end_epoch() had returned Signal.STOP: return from `fit` then"
+            return f"called begin_step({step}) after the job had returned Signal.STOP: return from `fit` then"
         if step >= self.total_steps:
             return (
                 f"called begin_step({step}), and the job has {self.total_steps} steps, 0 to {self.total_steps - 1}: return "
@@ -254,11 +282,8 @@ class Job:
             return Signal.STOP
         if len(self.losses) == (self.epochs_ended + 1) * self.schedule.steps_per_epoch < self.total_steps:
             self.epochs_ended += 1
-            if self.callbacks.epoch is not None:
-                began = time.perf_counter()
-                if self.callbacks.epoch():
-                    self.stopped_at = len(self.losses)
-                self._first += time.perf_counter() - began  # the clock of the steps stands still meanwhile
+            if self.callbacks.evaluate is not None and not self.evaluates_within:
+                self._evaluate()
         return Signal.CONTINUE if self.stopped_at is None else Signal.STOP
 
     # --- what a checkpoint keeps -----------------------------------------------------------------------------------------
@@ -273,6 +298,7 @@ class Job:
             "observer": self.observer.state(),
             "loss_scale": self.loss_watch.facts(),
             "resumed_at": self.resumed_at,
+            "scaler": self.scaler.state_dict(),
         }
 
     def _continue_from(self, saved: Saved) -> None:
@@ -286,6 +312,8 @@ class Job:
         self.counter.continue_from({int(step): flops for step, flops in facts["operations"].items()})
         self.observer.continue_from(facts["observer"])
         self.loss_watch.before = facts["loss_scale"]
+        if facts["scaler"]:
+            self.scaler.load_state_dict(facts["scaler"])
         self.resumed_at = [*facts["resumed_at"], saved.steps]
 
     # --- around and after `fit` ------------------------------------------------------------------------------------------
@@ -320,7 +348,7 @@ class Job:
         if (wrong := self._wrong_count(allowed)) is not None:
             raise PluginError(f"{self.trainer} {wrong}")
         due = (allowed - 1) // self.schedule.steps_per_epoch
-        if self.callbacks.epoch is not None and self.epochs_ended < due:
+        if self.callbacks.evaluate is not None and not self.evaluates_within and self.epochs_ended < due:
             raise PluginError(
                 f"{self.trainer} called end_epoch() after {self.epochs_ended} of the {due} epochs before the last, and "
                 "`select: best-on-dev` evaluates there: call `job.end_epoch()` after the last batch of each epoch"

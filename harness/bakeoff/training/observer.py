@@ -33,6 +33,8 @@ class Observer:
         self.norm_every = norm_every
         self.optimizer = ""
         self.steps = 0
+        self.skipped = 0
+        """Steps, of `steps`, that fp16 skipped because a gradient had overflowed."""
         self.groups: list[ObservedGroup] = []
         self.learning_rates: list[float] = []
         self._norms: list[tuple[int, Any]] = []
@@ -61,6 +63,12 @@ class Observer:
         self.steps += 1
         self.seconds += time.perf_counter() - began
 
+    def skip(self, optimizer: Any) -> None:
+        """To be called where a step was skipped: it counts as a step, with the learning rate that it would have had."""
+        self.learning_rates.append(max(float(group["lr"]) for group in optimizer.param_groups))
+        self.steps += 1
+        self.skipped += 1
+
     def state(self) -> dict[str, Any]:
         """What a checkpoint stores of this observer, for `continue_from`."""
         return {
@@ -68,12 +76,14 @@ class Observer:
             "learning_rates": self.learning_rates,
             "norms": {str(step): norm for step, norm in self.norms.items()},
             "seconds": self.seconds,
+            "skipped": self.skipped,
         }
 
     def continue_from(self, state: dict[str, Any]) -> None:
         """Continues from the `state` of the observer of an earlier process of the same run; parameter groups are observed
         anew."""
         self.steps, self.learning_rates, self.seconds = state["steps"], list(state["learning_rates"]), state["seconds"]
+        self.skipped = state["skipped"]
         self._norms = [(int(step), norm) for step, norm in state["norms"].items()]
 
     @property
@@ -92,7 +102,7 @@ class Observer:
         peak = max(self.learning_rates)
         return Observed(
             optimizer=self.optimizer,
-            optimizer_steps=self.steps,
+            optimizer_steps=self.steps - self.skipped,
             groups=self.groups,
             learning_rate_first=self.learning_rates[0],
             learning_rate_peak=peak,

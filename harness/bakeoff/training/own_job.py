@@ -25,6 +25,7 @@ from bakeoff.toolkit.head_inputs import head_inputs, mean_states
 from bakeoff.training.assembly import Frozen, Start, prepare
 from bakeoff.training.data import Columns, LoadedTask
 from bakeoff.training.evaluation import batches_of, predict_batch
+from bakeoff.training.mixed_precision import autocast
 
 SEEDS: Final = 2**32
 """A trainer's seed is below this, as numpy's and scikit-learn's generators ask for."""
@@ -181,8 +182,7 @@ def states_of(
     network = model.to(device)
     network.eval()
     batches = batches_of(rows)
-    mixed = torch.autocast(device.type, dtype=torch.bfloat16, enabled=recipe.precision == "bf16")
-    with by(network) as seen, torch.no_grad(), mixed:
+    with by(network) as seen, torch.no_grad(), autocast(device, recipe.precision):
         for batch in batches:
             predict_batch(prepared, network, [rows[row] for row in batch], device)
     found = np.empty((len(rows), seen[0].shape[1]), dtype=np.float64)

@@ -24,6 +24,7 @@ from bakeoff.training.assembly import Findings, assemble_for_own_model
 from bakeoff.training.clock import Clock
 from bakeoff.training.data import LoadedTask
 from bakeoff.training.evaluation import score
+from bakeoff.training.input_length import with_length
 from bakeoff.training.own_job import SEEDS, OwnJob
 from bakeoff.training.record_writer import environment_of, write_predictions, write_reported_steps
 from bakeoff.training.request import Request
@@ -112,7 +113,8 @@ def own_job(
     start, frozen = assemble_for_own_model(request, parts, found=found, begin=begin, task=task)
     seed = random_streams.stream_seed(request.requested.seed, request.requested.replicate, "own model") % SEEDS
     with work_folder(request, found) as work:
-        yield OwnJob(start=start, recipe=request.recipe, seed=seed, threads=request.threads, folder=work, frozen=frozen)
+        recipe = request.recipe if found.max_length is None else with_length(request.recipe, found.max_length)
+        yield OwnJob(start=start, recipe=recipe, seed=seed, threads=request.threads, folder=work, frozen=frozen)
 
 
 @contextmanager

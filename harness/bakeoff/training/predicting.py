@@ -75,7 +75,10 @@ def predict_rows(request: Request, record: Record, folder: Path, path: Path, reg
     device = hardware.pick_device(request.device, threads=request.threads)
     import bakeoff.machine.preload  # noqa: F401 - the libraries that train, with their settings
 
-    encoding = Encoding(request.recipe.max_length, request.recipe.padding)
+    length = request.recipe.max_length if record.max_length is None else record.max_length
+    if isinstance(length, str):
+        raise StoreError("the run's record does not tell the length that `max_length: auto` came to")
+    encoding = Encoding(length, request.recipe.padding)
     prepared = model.prepare_saved(folder, info, options["model"], encoding)
     key, recorded = prepared.tokenizer_key(), record.made_from.tokenizer
     if key is not None and recorded is not None and digest_of(key) != recorded:

@@ -21,16 +21,18 @@ from bakeoff.training.data import Columns
 
 
 def training_rows(split: Columns, recipe: Recipe, *, seed: tuple[int, int]) -> Columns:
-    """The columns of the rows to train on, in the order of the split. seed: (seed, replicate).
-
-    They are the first `train_examples` rows of a random order, so that a smaller selection is a subset of a larger one. Raises
-    DataError if the split has fewer rows.
-    """
+    """The columns of the rows to train on, in the order of the split. seed: (seed, replicate). Raises DataError if the split
+    has fewer rows than `train_examples`."""
     there = len(split["label"])
     require_examples(recipe, there)
-    if recipe.train_examples is None:
-        return split
-    return taken(split, drawn_rows(there, recipe.train_examples, seed))
+    return split if recipe.train_examples is None else taken(split, rows_of(recipe, there, seed))
+
+
+def rows_of(recipe: Recipe, there: int, seed: tuple[int, int]) -> Sequence[int]:
+    """The row numbers, ascending, of the `train_examples` rows to train on, of `there` rows: the first ones, or the first of a
+    random order. In both a smaller selection is a subset of a larger one. seed: (seed, replicate)."""
+    examples = there if recipe.train_examples is None else recipe.train_examples
+    return range(min(examples, there)) if recipe.subset == "first" else drawn_rows(there, examples, seed)
 
 
 def drawn_rows(there: int, examples: int, seed: tuple[int, int]) -> list[int]:

@@ -23,6 +23,7 @@ from bakeoff.spec.document import Document
 from bakeoff.text.words import escaped
 from bakeoff.training.assembly import load
 from bakeoff.training.data_checks import data_checks, describe_data
+from bakeoff.training.input_length import length_in
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 
@@ -87,7 +88,7 @@ def preview(task: Configured, model: Configured | None, places: Paths, *, exampl
         model.check_available(places)
     loaded = load(component, task.options_at(places), places)
     info, columns, data = loaded.info, loaded.splits, describe_data(loaded)
-    cut = Recipe().max_length
+    cut = length_in(Recipe())
     prepared = model.registered.component.prepare(info, model.options, Encoding(LONGEST_INPUT, "longest")) if model else None
     lengths = _token_lengths(prepared, info, columns) if prepared else {}
     some = range(min(examples, data.splits["train"].examples))

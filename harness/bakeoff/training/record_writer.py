@@ -230,6 +230,7 @@ def compose(
         trainer_owns=found.owns,
         randomness="trainer" if "randomness" in found.owns else "harness",
         trainer_notes=capped(found.notes, MOST_NOTES),
+        max_length=found.max_length,
         predicted=found.predicted,
         timed=found.timed,
         used_dev=found.used_dev,

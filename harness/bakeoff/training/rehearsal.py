@@ -47,7 +47,13 @@ def rehearse(request: Request, parts: Mapping[str, Configured], task: LoadedTask
     length = {"max_steps": STEPS} if recipe.max_steps is not None else {"epochs": STEPS}
     short = request.model_copy(
         update={
-            "recipe": recipe.model_copy(update={**length, "train_examples": None, "min_steps": None, "early_stopping": None})
+            "recipe": recipe.model_copy(
+                update={
+                    **length,
+                    **dict.fromkeys(("train_examples", "min_steps", "early_stopping")),
+                    "evaluate_every": recipe.evaluate_every and 1,
+                }
+            )
         }
     )
     small = cut_short(task, rows)
@@ -111,8 +117,8 @@ def trained(request: Request, parts: Mapping[str, Configured], task: LoadedTask,
         return False
 
     saved = Checkpoints(checkpoints, 1, made_by={}) if request.checkpoint_every is not None else None
-    epoch = predict_dev if request.requested.select == "best-on-dev" else None
-    job = run.job(Job, observer=found.observer, callbacks=Callbacks(epoch=epoch), checkpoints=saved)
+    evaluate = predict_dev if request.requested.select == "best-on-dev" else None
+    job = run.job(Job, observer=found.observer, callbacks=Callbacks(evaluate=evaluate), checkpoints=saved)
     frozen = frozen_in(run)
     with found.observer, job.watched():
         run.trainer.fit(job, run.options)

@@ -212,7 +212,9 @@ class RunInTurns:
         self.clock.synchronize = lambda: hardware.synchronize(run.device)
         self.clock.enter("build")
         self.found, self.evaluations = found, Evaluations(run)
-        self.job = run.job(_Longer, pause=self.before_step, observer=found.observer, callbacks=Callbacks(epoch=self.epoch))
+        self.job = run.job(
+            _Longer, pause=self.before_step, observer=found.observer, callbacks=Callbacks(evaluate=self.no_evaluation)
+        )
         total = self.job.total_steps
         self.timed_whole = "steps" in run.owns or total < LEAST_STEPS
         return {phase: self.clock.seconds[phase] - before[phase] for phase in ("load", "encode", "build")}
@@ -222,8 +224,8 @@ class RunInTurns:
             self.pause(step)
 
     @property
-    def epoch(self) -> Callable[[], bool] | None:
-        """The function that the job calls at the end of an epoch, if the run would evaluate there. It does nothing, since a
+    def no_evaluation(self) -> Callable[[], bool] | None:
+        """The function that the job calls where the run would evaluate while training, if it would. It does nothing, since a
         run's evaluations are timed apart."""
         return (lambda: False) if self.request.requested.select == "best-on-dev" else None
 
@@ -315,10 +317,8 @@ class Evaluations:
         info = run.task.info
         times = dict.fromkeys(info.predicted_splits, 1)
         if run.request.requested.select == "best-on-dev":
-            schedule = run.job(Job).schedule
-            epochs = max(1, -(-schedule.total_steps // schedule.steps_per_epoch))
             dev = selection_split(info.scored_splits)
-            times[dev] = times.get(dev, 0) + epochs
+            times[dev] = times.get(dev, 0) + run.job(Job).schedule.evaluations
         self.encoded = run.encoded
         self.batches = [(split, rows) for split in times for rows in batches_of(run.encoded[split])]
         self.weights = np.cumsum([times[split] for split, _ in self.batches])

@@ -95,7 +95,7 @@ def fine_tune(
         callbacks=Callbacks(
             first_step=lambda: begin("train"),
             loss=lambda steps, loss: report("train", steps, job.total_steps, loss),
-            epoch=between_epochs(best, begin),
+            evaluate=while_training(best, begin),
         ),
         checkpoints=checkpoints_of(request, found, lambda line: report("build", 0, 0, None, line)),
     )
@@ -266,9 +266,9 @@ def connect_checkpoints(job: Job, clock: Clock, best: BestState | None) -> None:
     job.checkpointing.beside = state
 
 
-def between_epochs(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], bool] | None:
-    """A function for the job to call after each epoch but the last: it evaluates, outside the training time. None if `best` is,
-    since such a run evaluates only at its end."""
+def while_training(best: BestState | None, begin: Callable[[str], None]) -> Callable[[], bool] | None:
+    """A function for the job to call where the best state is looked for: it evaluates, outside the training time. None if
+    `best` is, since such a run evaluates only at its end."""
     if best is None:
         return None
 

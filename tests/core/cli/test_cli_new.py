@@ -17,8 +17,11 @@ import pytest
 from core.calling import Call
 from messages import tells
 
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+
 NAME = "morning/tea-2"
-KINDS = ("task", "model", "method", "trainer")
+KINDS = tuple(COMPONENT_KINDS)
+CHOSEN_BY_THE_RECIPE = ("optimizer", "loss")
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def install(folder: Path) -> None:
     (info / "entry_points.txt").write_text("\n".join(["[bakeoff]", *lines, ""]))
 
 
-def four_installed(folder: Path, call: Call) -> dict[str, str]:
+def all_installed(folder: Path, call: Call) -> dict[str, str]:
     """A new package of every kind in a folder `KIND`, and the environment in which they are installed."""
     for kind in KINDS:
         assert call("new", kind, f"morning/{kind}-2", "--folder", folder / kind)[0] == 0
@@ -93,7 +96,7 @@ def test_only_a_trainer_is_an_estimator(tmp_path: Path, call: Call) -> None:
 
 @pytest.mark.slow
 def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
-    env = four_installed(tmp_path, call)
+    env = all_installed(tmp_path, call)
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-rsp", *KINDS, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     for kind in KINDS:
@@ -105,10 +108,11 @@ def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
 
 @pytest.mark.slow
 def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -> None:
-    env = four_installed(tmp_path, call)
+    env = all_installed(tmp_path, call)
     (tmp_path / "spec.yaml").write_text(
         "name: tried\ntasks: [morning/task-2, toy]\nmodels: [morning/model-2, tiny-bert]\nseeds: 1\n"
-        "recipe: {max_steps: 4, batch_size: 4, learning_rate: 1e-3, max_length: 32}\n"
+        "recipe: {max_steps: 4, batch_size: 4, learning_rate: 1e-3, max_length: 32, optimizer: morning/optimizer-2, "
+        "loss: morning/loss-2}\n"
         "strategies:\n  mine: {trainer: morning/trainer-2, method: morning/method-2}\n"
         "  theirs: {trainer: torch-loop}\n"
     )
@@ -117,7 +121,10 @@ def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -
     assert done.returncode == 0, done.stderr
     records = [json.loads(path.read_text()) for path in tmp_path.rglob("record.json")]
     assert [(record["status"], record["cost"]["steps"]) for record in records] == [("ok", 4)] * 8
-    for kind in KINDS:
+    for kind in CHOSEN_BY_THE_RECIPE:
+        assert {record["requested"]["recipe"][kind]["name"] for record in records} == {f"morning/{kind}-2"}
+        assert {bool(record["made_from"]["code"][kind]) for record in records} == {True}
+    for kind in set(KINDS) - {*CHOSEN_BY_THE_RECIPE}:
         made_by = {record["requested"][kind]["name"]: record["requested"][kind]["distribution"] for record in records}
         assert made_by[f"morning/{kind}-2"] == f"bakeoff-morning-{kind}-2"
         assert len(made_by) == 2, "with a built-in one too"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from messages import tells
 from pydantic import Field
 
-from bakeoff.contracts.configured import Configured, canonical, identity
+from bakeoff.contracts.configured import Configured, canonical, identity, with_parts
+from bakeoff.contracts.recipe_parts import PARTS
 from bakeoff.contracts.registry import Origin, Registry, load_registry, register
 from bakeoff.errors import SpecError
 from bakeoff.kinds import REGRESSION
@@ -180,6 +181,8 @@ def with_component(run: Run, component: Configured) -> Run:
     kind = component.registered.component.kind
     if kind in ("task", "model"):
         return replace(run, **{kind: component})
+    if kind in PARTS:
+        return replace(run, strategy=replace(run.strategy, recipe=with_parts(run.strategy.recipe, {kind: component})))
     return replace(run, strategy=replace(run.strategy, **{kind: component}))
 
 

@@ -211,6 +211,11 @@ def test_configurations_of_ranges_are_drawn_in_advance_alike_for_every_strategy(
     assert [run.id for run in fewer.trials if run.strategy.name == "full"] == [run.id for run in plan.trials][:5]
     declared = declaration(parse_document(HEAD + RANGES + ROWS, "spec.yaml"), plan).searches["full"]
     assert {trial.values["batch_size"] for trial in declared.trials} == {*declared.grid["batch_size"]}
+    assert (declared.ranges["learning_rate"], declared.ranges["batch_size"]) == (
+        {"low": 1e-5, "high": 1e-3, "log": True},
+        {"low": 4, "high": 32, "log": False},
+    )
+    assert (declared.budget, declared.draw) == (16, 0)
 
 
 @pytest.mark.parametrize(

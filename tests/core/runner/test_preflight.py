@@ -195,3 +195,23 @@ def test_a_model_that_is_to_be_kept_must_be_saved_and_loaded(tmp_path: Path) -> 
         ((kind, message),) = tried(tmp_path, encoder(**methods), keep="final")
         assert kind == "strategy"
         assert tells(message, "", "`keep: final`", sentence)
+
+
+def test_a_metric_that_says_nothing_on_dev_can_t_stop_a_training() -> None:
+    from bakeoff.contracts.metrics import F1, Accuracy
+    from bakeoff.errors import DataError
+    from bakeoff.runner.preflight import require_telling
+    from bakeoff.training.data import Columns
+
+    info = replace(
+        GREETINGS.info(GREETINGS.Options()),
+        metrics=(Accuracy(), F1("yes")),
+        labels=("no", "yes"),
+        n_outputs=2,
+        splits=("train", "dev"),
+        labelled_splits=("train", "dev"),
+        primary_metric="accuracy",
+    )
+    require_telling(info, {"dev": Columns({"label": [0, 1, 1]})}, "f1 (yes)")
+    with pytest.raises(DataError, match=r"f1 \(yes\)"):
+        require_telling(info, {"dev": Columns({"label": [0, 0, 0]})}, "f1 (yes)")

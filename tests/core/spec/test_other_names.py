@@ -62,7 +62,7 @@ PLACES = {
         ("seed: 42", "seeds: [42]"),
         ("per_device_train_batch_size: 16", "batch_size: 16"),
         ("gradient_accumulation_steps: 4", "batch_size: ..., micro_batch_size: ..."),
-        ("fp16: true", "precision: bf16"),
+        ("fp16: true", "precision: fp16"),
         ("adam_epsilon: 1e-6", "eps: 1e-6"),
         ("report_to: wandb", "leave it out"),
         ("load_best_model_at_end: true", "select: best-on-dev"),
@@ -134,7 +134,12 @@ def test_batch_size_and_accumulation_are_put_together() -> None:
         ({"tasks": "[tickets.csv]"}, "{name: table, train: tickets.csv, text: COLUMN, label: COLUMN}"),
         ({"tasks": "[{name: glue/mrpc, metric: f1}]"}, "metrics: [f1]"),
         ({"strategies": "{a: {trainer: torch-loop, method: Lora}}"}, "did you mean 'lora'?"),
-        ({"recipe": "{precision: fp16}"}, "precision: bf16"),
+        ({"recipe": "{precision: amp}"}, "precision: bf16"),
+        ({"recipe": "{fp16: true}"}, "precision: fp16"),
+        ({"recipe": "{loss: focal_loss}"}, "loss: focal"),
+        ({"recipe": "{optim: adamw_bnb_8bit}"}, "optimizer: adamw-8bit"),
+        ({"recipe": "{optim: adafactor}"}, "optimizer: adafactor"),
+        ({"recipe": "{eval_steps: 50}"}, "evaluate_every: 50"),
         ({"recipe": "{optimizer: AdamW}"}, "optimizer: adamw"),
         ({"select": "best"}, "select: best-on-dev"),
         ({"keep": "true"}, "keep: final"),
@@ -171,7 +176,7 @@ def test_the_values_in_the_table_are_valid() -> None:
         for value in set(VALUES[key].values()):
             Recipe.model_validate({key: value})
     with pytest.raises(ValidationError):
-        Recipe.model_validate({"precision": "fp16"})
+        Recipe.model_validate({"precision": "fp8"})
 
 
 def test_a_part_of_an_epoch_is_taken_with_one_spelling() -> None:

@@ -14,8 +14,10 @@ from bakeoff.errors import BakeoffError
 from bakeoff.testing import (
     BrokenPromiseError,
     Contract,
+    LossContract,
     MethodContract,
     ModelContract,
+    OptimizerContract,
     OwnModelContract,
     TaskContract,
     TrainerContract,
@@ -26,6 +28,8 @@ CONTRACTS: dict[str, type[Contract]] = {
     "model": ModelContract,
     "method": MethodContract,
     "trainer": TrainerContract,
+    "optimizer": OptimizerContract,
+    "loss": LossContract,
 }
 COLUMNS = {"text": ["text", "other"], "label": "same"}
 OPTIONS: dict[str, dict[str, Any]] = {

@@ -20,8 +20,10 @@ from bakeoff.plugin import (
     Built,
     Encoding,
     Example,
+    Loss,
     Method,
     Model,
+    Optimizer,
     Options,
     OwnModelJob,
     OwnModelTrainer,
@@ -649,7 +651,109 @@ class NeedsTwoLabels(Guesses):
         return repr([first[label] for label in job.labels])
 
 
-RIGHT = (Greetings(), Wrapped(), Everything(), Loop(), Guesses())
+# --- losses --------------------------------------------------------------------------------------------------------------
+
+
+class Entropy(Loss):
+    """Keeps every promise."""
+
+    name, summary, version = "entropy", "Cross-entropy.", "1"
+
+    def losses(self, logits: Any, targets: Any, options: Any) -> Any:
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(logits, targets, reduction="none")
+
+
+class MeanAtOnce(Entropy):
+    def losses(self, logits: Any, targets: Any, options: Any) -> Any:
+        return super().losses(logits, targets, options).mean()
+
+
+class ByTheBatch(Entropy):
+    def losses(self, logits: Any, targets: Any, options: Any) -> Any:
+        found = super().losses(logits, targets, options)
+        return found / found.detach().mean()
+
+
+class Uphill(Entropy):
+    def losses(self, logits: Any, targets: Any, options: Any) -> Any:
+        found = super().losses(logits, targets, options)
+        return 2 * found.detach() - found
+
+
+class Noisy(Entropy):
+    def losses(self, logits: Any, targets: Any, options: Any) -> Any:
+        import torch
+
+        found = super().losses(logits, targets, options)
+        return found + 1e-9 * torch.rand(len(found))
+
+
+# --- optimizers ----------------------------------------------------------------------------------------------------------
+
+
+class Momentum(Optimizer):
+    """Keeps every promise."""
+
+    name, summary, version = "momentum", "SGD with momentum.", "1"
+
+    def make(self, groups: list[dict[str, Any]], recipe: Any, options: Any) -> Any:
+        from torch.optim import SGD
+
+        return SGD(groups, lr=recipe.learning_rate, momentum=0.9)
+
+
+class OwnRate(Momentum):
+    def make(self, groups: list[dict[str, Any]], recipe: Any, options: Any) -> Any:
+        from torch.optim import SGD
+
+        class Fixed(SGD):
+            def step(self, closure: Any = None) -> Any:
+                for group in self.param_groups:
+                    group["lr"] = max(group["lr"], 1e-3)
+                return super().step(closure)
+
+        return Fixed(groups, lr=recipe.learning_rate, momentum=0.9)
+
+
+class NoDecay(Momentum):
+    def make(self, groups: list[dict[str, Any]], recipe: Any, options: Any) -> Any:
+        return super().make([{**group, "weight_decay": 0.0} for group in groups], recipe, options)
+
+
+class ByTheTensor(Momentum):
+    def make(self, groups: list[dict[str, Any]], recipe: Any, options: Any) -> Any:
+        from torch.optim import SGD
+
+        class Normed(SGD):
+            def step(self, closure: Any = None) -> Any:
+                for group in self.param_groups:
+                    for parameter in group["params"]:
+                        parameter.grad = parameter.grad / parameter.grad.norm()
+                return super().step(closure)
+
+        return Normed(groups, lr=recipe.learning_rate)
+
+
+class Forgetful(Momentum):
+    def make(self, groups: list[dict[str, Any]], recipe: Any, options: Any) -> Any:
+        from torch.optim import SGD
+
+        class Counting(SGD):
+            steps = 0
+
+            def step(self, closure: Any = None) -> Any:
+                self.steps += 1
+                for group in self.param_groups:
+                    for parameter in group["params"]:
+                        parameter.grad = parameter.grad / self.steps
+                return super().step(closure)
+
+        return Counting(groups, lr=recipe.learning_rate)
+
+
+RIGHT = (Greetings(), Wrapped(), Everything(), Loop(), Guesses(), Entropy(), Momentum())
 
 WRONG = (
     (Nameless(), "test_name_summary_and_version_are_lines_of_text"),
@@ -707,5 +811,13 @@ WRONG = (
     (DeniesTheSeed(), "test_it_depends_on_the_seed_only_if_it_says_so"),
     (ByPlace(), "test_an_answer_depends_on_its_own_row_alone"),
     (NeedsDev(), "test_it_trains_without_a_labelled_dev"),
+    (MeanAtOnce(), "test_it_gives_one_number_for_each_row"),
+    (ByTheBatch(), "test_the_loss_of_a_row_is_its_own"),
+    (Uphill(), "test_it_can_be_learnt_from"),
+    (Noisy(), "test_it_uses_no_random_number"),
+    (OwnRate(), "test_a_step_goes_against_the_gradient_and_a_rate_of_zero_changes_nothing"),
+    (NoDecay(), "test_it_follows_learning_rate_and_weight_decay_of_each_group"),
+    (ByTheTensor(), "test_elementwise_is_elementwise"),
+    (Forgetful(), "test_it_goes_on_from_its_state"),
     (NeedsTwoLabels(), "test_it_trains_where_all_rows_have_one_label"),
 )

@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
-from bakeoff.analysis.recipes import NEUTRAL, loss_in_words
+from bakeoff.analysis.recipes import NEUTRAL, is_built_in, loss_in_words
 from bakeoff.records.run_names import runs_in_words
 from bakeoff.records.schema import Record
 from bakeoff.text.numbers import count, rounded, with_decimals
@@ -24,7 +24,8 @@ too small at 110 million elements by a dot product, 1.2 % by torch's norm)."""
 
 
 DECIDE_THE_ORDER = (
-    *("batch_size", "epochs", "max_steps", "min_steps", "train_examples", "sampling", "data_seed", "group_by_length"),
+    *("batch_size", "epochs", "max_steps", "min_steps", "train_examples", "subset", "sampling", "data_seed"),
+    "group_by_length",
 )
 """Recipe keys by which the rows of the steps are drawn; runs that differ in them have another data order by right."""
 
@@ -153,7 +154,7 @@ def contradictions(record: Record) -> list[str]:
         return []
     apart: list[tuple[str, Any, Any]] = []
     """(subject, seen, requested)"""
-    for name in ("eps", "betas", "fused", "momentum", "bias_correction"):
+    for name in ("eps", "betas", "fused", "momentum", "bias_correction") if is_built_in(record, "optimizer") else ():
         requested = recipe.get(name, NEUTRAL.get(name))
         seen = [getattr(group, name) for group in observed.groups]
         other = [value for value in seen if value is not None and requested is not None and value != requested]

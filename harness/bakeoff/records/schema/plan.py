@@ -120,6 +120,12 @@ class Search(Part):
 
     grid: dict[Name, Annotated[list[Plain], Field(min_length=1)]]
     """Key (`learning_rate`, `trainer.l2`, `method.r`) -> the values tried: all combinations, or those of a budget."""
+    ranges: dict[Name, PlainDict] = Field(default_factory=dict)
+    """Key -> the range that its values were drawn from, with `low`, `high` and `log`; keys with a list are left out."""
+    budget: Some | None = None
+    """How many configurations were drawn in advance; None for all combinations of lists."""
+    draw: Seed = 0
+    """The seed by which the configurations of a budget were drawn."""
     seeds: Annotated[list[Seed], Field(min_length=1)]
     """The seeds of the trials. Where the search is repeated, those of each search follow those of the one before; all have
     equally many."""

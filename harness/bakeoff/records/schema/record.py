@@ -41,14 +41,15 @@ Predicted = Literal["logits", "scores", "answers"]
 
 
 class Selection(Part):
-    """Which epoch's weights `select: best-on-dev` chose for a run, and from how many evaluations."""
+    """Which weights `select: best-on-dev` chose for a run, and from how many evaluations."""
 
     split: Name
     evaluations: Some
-    """How many evaluations there were: one at the end of each epoch but the last, and one at the end of training; where early
-    stopping ended it, one at the end of each epoch that was trained."""
+    """How many evaluations there were: one at the end of each epoch but the last, or after each `evaluate_every` steps, and one
+    at the end of training; where early stopping ended it, the last one is that which ended it."""
     chosen_epoch: Some
-    """Counted from 1; of equally good epochs the first."""
+    """The number of the evaluation that was best, from 1: that of the epoch, unless `evaluate_every` is set. Of equals the
+    first."""
     scores: list[Number]
     """The primary metric on `split` at each evaluation, in order; of more than 32, the last 32."""
     discordance: Ratio | None
@@ -135,6 +136,8 @@ class Record(Part):
     None where it was not recorded."""
     trainer_notes: Annotated[list[Text], Field(max_length=MOST_NOTES + 1)] = Field(default_factory=list)
     """Sentences of the trainer about this recipe."""
+    max_length: Some | None = None
+    """The length, in tokens, that `max_length: auto` came to; None for a recipe with a number."""
     predicted: Predicted = "logits"
     """What the predictions were made from: a model's logits, probabilities that a trainer answered (`scores`), or its answers
     alone, which tell no probability."""

@@ -125,6 +125,8 @@ class Epochs:
     """The numbers of the evaluations, from 1, which are the columns of the table."""
     left_out: int
     """How many strategies have no panel, since there are too many."""
+    by: str
+    """What was evaluated after: each `epoch`; or, where a row says `evaluate_every`, each `evaluation`."""
 
 
 def epochs(group: ComparisonGroup) -> Epochs | None:
@@ -145,6 +147,7 @@ def epochs(group: ComparisonGroup) -> Epochs | None:
         [(name, epoch_curves(lines, everything, ends=group.score_ends), lines) for name, lines in found.items()],
         places,
         len(rows) - len(found),
+        "evaluation" if any("evaluate_every" in row.recipe for row in rows) else "epoch",
     )
 
 
