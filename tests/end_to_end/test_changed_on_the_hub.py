@@ -124,7 +124,7 @@ def checked(folder: Path) -> str:
     return answer.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_another_snapshot_is_noticed_by_every_command(made: Path) -> None:
     first = records(made / "e")["manual-loop/0"]
     assert {*first["made_from"]["task_files"]} == {"train", "dev"}

@@ -46,7 +46,7 @@ def test_an_example_runs_as_it_stands(path: Path, shared: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", cases(long={"your-own-rows"}))
+@pytest.mark.parametrize("path", cases(long={"your-own-rows", "loop-and-trainer"}))
 def test_each_strategy_of_an_example_can_be_built(path: Path, shared: Path) -> None:
     """The quicker kin of the test above; the quickstart trains what loop-and-trainer does, in full."""
     answer = call("check", path, "--build", folder=shared)

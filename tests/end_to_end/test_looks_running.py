@@ -89,7 +89,7 @@ def test_killed_again_and_again_it_ends_with_the_same_runs_and_verdicts(whole: P
     assert result(tmp_path / "cut") == result(whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_commands_with_several_runs_at_once_come_to_the_same(whole: Path, tmp_path: Path) -> None:
     spec = write(tmp_path / "both")
     both = [start("run", spec, "--jobs", "2", "--threads", "1", folder=tmp_path) for _ in range(2)]

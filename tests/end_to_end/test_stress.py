@@ -61,9 +61,9 @@ def test_200_signals_among_all_other_disturbances(tmp_path: Path) -> None:
         sent, number = sent + one.signals.total(), number + 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize(("commands", "seeds"), [(4, 1), pytest.param(8, 3, marks=pytest.mark.long)])
+@pytest.mark.parametrize(("commands", "seeds"), [(4, 1), (8, 3)])
 def test_several_at_once_record_every_run_once(tmp_path: Path, commands: int, seeds: int) -> None:
     runs = 2 * seeds
     assert twins(tmp_path, commands, seeds=seeds) == {"commands": commands, "runs": runs, "recorded": runs, "ended": runs}

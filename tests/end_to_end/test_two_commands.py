@@ -158,7 +158,7 @@ def test_a_run_that_another_command_made_again_meanwhile_is_not_made_a_third_tim
     assert "attempt (1 crashed)" in (folder / "table.md").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_retries_at_once_make_the_run_once(tmp_path: Path) -> None:
     folder = tmp_path / "e"
     spec = write_spec(folder, QUICKLY)

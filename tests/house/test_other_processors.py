@@ -44,7 +44,7 @@ def test_every_part_is_there() -> None:
     assert [part for part in (*OFTEN, *SELDOM) if not (TESTS / part).exists()] == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the variables that disable instructions are of x86 processors")
 @pytest.mark.parametrize("parts", CASES, ids=["what computes", "whatever else"])
 def test_what_depends_on_arithmetic_holds_with_avx2_alone(parts: tuple[str, ...]) -> None:

@@ -272,7 +272,7 @@ def test_a_real_terminal_gets_no_more_than_the_codes_that_draw_it() -> None:
     assert plain.count("[red]rich[/red]") >= len(("title", "phase", "note", "warning", "log", "print", "print"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_of_such_rows_are_made_and_reported(call: Call, own_rows: Path) -> None:
     spec = own_rows / "spec.yaml"
     for words in (["check", spec, "--build"], ["run", spec, "--no-control"], ["parity", spec], ["report", own_rows]):

@@ -75,7 +75,7 @@ def test_each_kind_of_strategy_is_timed_and_one_that_fails_is_told(tmp_path: Pat
     assert call("verify", tmp_path, folder=tmp_path).returncode == 2, "no run is recorded"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_of_several_processes_takes_its_turns(tmp_path: Path) -> None:
     answer = timed(tmp_path, {"one": LOOP, "two": {**LOOP, "recipe": {"processes": 2}}}, select="best-on-dev", keep="final")
     assert answer.returncode == 0, answer.stderr
