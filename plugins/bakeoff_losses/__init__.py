@@ -13,7 +13,9 @@ class FocalOptions(Options):
     """Options of `focal`."""
 
     gamma: Annotated[float, Field(ge=0, le=100)] = Field(
-        2.0, description="How much less rows count that the model is sure of; 0 is cross-entropy."
+        2.0,
+        description="Focusing parameter: the larger, the less count rows that are predicted right with confidence; 0 is "
+        "cross-entropy.",
     )
 
 
@@ -22,7 +24,7 @@ class Focal(Loss):
     The weights alpha of their equation 5 are the recipe's `class_weights`."""
 
     name = "focal"
-    summary = "Focal loss: rows that the model is sure of count little."
+    summary = "Focal loss: rows that are predicted right with confidence count little."
     version = "1"
     Options = FocalOptions
 

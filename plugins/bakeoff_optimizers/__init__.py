@@ -71,7 +71,8 @@ class EightBitAdamWOptions(Options):
 
 
 class EightBitAdamW(Optimizer):
-    """Dettmers et al., 2022 (arXiv:2110.02861), by bitsandbytes, as `TrainingArguments(optim="adamw_bnb_8bit")` has it."""
+    """Dettmers et al., 2022 (arXiv:2110.02861), by bitsandbytes. Unlike `TrainingArguments(optim="adamw_bnb_8bit")`, which
+    keeps 32 bits for embeddings, it treats all parameters alike."""
 
     name = "adamw-8bit"
     summary = "AdamW with moments of 8 bits by bitsandbytes: a quarter of their memory; on CUDA."

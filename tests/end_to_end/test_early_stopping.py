@@ -81,7 +81,9 @@ def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(every: int, e
 
     def made(folder: Path) -> Path:
         head = HEAD.replace("RATE", "1.0e-3").replace("size: 24", "size: 240")
-        head = head.replace("max_length: 32", f"max_length: 32, evaluate_every: {evaluate}") if evaluate else head
+        if evaluate:
+            head = head.replace("max_length: 32", f"max_length: 32, evaluate_every: {evaluate}")
+            head = head.replace("patience: 2", "patience: 9")
         return write_spec(folder, {"loop": LOOPS["loop"]}, head=head, select="best-on-dev", checkpoint_every=every)
 
     assert call("run", made(tmp_path / "whole"), folder=tmp_path).returncode == 0

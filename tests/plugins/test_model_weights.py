@@ -396,5 +396,6 @@ def test_a_checkpoint_in_half_precision_is_trained_in_float32(family: str, kind:
     built = HubModel().build(task_info(), HubOptions(path=str(folder)))
     assert {parameter.dtype for parameter in built.model.parameters()} == {torch.float32}
     state = built.model.state_dict()
-    assert all(state[name].equal(tensor.float()) for name, tensor in half.state_dict().items() if name in state)
+    assert half.state_dict().keys() == state.keys()
+    assert all(state[name].equal(tensor.float()) for name, tensor in half.state_dict().items())
     assert built.newly_initialised == ()

@@ -68,6 +68,12 @@ class PlannedRunOutput(Part):
     """Seconds that the run took, or is expected to take; None where no similar run is recorded."""
     note: str
     """Why the run failed, or what is wrong with its record; else empty."""
+    processes: int
+    """How many processes share the run; each takes a device of its own where the runs train on one."""
+    peak_memory_bytes: int | None
+    """The largest peak of main memory of similar recorded runs; None where there is none, and for a run that is recorded."""
+    peak_device_memory_bytes: int | None
+    """The same of the device's memory."""
 
 
 class LeftOutput(Part):
@@ -182,6 +188,9 @@ def plan_output(
             state=outlook.state,
             seconds=outlook.seconds,
             note=outlook.note,
+            processes=outlook.run.requested.processes,
+            peak_memory_bytes=outlook.memory,
+            peak_device_memory_bytes=outlook.device_memory,
         )
         for outlook in outlooks
     ]
@@ -196,6 +205,28 @@ def plan_output(
         notes=list(notes),
         trainer_notes=[TrainerNoteOutput(strategies=names, note=note) for note, names in plan.notes.items()],
     )
+
+
+class ShardOutput(Part):
+    """What `bakeoff run --shard I/N --json` prints."""
+
+    format: Literal[1] = 1
+    complete: bool
+    """Whether every run of the shard has a record, and no next phase waits for other shards: exit code 0, else 5."""
+    experiment: str
+    shard: str
+    phase: str
+    """`trials`, `look 2 of 5`, or `runs`."""
+    runs: int
+    """Number of the phase's runs that are the shard's."""
+    done_now: int
+    already_recorded: int
+    failed: list[RunProblemOutput]
+    """Runs that failed now; they are recorded."""
+    held: list[str]
+    """Names of the shard's runs that another process makes."""
+    missing: list[str]
+    """Names of runs of other shards that the next phase waits for."""
 
 
 class BestModelOutput(Part):

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from bakeoff.machine.hardware import DEVICES
+from bakeoff.planning.shards import Shard, shard_named
 from bakeoff.spec.location import experiment_file, experiment_folder
+from bakeoff.text.words import quoted
 
 PATH = click.Path(path_type=Path)
 
@@ -49,6 +51,29 @@ only_option = click.option(
     help="Only these of the declared runs: a run's id, STRATEGY, STRATEGY:SEED or :SEED, each perhaps with @TASK, @MODEL or "
     "@TASK,MODEL (can be repeated). What a search must try first for them is made too; of declared looks only what they "
     "need next.",
+)
+
+
+class ShardName(click.ParamType[Shard]):
+    """The type of an option that names a shard, `I/N`."""
+
+    name = "shard"
+
+    def convert(self, value: str | Shard, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
+        if isinstance(value, Shard):
+            return value
+        try:
+            return shard_named(value)
+        except ValueError as error:
+            self.fail(f"{quoted(value)} {error}", param, ctx)
+
+
+shard_option = click.option(
+    "--shard",
+    metavar="I/N",
+    type=ShardName(),
+    help="Only the runs of shard I of N, for N workers that share a folder: dealt out by their ids alone. A shard waits for "
+    "nobody and writes no tables; with a search or looks it makes its runs of the first phase that lacks records.",
 )
 trust_option = click.option(
     "--trust",

@@ -14,7 +14,7 @@ import click
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import plan_output
 from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
-from bakeoff.cli.options import into_option, json_option, only_option, spec_argument
+from bakeoff.cli.options import into_option, json_option, only_option, shard_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.cli.trust import trust_notes
 from bakeoff.contracts.task import Paths
@@ -23,6 +23,7 @@ from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.planning.search import settled
 from bakeoff.planning.selection import select
+from bakeoff.planning.shards import Shard
 from bakeoff.records.store import Store
 from bakeoff.runner.availability import look_for_files
 from bakeoff.spec.document import Document
@@ -47,9 +48,16 @@ if TYPE_CHECKING:
     "the primary metric is not shown in points, in its own unit.",
 )
 @only_option
+@shard_option
 @json_option
 def plan(
-    spec: Path, into: Path | None, data: DataFolders, difference: float | None, only: tuple[str, ...], as_json: bool
+    spec: Path,
+    into: Path | None,
+    data: DataFolders,
+    difference: float | None,
+    only: tuple[str, ...],
+    shard: Shard | None,
+    as_json: bool,
 ) -> None:
     """List every run of the experiment file SPEC: its name and id, its state, its expected time.
 
@@ -62,9 +70,11 @@ def plan(
     plan = select(plan, only)
     store, called = Store(into or spec.parent), Called(spec, into, data)
     found = outlook_of(document, plan, store, find_paths(data, spec), called)
+    if shard is not None:
+        found = replace(found, runs=[one for one in found.runs if shard.has(one.run.id)])
     if difference is not None:
-        if only:
-            raise click.UsageError("--resolve is about all runs: it takes no --only")
+        if only or shard:
+            raise click.UsageError(f"--resolve is about all runs: it takes no {'--only' if only else '--shard'}")
         if not math.isfinite(difference):  # NaN lies in every range
             raise click.BadParameter("must be a number", param_hint="--resolve")
         from bakeoff.cli.sample_size import in_words

@@ -11,13 +11,14 @@ import click
 
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.data_folders import DataFolders, data_option
-from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput
+from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput, ShardOutput
 from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
 from bakeoff.cli.options import (
     device_option,
     into_option,
     json_option,
     only_option,
+    shard_option,
     spec_argument,
     threads_option,
     trust_option,
@@ -33,16 +34,20 @@ from bakeoff.machine.hardware import prepare_environment, usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.selection import select
+from bakeoff.planning.shards import Shard
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.report.text.brief import write_brief
 from bakeoff.runner.experiment import Outcome, run_experiment
 from bakeoff.runner.settings import Policy, Progress, Settings
+from bakeoff.runner.sharded import ShardDone, in_words, make_shard
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count, in_seconds
 from bakeoff.text.values import listed
 from bakeoff.text.words import escaped, shown_path
 
+WAITS = 5
+"""Exit code of a shard that has to wait for other processes."""
 WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 """Names of files that `run` and `report` write or replace."""
 
@@ -74,6 +79,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
     help="Also repeat recorded runs that failed, or (unkept) whose model was not kept though the file says `keep: final`.",
 )
 @only_option
+@shard_option
 @trust_option
 @json_option
 def run(
@@ -87,6 +93,7 @@ def run(
     control: bool,
     retry: Literal["failed", "unkept"] | None,
     only: tuple[str, ...],
+    shard: Shard | None,
     trust: bool,
     as_json: bool,
 ) -> int:
@@ -97,7 +104,8 @@ def run(
     the same command again: it continues where it stopped. A run that fails is recorded with its reason, and the others go on.
 
     Exit code 0: every run (of --only, every one that it names) succeeded, 1: a run failed or left no model that it should have
-    kept, 2: an error.
+    kept, 2: an error. With --shard 0: every run of the shard has a record, also one that failed; 5: one is made by another
+    process, or the next phase waits for runs of other shards.
     """
     if into is not None:
         require_text(into)
@@ -117,6 +125,14 @@ def run(
         control=control,
         trusted=agreed(document, plan, trust=trust, remedy=f"`{called.again('run', '--trust')}`"),
     )
+    if shard is not None:
+        with stopped_by_signals(), make_progress() as progress:
+            shard_done = make_shard(document, plan, document.path, store, shard, settings=settings, progress=progress)
+        if as_json:
+            print_json(shard_output(shard_done, shard, plan).model_dump_json(indent=1, ensure_ascii=True))
+        else:
+            print_result(*map(escaped, in_words(shard_done, shard)))
+        return 0 if shard_done.complete else WAITS
     with stopped_by_signals(), make_progress() as progress:
         outcome = make(document, plan, store, settings, progress)
 
@@ -217,6 +233,22 @@ def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -
         recommendation=comparison.recommendation,
         take=[one.take for one in comparison.recommendations],
         written=written,
+    )
+
+
+def shard_output(done: ShardDone, shard: Shard, plan: Plan) -> ShardOutput:
+    """What `bakeoff run --shard --json` prints."""
+    return ShardOutput(
+        complete=done.complete,
+        experiment=plan.spec.name,
+        shard=str(shard),
+        phase=done.phase,
+        runs=done.runs,
+        done_now=len(done.done),
+        already_recorded=done.already_recorded,
+        failed=[problem_of(record, one.reason, one.message) for record in done.done if (one := record.failure)],
+        held=list(done.held),
+        missing=list(done.missing),
     )
 
 

@@ -81,7 +81,7 @@ def time(
     for timing in outcome.timings:
         print_result(*lines_of(timing, goal, plan.titles), "")
     if patient := [escaped(one.name) for one in plan.strategies if one.recipe.early_stopping is not None]:
-        print_result(f"may stop early, while `a run` is of their whole length: {', '.join(patient)}")
+        print_result(f"may stop early, while the time of `a run` assumes their full length: {', '.join(patient)}")
     for (title, name), reason in outcome.failed.items():
         print_result(f"not timed: {escaped(title)}: {escaped(name)}: {reason}")
     print_result(f"written: {shown_path(store.costs_file)}")

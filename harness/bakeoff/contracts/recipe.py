@@ -194,7 +194,8 @@ class EarlyStopping(Options):
         0.0, description="A score is better only if it is better by more than this, in points or in the metric's own unit."
     )
     metric: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
-        None, description="The task's metric that is looked at; by default the primary one, by which the best epoch is chosen."
+        None,
+        description="The task's metric that is looked at; by default the primary one, by which the best evaluation is chosen.",
     )
 
 
@@ -300,7 +301,8 @@ class Recipe(Options):
     )
     train_examples: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = Field(
         None,
-        description="Train on so many examples only, drawn by the seed; a smaller number draws a subset of a larger one's.",
+        description="Train on so many examples only, drawn by the seed, or the first ones (`subset: first`); a smaller number "
+        "takes a subset of a larger one's.",
         json_schema_extra={"neutral": None},
     )
     subset: Literal["drawn", "first"] = Field(
@@ -361,10 +363,17 @@ class Recipe(Options):
             ("power", self.power != 1 and self.scheduler != "polynomial", "scheduler: polynomial"),
             ("cycles", self.cycles != 1 and self.scheduler != "cosine_with_restarts", "scheduler: cosine_with_restarts"),
             ("decay", self.decay != 0.1 and self.scheduler != "warmup_stable_decay", "scheduler: warmup_stable_decay"),
+            ("betas", self.betas != [0.9, 0.999] and self.optimizer not in BUILT_IN["optimizer"], "optimizer: adamw"),
+            ("eps", self.eps != 1e-8 and self.optimizer not in BUILT_IN["optimizer"], "optimizer: adamw"),
             ("label_smoothing", self.label_smoothing != 0 and self.loss != "default", "loss: default"),
         ):
             if lost:
                 raise ValueError(f"{key} has an effect only with `{needed}`: set that, or leave {key} out")
+        if self.precision == "fp16" and self.fused:
+            raise ValueError(
+                "precision: fp16 needs `fused: false` too: a fused optimizer skips a step whose gradients overflowed, unseen by "
+                "the schedule of the learning rate"
+            )
         if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
             raise ValueError(f"with bias_correction: false, betas must be {spelt(LARGEST_UNCORRECTED_BETA)} or less")
         return self

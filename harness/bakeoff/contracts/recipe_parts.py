@@ -13,8 +13,8 @@ from bakeoff.contracts.recipe import BUILT_IN, Recipe
 class Loss(Component):
     """A loss, chosen by the recipe key `loss`: `loss: {name: focal, gamma: 2.0}`.
 
-    A batch's loss is the mean over its rows, so that micro-batches and processes add up to it; `class_weights` multiplies the
-    losses of rows by their label's weight before.
+    A batch's loss is the mean over its rows, so that micro-batches and processes add up to it; before the mean is taken,
+    `class_weights` multiplies each row's loss by its label's weight.
     """
 
     kind = "loss"
@@ -26,7 +26,8 @@ class Loss(Component):
         """The loss of each row, a float32 tensor (batch,) that can be differentiated.
 
         logits: (batch, n_outputs), float32; targets: (batch,) label numbers, or numbers for regression; (batch, n_outputs) of
-        0.0 and 1.0 for multi-label. The loss of a row must depend on that row alone, and on no random number.
+        0.0 and 1.0 for multi-label. The loss of a row must depend on that row alone, and on no random number. A result of
+        another shape ends the run with PluginError.
         """
 
 
@@ -39,8 +40,9 @@ class Optimizer(Component):
 
     kind = "optimizer"
     elementwise: ClassVar[bool] = True
-    """Whether the update of an element depends on nothing but that element's own history. `fast-loop` stores all parameters in
-    one tensor, so it takes only such optimizers."""
+    """Whether the update of an element depends on nothing but that element's own history, and is 0 without weight decay where
+    its gradient was always 0. `fast-loop` stores all parameters in one tensor, and leaves out rows of embeddings whose words do
+    not occur, so it takes only such optimizers."""
     devices: ClassVar[frozenset[str] | None] = None
     """The types of device that it works on, such as `cuda`; None for all."""
     resumes: ClassVar[bool] = True

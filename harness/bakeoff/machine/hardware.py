@@ -90,7 +90,8 @@ def pick_device(name: str, *, precision: str = "fp32", threads: int | None = Non
 
 
 def require_precision(precision: str, device: str) -> None:
-    """Raises BakeoffError if the device would only emulate this precision, which is slower than fp32."""
+    """Raises BakeoffError if the device would only emulate this precision, which is slower than fp32; for fp16, if it is not
+    CUDA."""
     if precision == "fp16" and device != "cuda":
         raise BakeoffError(f"precision fp16: its scaled loss is for CUDA, and the device is {device}; use bf16 or fp32")
     if precision != "bf16":

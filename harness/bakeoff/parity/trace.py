@@ -121,6 +121,8 @@ class OpenStep:
     """What has been observed of the current step; lists have one entry for each forward pass."""
 
     random_given: str = ""
+    rates_before: int = 0
+    """How many steps of the optimizer had been observed before this step."""
     random: list[str] = field(default_factory=list)
     inputs: list[dict[str, Any]] = field(default_factory=list)
     given_labels: list[Any] = field(default_factory=list)
@@ -173,10 +175,10 @@ class TracedJob(Job):
             )
             raise self.raised
         super().begin_step(step)
-        self.open = OpenStep(random_given=self._random())
+        self.open = OpenStep(random_given=self._random(), rates_before=len(self.observer.rates))
 
     def end_step(self, step: int, loss: Any) -> Signal:
-        taken = bool(self.observer.rates)
+        taken = len(self.observer.rates) > self.open.rates_before
         signal = super().end_step(step, loss)
         seen, value = self.open, float(loss.detach())
         labels = [{"labels": labels} for labels in seen.labels or seen.given_labels]

@@ -15,7 +15,7 @@ from bakeoff.errors import StoreError
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import environment, same_hardware
-from bakeoff.records.schema import Record, Requested
+from bakeoff.records.schema import Cost, Record, Requested
 from bakeoff.records.store import Store
 
 State = Literal["recorded", "changed", "failed", "damaged", "running", "to do", "if open", "not needed"]
@@ -36,6 +36,22 @@ class Outlook:
     seconds: float | None
     note: str = ""
     """Why the run failed, or what is wrong with its record."""
+    memory: int | None = None
+    """Peak main memory in bytes of similar runs; None where that is not known."""
+    device_memory: int | None = None
+    """Peak memory in bytes of the device in similar runs."""
+
+
+@dataclass(frozen=True)
+class Like:
+    """What recorded runs of one likeness took."""
+
+    seconds: float
+    """The median."""
+    memory: int | None
+    """The largest peak of main memory, in bytes."""
+    device_memory: int | None
+    """The largest peak of the device's memory, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +69,8 @@ def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outl
     have changed since."""
     runs = [run for run in (*plan.trials, *plan.runs) if plan.is_wanted(run)]
     todo = {run.id for run in runs if store.is_due(run.id)}
-    times = like_times(plan, store) if todo else {}
-    return [_outlook(run, store, times if run.id in todo else None, changed) for run in runs]
+    alike = like_runs(plan, store) if todo else {}
+    return [_outlook(run, store, alike if run.id in todo else None, changed) for run in runs]
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
@@ -65,14 +81,21 @@ def left(outlooks: Iterable[Outlook]) -> Left:
     return Left(len(todo), sum(known), len(todo) - len(known))
 
 
-def like_times(plan: Plan, store: Store) -> dict[str, float]:
-    """`likeness` -> median seconds of the recorded runs of that likeness that succeeded on hardware of this machine: those of
-    the experiment's own folder, or of neighbouring folders where it has none."""
+def like_runs(plan: Plan, store: Store) -> dict[str, Like]:
+    """`likeness` -> what the recorded runs of that likeness took that succeeded on hardware of this machine: those of the
+    experiment's own folder, or of neighbouring folders where it has none."""
     classes = hardware_here()
-    own = _times(store.read_all()[0], classes)
+    own = _costs(store.read_all()[0], classes)
     wanted = {likeness(run.requested) for run in plan.by_id.values()} - own.keys()
-    elsewhere = _times(neighbours(plan, store), classes) if wanted else {}
-    return {key: statistics.median(times) for key, times in {**elsewhere, **own}.items()}
+    elsewhere = _costs(neighbours(plan, store), classes) if wanted else {}
+    return {
+        key: Like(
+            statistics.median(cost.total_seconds for cost in costs),
+            max((cost.peak_memory_bytes for cost in costs), default=None),
+            max((cost.peak_device_memory_bytes for cost in costs if cost.peak_device_memory_bytes is not None), default=None),
+        )
+        for key, costs in {**elsewhere, **own}.items()
+    }
 
 
 def neighbours(plan: Plan, store: Store) -> list[Record]:
@@ -100,12 +123,12 @@ def hardware_here() -> set[str]:
     return classes
 
 
-def _times(records: Iterable[Record], classes: set[str]) -> dict[str, list[float]]:
-    times: dict[str, list[float]] = defaultdict(list)
+def _costs(records: Iterable[Record], classes: set[str]) -> dict[str, list[Cost]]:
+    costs: dict[str, list[Cost]] = defaultdict(list)
     for record in records:
         if record.status == "ok" and record.cost is not None and any(same_hardware(record, name) for name in classes):
-            times[likeness(record.requested)].append(record.cost.total_seconds)
-    return times
+            costs[likeness(record.requested)].append(record.cost)
+    return costs
 
 
 def likeness(asked: Requested) -> str:
@@ -114,10 +137,16 @@ def likeness(asked: Requested) -> str:
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
 
 
-def _outlook(run: Run, store: Store, times: Mapping[str, float] | None, changed: Collection[str]) -> Outlook:
-    """One run's state. times: `likeness` -> estimated seconds; None if the run is recorded."""
-    if times is not None:
-        return Outlook(run, "running" if store.claims.is_held(run.id) else "to do", times.get(likeness(run.requested)))
+def _outlook(run: Run, store: Store, alike: Mapping[str, Like] | None, changed: Collection[str]) -> Outlook:
+    """One run's state. alike: `likeness` -> what such runs took; None if the run is recorded."""
+    if alike is not None:
+        state: State = "running" if store.claims.is_held(run.id) else "to do"
+        like = alike.get(likeness(run.requested))
+        return (
+            Outlook(run, state, None)
+            if like is None
+            else Outlook(run, state, like.seconds, "", like.memory, like.device_memory)
+        )
     try:
         record = store.read(run.id)
     except StoreError as error:

@@ -365,7 +365,7 @@ class _Resolver:
         own |= {*(strategy.tuning.space.grid if strategy.tuning else ()), strategy.varied}
         self.refuse(strategy, rules.keys_are_followed(strategy, own))
         self.refuse(strategy, rules.parts_are_used(strategy))
-        self.refuse(strategy, rules.looks_at_dev_choose_by_it(strategy, self.says("select")))
+        self.refuse(strategy, rules.evaluations_on_dev_are_used(strategy, self.says("select")))
         self.refuse(strategy, self.unsupported(strategy).items())
         self.refuse(strategy, rules.precision_and_processes_are_supported(strategy, own))
         self.say(rules.method_is_supported(strategy))

@@ -128,7 +128,8 @@ def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool
         yield ("search",), f"{lacking} to choose on{written}"
 
 
-def looks_at_dev_choose_by_it(strategy: ResolvedStrategy, select: str | None) -> Iterator[Refusal]:
+def evaluations_on_dev_are_used(strategy: ResolvedStrategy, select: str | None) -> Iterator[Refusal]:
+    """Dev is evaluated while training only where that chooses the best state."""
     if strategy.recipe.evaluate_every is not None and select != "best-on-dev":
         yield "evaluate_every", "would evaluate dev, which is done only with `select: best-on-dev`: write that too"
     if strategy.recipe.early_stopping is not None and select != "best-on-dev":
@@ -192,6 +193,7 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
 
 
 def loss_is_for_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterator[Refusal]:
+    """A loss that a plugin offers is for the task's kind."""
     if (part := strategy.parts.get("loss")) is None:
         return
     kinds = part.registered.component.kinds

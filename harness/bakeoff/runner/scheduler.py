@@ -82,12 +82,12 @@ class Scheduler:
         """Memory of the largest run so far, in bytes."""
         self.short_of_memory = False
 
-    def make(self, runs: Sequence[Run]) -> list[Record]:
+    def make(self, runs: Sequence[Run], *, waits: bool = True) -> list[Record]:
         """Makes those of the runs that are due, and returns the records that this process made. A run that another process has
-        claimed is waited for, and taken over if that process dies."""
+        claimed is waited for, and taken over if that process dies; with `waits=False` it is left to that process."""
         todo = deque(run for run in runs if self.is_due(run))
         done: list[Record] = []
-        waits = False
+        told = False
         try:
             while todo or self.elsewhere or self.active:
                 while todo and self.has_room():
@@ -96,9 +96,11 @@ class Scheduler:
                         self.elsewhere.append(run)
                 if self.active:
                     done += self.poll()
+                elif self.elsewhere and not waits:
+                    self.elsewhere.clear()
                 elif self.elsewhere:
-                    if not waits:
-                        waits = True
+                    if not told:
+                        told = True
                         self.progress.note(f"waiting for {count(len(self.elsewhere), 'run')} that another process makes ...")
                     time.sleep(1.0)
                 if not todo:

@@ -158,6 +158,8 @@ def _betas(value: Any, beside: Mapping[str, Any]) -> Meant:
 
 
 def _optimizer(value: Any, beside: Mapping[str, Any]) -> Meant:
+    if plain(str(value)) == "paged_adamw_8bit":
+        return Meant("recipe", "optimizer: {name: adamw-8bit, paged: true}")
     known = value if value in BUILT_IN["optimizer"] or value in VALUES["optimizer"].values() else "adamw"
     return Meant("recipe", entry("optimizer", VALUES["optimizer"].get(plain(str(value)), known)))
 
@@ -414,7 +416,7 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
     "optimizer": dict.fromkeys(
         ("adam", "adamw_torch", "adamw_torch_fused", "adamw_hf", "adamw_apex_fused", "adam_w", "torch_optim_adam_w"), "adamw"
     )
-    | dict.fromkeys(("adamw_bnb_8bit", "adamw_8bit", "paged_adamw_8bit", "adam8bit", "adam_w8bit"), "adamw-8bit")
+    | dict.fromkeys(("adamw_bnb_8bit", "adamw_8bit", "adam8bit", "adam_w8bit"), "adamw-8bit")
     | dict.fromkeys(("lion_32bit", "paged_lion_32bit", "lion_8bit", "lion_w"), "lion")
     | {"adafactor_hf": "adafactor"},
     "loss": dict.fromkeys(("cross_entropy", "ce", "crossentropy", "mse", "bce", "none", "default_loss"), "default")

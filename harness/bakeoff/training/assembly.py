@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -45,6 +45,8 @@ from bakeoff.training.recipe_parts import mean_loss, optimizer_maker
 from bakeoff.training.request import Request
 
 J = TypeVar("J", bound=Job)
+COMPILED = "compiled"
+"""Folder of torch.compile's kernels in the cache."""
 
 
 @dataclass
@@ -201,7 +203,9 @@ def assemble(
     trainer.check_model(network, recipe)
     if recipe.torch_compile:
         hardware.require_compiler(device.type)
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(request.cache / "compiled"))
+        with suppress(OSError):  # else torch uses the temporary folder
+            (request.cache / COMPILED).mkdir(parents=True, exist_ok=True)
+            os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(request.cache / COMPILED))
         network.compile()
     return Assembly(
         request=request,

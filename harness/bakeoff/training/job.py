@@ -122,6 +122,8 @@ class Job:
         """Time that the harness itself took within the trainer's steps, in seconds."""
         self.resumed_at: list[int] = []
         self._last_poll, self._first = time.monotonic(), 0.0
+        self._scale = 1.0
+        """The loss scale of fp16 at the beginning of the step."""
         self.checkpointing = Checkpointing(checkpoints, self.model, schedule, own_order="order" in owns)
         if self.checkpointing.saved is not None:
             self._continue_from(self.checkpointing.saved)
@@ -191,6 +193,7 @@ class Job:
             parts = [] if "order" in self.owns else self.micro_batches(batch)
             self.loss_watch.begin(len(batch), [([self.labels[row] for row in part.rows], part.weight) for part in parts])
         self.counter.begin(step)
+        self._scale = self.scaler.get_scale() if self.recipe.precision == "fp16" else 1.0
         self.seconds += time.perf_counter() - began
 
     @_remembered
@@ -200,8 +203,9 @@ class Job:
             raise PluginError(f"{self.trainer} {wrong}")
         self.counter.end(step)
         self.loss_watch.end(loss)
-        if self.recipe.precision == "fp16" and self.observer.steps == step and self.checkpointing.connected is not None:
-            self.observer.skip(self.checkpointing.connected[0])  # its gradients had overflowed
+        if self._overflowed(step):
+            assert self.checkpointing.connected is not None
+            self.observer.skip(self.checkpointing.connected[0])
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
         due = time.monotonic() - self._last_poll > POLL_SECONDS if self.world_size == 1 else (step + 1) % POLL_STEPS == 0
@@ -221,6 +225,12 @@ class Job:
             self.checkpoint_owed = False
         self.seconds += time.perf_counter() - began
         return Signal.CONTINUE if self.diverged_at is None and self.stopped_at is None else Signal.STOP
+
+    def _overflowed(self, step: int) -> bool:
+        """Whether fp16 skipped the optimizer's step because a gradient had overflowed: then the loss scale was lowered."""
+        if self.recipe.precision != "fp16" or self.observer.steps > step or self.checkpointing.connected is None:
+            return False
+        return bool(self.scaler.get_scale() < self._scale)
 
     def _evaluate(self) -> float:
         """Evaluates the model; returns the seconds that it took, for which the clock of the steps stands still."""

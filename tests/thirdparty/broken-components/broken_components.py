@@ -673,13 +673,18 @@ class MeanAtOnce(Entropy):
 class ByTheBatch(Entropy):
     def losses(self, logits: Any, targets: Any, options: Any) -> Any:
         found = super().losses(logits, targets, options)
-        return found / found.detach().mean()
+        return found + found.detach().mean()
 
 
 class Uphill(Entropy):
     def losses(self, logits: Any, targets: Any, options: Any) -> Any:
         found = super().losses(logits, targets, options)
         return 2 * found.detach() - found
+
+
+class Detached(Entropy):
+    def losses(self, logits: Any, targets: Any, options: Any) -> Any:
+        return super().losses(logits, targets, options).detach()
 
 
 class Noisy(Entropy):
@@ -814,6 +819,7 @@ WRONG = (
     (MeanAtOnce(), "test_it_gives_one_number_for_each_row"),
     (ByTheBatch(), "test_the_loss_of_a_row_is_its_own"),
     (Uphill(), "test_it_can_be_learnt_from"),
+    (Detached(), "test_it_can_be_learnt_from"),
     (Noisy(), "test_it_uses_no_random_number"),
     (OwnRate(), "test_a_step_goes_against_the_gradient_and_a_rate_of_zero_changes_nothing"),
     (NoDecay(), "test_it_follows_learning_rate_and_weight_decay_of_each_group"),
