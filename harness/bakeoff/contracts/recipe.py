@@ -371,8 +371,8 @@ class Recipe(Options):
                 raise ValueError(f"{key} has an effect only with `{needed}`: set that, or leave {key} out")
         if self.precision == "fp16" and self.fused:
             raise ValueError(
-                "precision: fp16 needs `fused: false` too: a fused optimizer skips a step whose gradients overflowed, unseen by "
-                "the schedule of the learning rate"
+                "precision: fp16 needs `fused: false` too: a fused optimizer skips a step whose gradients overflowed, and the "
+                "schedule of the learning rate does not see it"
             )
         if not self.bias_correction and max(self.betas) > LARGEST_UNCORRECTED_BETA:
             raise ValueError(f"with bias_correction: false, betas must be {spelt(LARGEST_UNCORRECTED_BETA)} or less")

@@ -79,8 +79,8 @@ class TrainingJob(Protocol):
     def resume(self, optimizer: Any, scheduler: Any, before_saving: Any = ...) -> None:
         """Restores the optimizer and scheduler if the run resumes from a checkpoint, and includes them in later checkpoints.
 
-        To be called once, with the newly made optimizer and scheduler. `before_saving()` is called before each checkpoint, for
-        trainers that keep weights outside `model`.
+        To be called once, with the newly made optimizer and scheduler. `before_saving()` is called before each checkpoint and
+        each evaluation, for trainers that keep weights outside `model`.
         """
 
     def micro_batches(self, batch: Batch) -> Sequence[MicroBatch]:

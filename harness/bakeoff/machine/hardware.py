@@ -111,8 +111,11 @@ def require_compiler(device: str) -> None:
     if device == "cuda":
         if importlib.util.find_spec("triton") is None:
             raise BakeoffError("torch_compile: on CUDA it needs the package triton, which is not installed")
-    elif not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
-        raise BakeoffError("torch_compile: it needs a C++ compiler, and there is none (g++ or clang++): install one")
+        names = [os.environ.get("CC") or "gcc", "clang"]
+    else:  # what torch/_inductor/config.py looks for
+        names = [os.environ.get("CXX") or ("clang++" if sys.platform == "darwin" else "g++")]
+    if not any(map(shutil.which, names)):
+        raise BakeoffError(f"torch_compile: it needs the compiler {names[0]}, which is not there: install it, or set CXX or CC")
 
 
 def require_processes(processes: int, device: str, *, jobs: int = 1) -> None:

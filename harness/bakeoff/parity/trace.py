@@ -218,7 +218,7 @@ class TracedJob(Job):
             self.open.given_labels.append(given["labels"].detach().cpu())
 
     def _note_gradient(self, index: int, parameter: Any) -> None:
-        self.open.norms[index] = gradient_norm([parameter.grad])
+        self.open.norms[index] = gradient_norm([parameter.grad]) / self.scaler.get_scale()  # 1 but for fp16
 
     def _random(self) -> str:
         import torch

@@ -142,11 +142,9 @@ def _outlook(run: Run, store: Store, alike: Mapping[str, Like] | None, changed: 
     if alike is not None:
         state: State = "running" if store.claims.is_held(run.id) else "to do"
         like = alike.get(likeness(run.requested))
-        return (
-            Outlook(run, state, None)
-            if like is None
-            else Outlook(run, state, like.seconds, "", like.memory, like.device_memory)
-        )
+        if like is None:
+            return Outlook(run, state, None)
+        return Outlook(run, state, like.seconds, memory=like.memory, device_memory=like.device_memory)
     try:
         record = store.read(run.id)
     except StoreError as error:

@@ -28,13 +28,13 @@ def found_in(recipe: Recipe, registry: Registry) -> tuple[dict[str, Configured],
         if is_resolved(value):
             wrong.append((key, ("options",), f"options stand beside the name: {{name: {value['name']}, OPTION: VALUE}}"))
             continue
+        name = value if isinstance(value, str) else value["name"]
         try:
             part = part_named(recipe, key, registry)
         except PluginError as error:
-            name = value if isinstance(value, str) else value["name"]
             wrong.append((key, (), _unknown(key, name, registry, error)))
         except ValidationError as error:
-            schema = registry.get(key, value["name"]).component.Options
+            schema = registry.get(key, name).component.Options
             wrong += [(key, detail["loc"], sentence(detail, schema)) for detail in error.errors(include_url=False)]
         else:
             if part is not None and (needs := part.registered.told_needs):

@@ -7,7 +7,7 @@ blamed on the checkpoint.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
@@ -53,7 +53,7 @@ class ObserverState(StatePart):
     learning_rates: list[float]
     norms: dict[Annotated[str, Field(pattern=r"^[0-9]{1,18}$")], float]
     seconds: Seconds
-    skipped: Count = 0
+    skipped: list[Count] = []
 
 
 class BestFacts(StatePart):
@@ -162,14 +162,17 @@ def _require_same(what: str, found: Mapping[str, Any], wanted: Mapping[str, Any]
 
 
 def parameter_states(
-    numbers: Mapping[str, Mapping[str, Any]], tensors: Mapping[str, Any], parameters: Sequence[Any]
+    numbers: Mapping[str, Mapping[str, Any]],
+    tensors: Mapping[str, Any],
+    parameters: Sequence[Any],
+    averages: Collection[str] = AVERAGES,
 ) -> dict[int, dict[str, Any]]:
     """The state to load into an optimizer: number of a parameter (0, 1, ...) -> name -> a number or a tensor.
 
     numbers: number of a parameter -> name -> value. tensors: those of the checkpoint. parameters: those of the optimizer.
 
-    The averages of torch's optimizers have their parameter's shape; other tensors may have any. Raises ValueError, which begins
-    with the file's name, if an optimizer of these parameters can't continue from it.
+    averages: names of tensors that have their parameter's shape, as those of torch's optimizers do; others may have any. Raises
+    ValueError, which begins with the file's name, if an optimizer of these parameters can't continue from it.
     """
     kept = [(FACTS, index, name, value) for index, values in numbers.items() for name, value in values.items()]
     for whole, tensor in tensors.items():
@@ -183,7 +186,7 @@ def parameter_states(
         if not name or not NUMBER.fullmatch(index) or int(index) >= len(parameters):
             raise ValueError(f"{place} belongs to no parameter: the optimizer has {len(parameters)} parameters")
         wanted, shape = tuple(parameters[int(index)].shape), tuple(getattr(value, "shape", ()))
-        if (name in AVERAGES and shape != wanted) or (name == "step" and shape not in {(), (1,)}):
+        if (name in averages and shape != wanted) or (name == "step" and shape not in {(), (1,)}):
             raise ValueError(f"{place} is of shape {shape}, its parameter of {wanted}")
         state.setdefault(int(index), {})[name] = value
     return state

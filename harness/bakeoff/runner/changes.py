@@ -146,6 +146,9 @@ def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Chan
             same = (then.version, then.distribution_version) == (now.version, now.distribution_version)
             if same and record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
                 code[f"{kind} {part.name} (version {then.version}; {part.registered.origin})"] += 1
+        for kind, part in run.strategy.parts.items():
+            if record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
+                code[f"{kind} {part.name} (version {part.registered.component.version}; {part.registered.origin})"] += 1
     clauses = [f"the source of {plugin} changed since {_runs(count)} recorded" for plugin, count in code.items()]
     return Changes(files, len(without_files), clauses)
 

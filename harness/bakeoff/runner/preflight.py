@@ -18,6 +18,7 @@ from bakeoff.contracts.held_out import selection_split
 from bakeoff.contracts.metric import is_below, one_example
 from bakeoff.contracts.model import Built, Encoding, Prepared
 from bakeoff.contracts.own_model import OwnModelTrainer
+from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.task import Row, TaskInfo
 from bakeoff.errors import BakeoffError, DataError, ModelError, PluginError, SpecError
@@ -271,7 +272,7 @@ class Preflight:
         model = self.build(request, parts["model"], task)
         if model is None:
             return
-        prepared, built = model
+        prepared, built, recipe = model
         head, before = self.attempt(of_strategy, head_of, built), len(self.problems)
         method, trainer = parts["method"], parts["trainer"]
         adaptation = self.attempt(
@@ -317,9 +318,9 @@ class Preflight:
             if (model := self.build(request, parts["model"], task)) is not None:
                 self.attempt(of_strategy, head_modules, model[1].model)
 
-    def build(self, request: Request, part: Configured, task: LoadedTask) -> tuple[Prepared, Built] | None:
+    def build(self, request: Request, part: Configured, task: LoadedTask) -> tuple[Prepared, Built, Recipe] | None:
         """Builds the model, and returns it if it can read all rows that runs of this task are given and answers them one by
-        one; else adds a problem and returns None."""
+        one, with the recipe, in which `max_length: auto` is a number; else adds a problem and returns None."""
         asked, recipe, info = request.requested, request.recipe, task.info
         culprit, model, options = ("model", asked.model_label), part.registered.component, part.options
         files = watched_files(model, options, request.places)
@@ -379,7 +380,7 @@ class Preflight:
         question = question_of(request)
         if question not in self.answers:
             self.answers[question] = self.attempt(culprit, answers) is True
-        return (prepared, built) if self.answers[question] else None
+        return (prepared, built, recipe) if self.answers[question] else None
 
     def used_rows(self, request: Request, task: LoadedTask) -> dict[str, Columns]:
         """Split -> the rows that at least one run with the same `question_of` is given, at any seed."""

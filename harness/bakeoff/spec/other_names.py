@@ -136,7 +136,7 @@ def _half(value: Any, beside: Mapping[str, Any]) -> Meant:
 def _fp16(value: Any, beside: Mapping[str, Any]) -> Meant:
     found = _half(value, beside)
     on_cuda = "on CUDA; elsewhere bf16, which needs no scaled loss"
-    return Meant(found.home, "precision: fp16", on_cuda) if "bf16" in found.write else found
+    return Meant(found.home, "precision: fp16, fused: false", on_cuda) if "bf16" in found.write else found
 
 
 def _seed(value: Any, beside: Mapping[str, Any]) -> Meant:
@@ -434,7 +434,6 @@ VALUES: Final[Mapping[str, Mapping[str, str]]] = {
         "wsd": "warmup_stable_decay",
     },
     "precision": dict.fromkeys(("half", "mixed", "bfloat16", "bf16_mixed", "amp"), "bf16")
-    | dict.fromkeys(("float16", "16", "16_mixed"), "fp16")
     | dict.fromkeys(("32", "float32", "full", "no", "none", "float", "32_true"), "fp32"),
     "padding": {"true": "longest", "false": "longest", "dynamic": "longest", "max": "max_length"},
     "select": dict.fromkeys(("best", "best_epoch", "best_on_validation", "best_checkpoint", "true"), "best-on-dev")

@@ -156,7 +156,7 @@ class OptimizerContract(Contract):
                 self.broken(f"its state has {odd[0]!r}, which is neither a tensor nor a plain number; set `resumes = False`")
         again = [torch.nn.Parameter(parameter.detach().clone()) for parameter in parameters]
         fresh = self.made(groups_of(again))
-        fresh.load_state_dict(state)
+        fresh.load_state_dict({"state": state["state"], "param_groups": fresh.state_dict()["param_groups"]})  # as a run does
         take(optimizer, parameters, range(STEPS, 2 * STEPS))
         take(fresh, again, range(STEPS, 2 * STEPS))
         if any(not one.equal(other) for one, other in zip(parameters, again, strict=True)):

@@ -68,6 +68,8 @@ class Findings:
     owns: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    distributions: frozenset[str] = frozenset()
+    """Names of the distributions of the recipe's plugin optimizer and loss, and of what they need."""
     max_length: int | None = None
     """The length that `max_length: auto` came to; None for a recipe with a number."""
     predicted: Predicted = "logits"
@@ -98,6 +100,8 @@ class Assembly:
     prepared: Prepared
     parts: Mapping[str, Configured]
     """Recipe key (`optimizer`, `loss`) -> the plugin's component that the recipe names for it."""
+    recipe: Recipe
+    """The recipe, with a number in place of `max_length: auto`."""
     encoded: Mapping[str, Sequence[Row]]
     """The encoded rows of each predicted split."""
     examples: Examples
@@ -126,7 +130,7 @@ class Assembly:
 
     def job(self, made_as: Callable[..., J], **more: Any) -> J:
         """The trainer's job, an instance of `made_as`; `more` are further keyword arguments of `Job`."""
-        requested, recipe, info = self.request.requested, self.request.recipe, self.task.info
+        requested, recipe, info = self.request.requested, self.recipe, self.task.info
         seed = requested.seed, requested.replicate
         labels = self.examples.labels if recipe.sampling == "weighted" else None
         lengths = lengths_of(self.examples.encoded) if recipe.group_by_length else None
@@ -193,6 +197,8 @@ def assemble(
     start = begin_run(request, parts, found, begin, world=world, task=task)
     options, trainer, task, device = start.options, start.trainer, start.task, start.device
     prepared, encoded, built = read_and_build(start, request, found, begin)
+    if found.max_length is not None:
+        recipe = with_length(recipe, found.max_length)
     state = built.model.state_dict()
     head = weights_sha256((name, state[name]) for name in built.newly_initialised if name in state)
     assert found.data is not None
@@ -219,6 +225,7 @@ def assemble(
         data=found.data,
         prepared=prepared,
         parts={key: part for key, part in parts.items() if key in PARTS},
+        recipe=recipe,
         encoded=encoded,
         examples=Examples(encoded["train"], task.info.kind.targets(start.train["label"], task.info.n_outputs)),
         built=built,
@@ -264,6 +271,10 @@ def begin_run(
     component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
     options, trainer, recipe = {kind: part.options for kind, part in parts.items()}, component["trainer"], request.recipe
     code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
+    of_parts = [part.registered for key, part in parts.items() if key in PARTS]
+    found.distributions = frozenset(
+        {one.origin.distribution for one in of_parts}.union(*(one.component.needs for one in of_parts))
+    )
     found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
     owns: Owned = trainer.owned(recipe, options["trainer"])
     found.timed = trainer.timed
@@ -313,10 +324,11 @@ def read_and_build(
     return prepared, encoded, built
 
 
-def components(request: Request, registry: Registry) -> dict[str, Configured]:
+def components(request: Request, registry: Registry, *, trains: bool = True) -> dict[str, Configured]:
     """The run's components by kind: `task`, `model`, `method`, `trainer`; and `optimizer` and `loss` where its recipe names one
     of a plugin. There is no `model` if the trainer owns its model and does not use the strategy's. Options are validated here,
-    once per process, and their paths resolved on this machine.
+    once per process, and their paths resolved on this machine. trains: False leaves optimizer and loss out, which only
+    training needs.
 
     Raises PluginError for a component that is not installed, and pydantic's ValidationError.
     """
@@ -327,7 +339,7 @@ def components(request: Request, registry: Registry) -> dict[str, Configured]:
         registered = registry.get(kind, wanted.name)
         component = Configured(registered, registered.component.Options.model_validate(wanted.options))
         found[kind] = replace(component, options=component.options_at(request.places))
-    return found | parts_of(request.recipe, registry)
+    return found | (parts_of(request.recipe, registry) if trains else {})
 
 
 def watched_files(component: Any, options: Any, places: Paths) -> WatchedFiles:

@@ -27,6 +27,7 @@ from bakeoff.records.provenance import MACHINE, MADE_FROM
 from bakeoff.records.record_files import sealed
 from bakeoff.records.schema import UNSEALED
 from bakeoff.records.training_state import (
+    AVERAGES,
     BESIDE_THE_MODEL,
     FACTS,
     MANIFEST,
@@ -276,7 +277,8 @@ def restore_optimizer(optimizer: Any, scheduler: Any, saved: Saved) -> None:
     whole = optimizer.state_dict()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     try:
-        state = parameter_states(saved.facts["optimizer"], saved.tensors, parameters)
+        averages = AVERAGES if type(optimizer).__module__.startswith("torch.optim") else ()
+        state = parameter_states(saved.facts["optimizer"], saved.tensors, parameters, averages)
         require_scheduler(saved.facts["scheduler"], scheduler.state_dict())
     except ValueError as error:
         raise saved.damaged(error) from None

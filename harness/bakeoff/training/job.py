@@ -93,6 +93,8 @@ class Job:
         self.total_steps, self.warmup_steps = schedule.total_steps, schedule.warmup_steps
         self.device, self.observer, self.trainer, self.owns = device, observer or Observer(), trainer, owns
         self.make_optimizer = optimizer
+        self.made_optimizer: Any = None
+        """The plugin's optimizer, once the trainer has asked for it."""
         self.callbacks = callbacks or Callbacks()
         self.first_step = self.first_epoch = self.begun = self.epochs_ended = 0
         self.losses: list[Any] = []
@@ -176,7 +178,9 @@ class Job:
 
     @_remembered
     def plugin_optimizer(self, groups: list[dict[str, Any]]) -> Any | None:
-        return None if self.make_optimizer is None else self.make_optimizer(groups)
+        if self.make_optimizer is not None:
+            self.made_optimizer = self.make_optimizer(groups)
+        return self.made_optimizer
 
     @_remembered
     def begin_step(self, step: int) -> None:
@@ -203,9 +207,8 @@ class Job:
             raise PluginError(f"{self.trainer} {wrong}")
         self.counter.end(step)
         self.loss_watch.end(loss)
-        if self._overflowed(step):
-            assert self.checkpointing.connected is not None
-            self.observer.skip(self.checkpointing.connected[0])
+        if self.recipe.precision == "fp16" and self.observer.steps == step and self.scaler.get_scale() < self._scale:
+            self.observer.skip(self.checkpointing.connected and self.checkpointing.connected[0])  # its gradients overflowed
         self.losses.append(loss.detach())
         self.clock.append(began - self._first)
         due = time.monotonic() - self._last_poll > POLL_SECONDS if self.world_size == 1 else (step + 1) % POLL_STEPS == 0
@@ -226,16 +229,12 @@ class Job:
         self.seconds += time.perf_counter() - began
         return Signal.CONTINUE if self.diverged_at is None and self.stopped_at is None else Signal.STOP
 
-    def _overflowed(self, step: int) -> bool:
-        """Whether fp16 skipped the optimizer's step because a gradient had overflowed: then the loss scale was lowered."""
-        if self.recipe.precision != "fp16" or self.observer.steps > step or self.checkpointing.connected is None:
-            return False
-        return bool(self.scaler.get_scale() < self._scale)
-
     def _evaluate(self) -> float:
         """Evaluates the model; returns the seconds that it took, for which the clock of the steps stands still."""
         assert self.callbacks.evaluate is not None
         began = time.perf_counter()
+        if self.checkpointing.connected is not None:
+            self.checkpointing.connected[2]()  # weights that the trainer keeps outside the model
         if self.callbacks.evaluate():
             self.stopped_at = len(self.losses)
         self._first += (seconds := time.perf_counter() - began)
@@ -357,6 +356,12 @@ class Job:
             raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
         if (wrong := self._wrong_count(allowed)) is not None:
             raise PluginError(f"{self.trainer} {wrong}")
+        seen, due = self.observer.optimizer, type(self.made_optimizer).__name__
+        if self.make_optimizer is not None and seen and seen != due:
+            raise PluginError(
+                f"{self.trainer} took its steps by {seen}, and the recipe names another optimizer: make it by "
+                "`make_optimizer(job)`, or by `job.plugin_optimizer(groups)`"
+            )
         due = (allowed - 1) // self.schedule.steps_per_epoch
         if self.callbacks.evaluate is not None and not self.evaluates_within and self.epochs_ended < due:
             raise PluginError(

@@ -33,8 +33,8 @@ class Observer:
         self.norm_every = norm_every
         self.optimizer = ""
         self.steps = 0
-        self.skipped = 0
-        """Steps, of `steps`, that fp16 skipped because a gradient had overflowed."""
+        self.skipped: list[int] = []
+        """The numbers of the steps that fp16 skipped because a gradient had overflowed."""
         self.groups: list[ObservedGroup] = []
         self.learning_rates: list[float] = []
         self._norms: list[tuple[int, Any]] = []
@@ -64,10 +64,12 @@ class Observer:
         self.seconds += time.perf_counter() - began
 
     def skip(self, optimizer: Any) -> None:
-        """To be called where a step was skipped: it counts as a step, with the learning rate that it would have had."""
-        self.learning_rates.append(max(float(group["lr"]) for group in optimizer.param_groups))
+        """To be called where a step was skipped: it counts as a step, with the learning rate that it would have had. optimizer:
+        None where it is not known; then with the rate of the step before, 0 at the first."""
+        known = [float(group["lr"]) for group in optimizer.param_groups] if optimizer is not None else self.learning_rates[-1:]
+        self.learning_rates.append(max(known, default=0.0))
+        self.skipped.append(self.steps)
         self.steps += 1
-        self.skipped += 1
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint stores of this observer, for `continue_from`."""
@@ -83,7 +85,7 @@ class Observer:
         """Continues from the `state` of the observer of an earlier process of the same run; parameter groups are observed
         anew."""
         self.steps, self.learning_rates, self.seconds = state["steps"], list(state["learning_rates"]), state["seconds"]
-        self.skipped = state["skipped"]
+        self.skipped = list(state["skipped"])
         self._norms = [(int(step), norm) for step, norm in state["norms"].items()]
 
     @property
@@ -99,15 +101,17 @@ class Observer:
         if not self.groups or not all(abs(rate) <= LARGEST for rate in self.learning_rates):
             return None
         norms = [norm for norm in self.norms.values() if norm <= LARGEST]
-        peak = max(self.learning_rates)
+        skipped = {*self.skipped}
+        rates = [rate for step, rate in enumerate(self.learning_rates) if step not in skipped]
+        peak = max(rates)
         return Observed(
             optimizer=self.optimizer,
-            optimizer_steps=self.steps - self.skipped,
+            optimizer_steps=len(rates),
             groups=self.groups,
-            learning_rate_first=self.learning_rates[0],
+            learning_rate_first=rates[0],
             learning_rate_peak=peak,
-            learning_rate_last=self.learning_rates[-1],
-            warmup_steps=self.learning_rates.index(peak),
+            learning_rate_last=rates[-1],
+            warmup_steps=rates.index(peak),
             gradient_norms_measured=len(self._norms),
             gradient_norm_median=rounded(statistics.median(norms), NORM_DIGITS) if norms else None,
             gradient_norm_max=rounded(max(norms), NORM_DIGITS) if norms else None,

@@ -67,7 +67,7 @@ def predict_rows(request: Request, record: Record, folder: Path, path: Path, reg
 
     Raises DataError for a file that can't be read, ModelError and PluginError where the model can't be loaded here.
     """
-    parts = components(request, registry)
+    parts = components(request, registry, trains=False)
     task, model, trainer = (parts[kind].registered.component for kind in ("task", "model", "trainer"))
     options = {kind: part.options for kind, part in parts.items()}
     info = with_labels(task.info(options["task"]), record, folder)

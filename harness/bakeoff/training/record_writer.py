@@ -203,7 +203,7 @@ def compose(
         started=started,
         requested=requested,
         made_from=found.made_from,
-        environment=environment_of(request, device),
+        environment=environment_of(request, device, found.distributions),
         data=found.data,
         weights=found.weights,
         observed=job.observed() if job else None,
@@ -239,10 +239,11 @@ def compose(
     )
 
 
-def environment_of(request: Request, device: Any = None) -> Environment:
-    """The environment of a run; `device` is None where the run failed before it had one."""
+def environment_of(request: Request, device: Any = None, distributions: Collection[str] = ()) -> Environment:
+    """The environment of a run; `device` is None where the run failed before it had one. distributions: those that belong to
+    its software beside its components' own."""
     return environment(
-        request.requested.distributions,
+        request.requested.distributions.union(distributions),
         threads=request.threads,
         device=device.type if device is not None else request.device,
         accelerator=hardware.accelerator_name(device) if device is not None else "",

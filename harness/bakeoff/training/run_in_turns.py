@@ -246,7 +246,7 @@ class RunInTurns:
         facts = {**facts_of_data(self.found.data, self.found.made_from), **facts_of_model(self.found.made_from)}
         self.send(
             Ready(
-                environment=environment_of(self.request, self.run.device),
+                environment=environment_of(self.request, self.run.device, self.found.distributions),
                 sources=as_plain(facts),
                 whole=self.timed_whole,
                 steps=1 if self.timed_whole else self.job.total_steps,

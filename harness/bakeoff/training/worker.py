@@ -244,7 +244,7 @@ def checkpoints_of(request: Request, found: Findings, note: Callable[[str], None
     if request.checkpoints is None or request.checkpoint_every is None:
         return None
     sources = {**facts_of_data(found.data, found.made_from), **facts_of_model(found.made_from)}
-    made_by = {**sources, **facts_of_environment(environment_of(request, found.device))}
+    made_by = {**sources, **facts_of_environment(environment_of(request, found.device, found.distributions))}
     return Checkpoints(request.checkpoints, request.checkpoint_every, made_by=made_by, note=note)
 
 
