@@ -172,3 +172,21 @@ def test_a_wrong_optimizer_is_told_at_its_place(tmp_path: Path, wrong: str) -> N
     with pytest.raises(SpecError) as refused:
         plan_of(tmp_path, written)
     assert tells(str(refused.value), "", *words)
+
+
+def test_a_loop_with_an_optimizer_of_its_own_is_found_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bakeoff_planted_bench import ready, requests_of
+
+    import bakeoff_torch_loop
+    from bakeoff.errors import PluginError
+
+    def own(job: Any) -> Any:
+        import torch
+
+        return torch.optim.AdamW(job.parameter_groups(), lr=1e-3)
+
+    monkeypatch.setattr(bakeoff_torch_loop, "make_optimizer", own)
+    _, job = ready(requests_of(plan_of(tmp_path, "lion"))["one"])
+    bakeoff_torch_loop.TorchLoop().fit(job, None)
+    with pytest.raises(PluginError, match="AdamW"):
+        job.check()

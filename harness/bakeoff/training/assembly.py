@@ -271,10 +271,8 @@ def begin_run(
     component: dict[str, Any] = {kind: part.registered.component for kind, part in parts.items()}
     options, trainer, recipe = {kind: part.options for kind, part in parts.items()}, component["trainer"], request.recipe
     code = {kind: code_digest(part.registered.package) for kind, part in parts.items()}
-    of_parts = [part.registered for key, part in parts.items() if key in PARTS]
-    found.distributions = frozenset(
-        {one.origin.distribution for one in of_parts}.union(*(one.component.needs for one in of_parts))
-    )
+    for part in (part.registered for key, part in parts.items() if key in PARTS):
+        found.distributions |= {part.origin.distribution, *part.component.needs}
     found.made_from = MadeFrom(code={kind: digest for kind, digest in code.items() if digest is not None})
     owns: Owned = trainer.owned(recipe, options["trainer"])
     found.timed = trainer.timed
