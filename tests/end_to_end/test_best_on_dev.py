@@ -137,3 +137,25 @@ def test_dev_is_evaluated_after_so_many_steps_whichever_trainer(tmp_path: Path) 
 def test_evaluations_need_a_choice_that_they_are_for(tmp_path: Path) -> None:
     answer = call("check", write_spec(tmp_path, LOOP, head=TOY), folder=tmp_path)
     assert (answer.returncode, "evaluate_every" in answer.stderr, "best-on-dev" in answer.stderr) == (2, True, True)
+
+
+def test_another_metric_of_the_task_may_choose(tmp_path: Path) -> None:
+    lines = [f"w{number % 7} tea {number % 3},{'no' if number % 4 else 'yes'}" for number in range(60)]
+    (tmp_path / "rows.csv").write_text("text,label\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    head = TOY.replace(
+        "{name: toy, size: 24}",
+        "{name: table, train: rows.csv, text: text, label: label, split: {dev: 30%, test: 20%}, metrics: [accuracy, macro_f1]}",
+    ).replace("learning_rate: 1e-3", "learning_rate: 5e-3")
+    strategies = {"primary": {"trainer": "torch-loop"}, "other": {"trainer": "torch-loop", "recipe": {"select_by": "macro_f1"}}}
+    done = call("run", write_spec(tmp_path, strategies, head=head, select="best-on-dev"), folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    found = records(tmp_path)
+    primary, other = found["primary/0"], found["other/0"]
+    assert (primary["selection"]["metric"], other["selection"]["metric"]) == ("accuracy", "macro_f1")
+    assert other["scores"]["dev"]["macro_f1"] == max(other["selection"]["scores"])
+    assert primary["scores"]["dev"]["accuracy"] == max(primary["selection"]["scores"])
+    page = (tmp_path / "table.md").read_text()
+    assert "select_by" in page, "rows differ in it, and it is told"
+    wrong = {"one": {"trainer": "torch-loop", "recipe": {"select_by": "macro_f2"}}}
+    refused = call("check", write_spec(tmp_path / "wrong", wrong, head=head, select="best-on-dev"), folder=tmp_path)
+    assert (refused.returncode, "'macro_f1'" in refused.stderr) == (2, True)

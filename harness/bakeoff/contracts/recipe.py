@@ -195,7 +195,7 @@ class EarlyStopping(Options):
     )
     metric: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
         None,
-        description="The task's metric that is looked at; by default the primary one, by which the best evaluation is chosen.",
+        description="The task's metric that is looked at; by default the one by which the best evaluation is chosen.",
     )
 
 
@@ -326,6 +326,12 @@ class Recipe(Options):
         None,
         description="Steps between the evaluations of dev by which `select: best-on-dev` chooses; by default there is one at "
         "the end of each epoch. The last is at the end of training in any case.",
+        json_schema_extra={"neutral": None},
+    )
+    select_by: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None,
+        description="The task's metric on dev by which `select: best-on-dev` chooses; by default the primary one, which "
+        "verdicts are about in any case.",
         json_schema_extra={"neutral": None},
     )
     early_stopping: EarlyStopping | None = Field(

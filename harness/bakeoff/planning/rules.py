@@ -130,6 +130,8 @@ def selection_has_a_split(task: KnownTask, select: str | None, *, searched: bool
 
 def evaluations_on_dev_are_used(strategy: ResolvedStrategy, select: str | None) -> Iterator[Refusal]:
     """Dev is evaluated while training only where that chooses the best state."""
+    if strategy.recipe.select_by is not None and select != "best-on-dev":
+        yield "select_by", "would choose by scores of dev, which is done only with `select: best-on-dev`: write that too"
     if strategy.recipe.evaluate_every is not None and select != "best-on-dev":
         yield "evaluate_every", "would evaluate dev, which is done only with `select: best-on-dev`: write that too"
     if strategy.recipe.early_stopping is not None and select != "best-on-dev":
@@ -183,9 +185,14 @@ def recipe_fits_the_kind(task: KnownTask, strategy: ResolvedStrategy) -> Iterato
     if stopping is not None and stopping.metric is not None and stopping.metric not in metrics:
         told = did_you_mean("metric", stopping.metric, metrics)
         yield "early_stopping", f"would stop by what is no metric of task '{task.name}': {told}"
-    watched = next((one for one in task.info.metrics if stopping is not None and one.name == stopping.metric), None)
-    if isinstance(watched, HubMetric) and watched.better is None:
-        yield "early_stopping", f"would stop by {watched.name}, of which the hub does not say which scores are better"
+    if strategy.recipe.select_by is not None and strategy.recipe.select_by not in metrics:
+        told = did_you_mean("metric", strategy.recipe.select_by, metrics)
+        yield "select_by", f"would choose by what is no metric of task '{task.name}': {told}"
+    named = {"early_stopping": stopping.metric if stopping is not None else None, "select_by": strategy.recipe.select_by}
+    for key, name in named.items():
+        one = next((metric for metric in task.info.metrics if metric.name == name), None)
+        if isinstance(one, HubMetric) and one.better is None:
+            yield key, f"would go by {one.name}, of which the hub does not say which scores are better"
     weights, labels = strategy.recipe.class_weights, task.info.labels
     if isinstance(weights, dict) and labels and (strange := [name for name in weights if name not in labels]):
         told = did_you_mean("label", strange[0], labels)

@@ -255,8 +255,8 @@ class Preflight:
         if asked.select == "best-on-dev":
             self.attempt(of_task, require_choice, info, splits, "'select: last-epoch'")
         stopping = recipe.early_stopping
-        if stopping is not None and stopping.metric is not None:
-            self.attempt(of_strategy, require_telling, info, splits, stopping.metric)
+        for name in filter(None, (recipe.select_by, stopping and stopping.metric)):
+            self.attempt(of_strategy, require_telling, info, splits, name)
         if request.id in self.trials:
             self.attempt(of_task, require_choice, info, splits, "no 'search:'")
         labels = splits["train"]["label"]
@@ -450,12 +450,12 @@ def require_answer(prepared: Prepared, network: Any, examples: Sequence[Row], ou
 
 
 def require_telling(info: TaskInfo, splits: dict[str, Columns], name: str) -> None:
-    """Raises DataError if the metric of this name can't say when to stop early, because it gives every model the same score on
-    dev."""
+    """Raises DataError if the metric of this name can't choose a state or say when to stop, because it gives every model the
+    same score on dev."""
     split, metric = selection_split(info.scored_splits), metric_of(info, name)
     if silent := why_silent(metric, np.asarray(splits[split]["label"]), info.labels, load=True):
         raise DataError(
-            f"early stopping looks at {name} on {split}, which cannot tell models apart: {silent}; take another metric"
+            f"{name} is asked for on {split} while training, and cannot tell models apart there: {silent}; take another metric"
         )
 
 

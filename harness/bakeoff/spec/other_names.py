@@ -199,6 +199,12 @@ def _metrics(value: Any, beside: Mapping[str, Any]) -> Meant:
     return Meant("task", f"metrics: {yaml_value(named)}", "the first one is the primary metric")
 
 
+def _chooser(value: Any, beside: Mapping[str, Any]) -> Meant:
+    """Rule for the metric that selects a state; of the loss, which several tools take, nothing can be chosen here."""
+    name = str(value).removeprefix("eval_") if isinstance(value, str) and "loss" not in value else "accuracy"
+    return Meant("recipe", f"select_by: {yaml_value(name)}", "a metric of the task; with `select: best-on-dev`")
+
+
 def _kept(value: Any, beside: Mapping[str, Any]) -> Meant:
     off = not _is_on(value)
     return Meant("file", f"keep: {'none' if off else 'final'}", "`checkpoint_every: STEPS` is for runs that may be killed")
@@ -316,7 +322,8 @@ _TABLE: Final[tuple[tuple[str, Rule], ...]] = (
     ("full_determinism deterministic cudnn_deterministic", _nothing("leave it out: runs are reproducible by their seeds")),
     ("load_best_model_at_end save_best save_best_only use_best_model best_model", _best),
     ("early_stopping_patience patience early_stop early_stopping_threshold", _early_stopping),
-    ("metric metric_for_best_model metric_name eval_metric eval_metrics primary_metric scoring monitor compute_metrics score",
+    ("metric_for_best_model", _chooser),
+    ("metric metric_name eval_metric eval_metrics primary_metric scoring monitor compute_metrics score",
      _metrics),
     ("greater_is_better mode metric_mode", _nothing("leave it out: a metric knows itself which scores are better")),
     # evaluation, logging, saving

@@ -249,6 +249,7 @@ class BestState:
         answers = np.stack(self.answers)  # (evaluations, n)
         return Selection(
             split=self.split,
+            metric=self.metric.name,
             evaluations=len(self.scores),
             chosen_epoch=self.best + 1,
             scores=self.scores[-SCORES_KEPT:],
@@ -265,9 +266,10 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
     split = selection_split(info.scored_splits)
     labels = run.task.splits[split]["label"]
 
-    stopping = run.request.recipe.early_stopping
-    watched = info.primary if stopping is None or stopping.metric is None else metric_of(info, stopping.metric)
-    asked = {info.primary_metric, watched.name}
+    recipe = run.request.recipe
+    stopping, chooser = recipe.early_stopping, info.primary if recipe.select_by is None else metric_of(info, recipe.select_by)
+    watched = chooser if stopping is None or stopping.metric is None else metric_of(info, stopping.metric)
+    asked = {info.primary_metric, chooser.name, watched.name}
     others = [metric.name for metric in info.metrics if metric.name not in asked]
 
     scores: dict[str, float] = {}
@@ -276,7 +278,9 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
         logits = predict_split(split)
         scores.clear()
         scores.update(score(info, logits, labels, others))
-        return info.kind.answers(logits), scores[info.primary_metric]
+        if chooser.name not in scores:
+            raise RunError("error", f"metric '{chooser.name}' gave no score on {split}, and the best state is chosen by it")
+        return info.kind.answers(logits), scores[chooser.name]
 
     worst = -math.inf if watched.higher_is_better else math.inf
     patience = None
@@ -286,7 +290,7 @@ def best_state(run: Assembly, predict_split: Callable[[str], Any]) -> BestState 
         run.network,
         evaluate,
         split=split,
-        metric=info.primary,
+        metric=chooser,
         labels=np.asarray(labels),
         patience=patience,
         watch=lambda: scores.get(watched.name, worst),  # a metric may have no score of constant answers
@@ -297,7 +301,7 @@ def metric_of(info: TaskInfo, name: str) -> Metric:
     """The task's metric of this name. Raises BakeoffError where it has none."""
     known = {metric.name: metric for metric in info.metrics}
     if name not in known:
-        raise BakeoffError(f"recipe.early_stopping.metric: {did_you_mean('metric', name, known)}")
+        raise BakeoffError(did_you_mean("metric", name, known))
     return known[name]
 
 

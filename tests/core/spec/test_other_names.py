@@ -74,7 +74,7 @@ PLACES = {
         ("output_dir: here", "bakeoff run --into FOLDER"),
         ("gradient_clip_val: 0.5", "max_grad_norm: 0.5"),
         ("adam_beta2: 0.98", "betas: [0.9, 0.98]"),
-        ("metric_for_best_model: eval_f1", "metrics"),
+        ("metric_for_best_model: eval_f1", "select_by: f1"),
     ],
 )
 def test_another_tools_name_leads_to_the_key_wherever_it_stands(place: str, line: str, write: str) -> None:

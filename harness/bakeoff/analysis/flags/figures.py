@@ -91,10 +91,11 @@ def _luck(judged: Judged, picked: Sequence[Selection]) -> float | None:
     Records hold it as resampling gave it. Of older ones the formula for a share of right answers stands in, for two labels
     alone: with more, two states may differ in their answers and both be wrong.
     """
-    known = [one.optimism for one in picked if one.optimism is not None]
+    own = [one for one in picked if one.metric in (None, judged.group.metric)]  # else in the unit of another metric
+    known = [one.optimism for one in own if one.optimism is not None]
     if len(known) == len(picked):
         return fmean(known)
-    discordances = [one.discordance for one in picked if one.discordance is not None]
+    discordances = [one.discordance for one in own if one.discordance is not None]
     if judged.group.metric != "accuracy" or len(judged.data.labels) != 2 or len(discordances) < len(picked):
         return None
     return best_epoch_optimism(max(one.evaluations for one in picked), fmean(discordances), max(judged.group.examples, 1))

@@ -254,7 +254,8 @@ def _row(
 
 
 def by_epoch_of(records: Sequence[Record]) -> list[ByEpoch]:
-    """The scores during training of the runs that were evaluated more than once."""
+    """The scores by the primary metric, during training, of the runs that were evaluated more than once; runs whose state was
+    chosen by another metric are left out."""
     return [
         ByEpoch(
             seed=record.requested.seed,
@@ -265,6 +266,7 @@ def by_epoch_of(records: Sequence[Record]) -> list[ByEpoch]:
         )
         for record in records
         if (found := record.selection) is not None and found.evaluations > 1
+        if found.metric is None or (record.data is not None and found.metric == record.data.primary_metric)
     ]
 
 

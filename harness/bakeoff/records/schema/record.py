@@ -50,8 +50,10 @@ class Selection(Part):
     chosen_epoch: Some
     """The number of the evaluation that was best, from 1: that of the epoch, unless `evaluate_every` is set. Of equals the
     first."""
+    metric: Name | None = None
+    """The metric by which it was chosen; None in records from before 2026-11-30, which chose by the primary one."""
     scores: list[Number]
-    """The primary metric on `split` at each evaluation, in order; of more than 32, the last 32."""
+    """That metric on `split` at each evaluation, in order; of more than 32, the last 32."""
     discordance: Ratio | None
     """The share of the split's examples that two evaluations label differently, averaged over all pairs of evaluations; None
     for a regression."""
