@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import functools
 from pathlib import Path
 
 CORE = Path(__file__).parents[2] / "harness" / "bakeoff"
@@ -29,10 +29,10 @@ ASSEMBLERS = {
 """Whoever trains: each gets its run from `assemble`, and its job from the run."""
 
 
-def called(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-            yield node.func.id
+@functools.cache
+def called(path: Path) -> frozenset[str]:
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return frozenset(node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name))
 
 
 def callers(name: str) -> set[str]:

@@ -298,6 +298,7 @@ def test_a_seed_that_no_run_can_have_is_refused_in_one_line(tmp_path: Path, seed
     assert tells(told, "Error: ", "'--seed'", f"{seed} ", f"<={LARGEST_SEED}.")
 
 
+@pytest.mark.slow
 def test_the_command_answers_in_words_json_and_exit_code(tmp_path: Path, call: Call) -> None:
     """End to end: worker processes find the planted plugin through its dist-info."""
     from bakeoff_planted_bench import plan_of
