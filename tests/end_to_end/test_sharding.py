@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, start, write_spec
 
+from bakeoff.machine.hardware import usable_threads
+
 HEAD = """
 name: shards
 tasks: [{name: toy, size: 24}]
@@ -53,7 +55,7 @@ def test_a_plan_lists_a_shard_with_what_its_runs_take(tmp_path: Path) -> None:
     before = [json.loads(call("plan", spec, "--shard", f"{number}/2", "--json", folder=tmp_path).stdout) for number in (1, 2)]
     assert sum(len(output["runs"]) for output in before) == 6
     assert {run["peak_memory_bytes"] for output in before for run in output["runs"]} == {None}
-    assert call("run", spec, "--only", ":0", folder=tmp_path).returncode == 0
+    assert call("run", spec, "--only", ":0", "--threads", str(usable_threads()), folder=tmp_path).returncode == 0
     after = json.loads(call("plan", spec, "--json", folder=tmp_path).stdout)["runs"]
     todo = [run for run in after if run["state"] == "to do"]
     assert len(todo) == 4

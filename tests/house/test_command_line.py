@@ -16,6 +16,7 @@ CORE = Path(__file__).parents[2] / "harness" / "bakeoff"
 OWN_MEANING = {
     ("report", "--into"),
     ("doctor", "--control"),
+    ("merge", "--into"),
     ("init", "--model"),
     ("init", "--kind"),
     ("init", "--output"),

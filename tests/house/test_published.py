@@ -30,6 +30,8 @@ RESULTS = ROOT / "results"
 HARNESS_SHARE = {"cpu": 0.01, "cuda": 0.3}
 """The most of a training that may be the harness's. On CUDA its looks at losses and gradients wait for what the device was
 given before, and that is counted: 2 % of torch-loop's 30 s, 26 % of the 6.5 s of a loop that runs far ahead of the device."""
+SHORT = 0.2
+"""Seconds that may be the harness's whatever the length of a training."""
 
 TEXTS = {".md", ".csv", ".json", ".yaml", ".html", ".tex"}
 NUMBER = re.compile(r"(-?\d+(?:\.\d+)?(?:e[+-]?\d+)?)")
@@ -148,7 +150,8 @@ def test_phases_add_up_and_the_harness_takes_its_share_and_no_more(experiment: P
         assert record.cost is not None
         assert sum(record.cost.phase_seconds.values()) == pytest.approx(record.cost.total_seconds, rel=0.01)
         assert record.environment is not None
-        assert record.cost.harness_seconds < HARNESS_SHARE[record.environment.device] * record.cost.train_seconds
+        share = HARNESS_SHARE[record.environment.device] * record.cost.train_seconds
+        assert record.cost.harness_seconds < max(SHORT, share)
 
 
 def test_records_hold_no_text_of_the_data(experiment: Path) -> None:

@@ -91,7 +91,7 @@ def test_every_published_experiments_conclusion_is_told() -> None:
     assert len(experiments) >= 5
     for folder in experiments:
         paragraphs = (folder / "table.md").read_text(encoding="utf-8").split("\n\n")
-        (place,) = [number for number, text in enumerate(paragraphs) if text.startswith("**")]
+        place = next(number for number, text in enumerate(paragraphs) if text.startswith("**"))
         recommended, concluded = (" ".join(text.split()) for text in paragraphs[place : place + 2])
         assert f"| {recommended} | {concluded} |" in told
 

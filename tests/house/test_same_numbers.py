@@ -18,11 +18,14 @@ from bakeoff.api.comparisons import Comparisons
 from bakeoff.cli.report import files_of
 from bakeoff.cli.table import Reading
 from bakeoff.cli.table import read as read_folders
+from bakeoff.records.store import Store
 from bakeoff.report.text.csv_json import text_of, write_csv, write_json
 from bakeoff.report.text.table_md import write_page
 
 ROOT = Path(__file__).parents[2]
-EXPERIMENTS = sorted(path.parents[1] for path in (ROOT / "results").glob("*/records/plan.json"))
+FOLDERS = sorted(path.parents[1] for path in (ROOT / "results").glob("*/records/plan.json"))
+EXPERIMENTS = [folder for folder in FOLDERS if len(Store(folder).declared().groups) == 1]
+"""Those with one comparison group, in whose tables a strategy stands once."""
 NUMBER = re.compile(r"[-−+]?\d[\d,]*(?:\.\d+)?")
 COSTS = {
     "train s": "train_seconds",

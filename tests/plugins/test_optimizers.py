@@ -187,6 +187,7 @@ def test_a_loop_with_an_optimizer_of_its_own_is_found_out(tmp_path: Path, monkey
 
     monkeypatch.setattr(bakeoff_torch_loop, "make_optimizer", own)
     _, job = ready(requests_of(plan_of(tmp_path, "lion"))["one"])
-    bakeoff_torch_loop.TorchLoop().fit(job, None)
+    with job.observer, job.watched():
+        bakeoff_torch_loop.TorchLoop().fit(job, None)
     with pytest.raises(PluginError, match="AdamW"):
         job.check()

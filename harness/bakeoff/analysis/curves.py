@@ -1,13 +1,14 @@
 """Scores over the values of one recipe key: a curve for each strategy, and where two curves cross.
 
 Rows are those of the leaderboard, one for each strategy and value. Whether one is better at a value is decided there; where
-curves cross is an estimate (`statistics.crossing`), of the runs that learned.
+curves cross is an estimate (`statistics.crossing`), of the runs that learned; where too few learned at a value, of all runs,
+with those that collapsed or failed counted as the majority baseline.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, Final
@@ -15,8 +16,10 @@ from typing import Any, Final
 import numpy as np
 
 from bakeoff.analysis.findings import ComparisonGroup, Curve, CurveCrossing, CurveDifference, CurvePoint, StrategyCurve
+from bakeoff.analysis.pairs import Measures
 from bakeoff.analysis.prepared_group import PreparedGroup
 from bakeoff.analysis.results import Verdict
+from bakeoff.analysis.sides import Side
 from bakeoff.analysis.verdicts import LEAST_SEEDS
 from bakeoff.analysis.withholding import without_p
 from bakeoff.contracts.metric import Floats
@@ -122,7 +125,9 @@ def _left_out(group: ComparisonGroup, varied: Varied) -> Iterator[str]:
         lost = [f"{number} {what}" for what, number in counts.items() if number]
         lost += [f"{len(row.missing)} {'is' if len(row.missing) == 1 else 'are'} missing"] if row.missing else []
         if lost:
-            kept = "all collapsed and are shown as they are" if row.collapsed and not row.learned else "are left out"
+            kept = (
+                "all collapsed and are shown as they are" if row.collapsed and not row.learned else "are left out of the curve"
+            )
             yield f"{name}: of {count(len(row.needed), 'run')} {listed(lost)}; they {kept}."
 
 
@@ -164,13 +169,20 @@ def _crossing(
     """Of the curves of two strategies, the first against the second; or why there is none to tell."""
     first, second = pair
     both = {place: (varied.rows[first][place], varied.rows[second][place]) for place in varied.rows[first]}
-    reasons = {place: why for place, rows in both.items() if (why := _why_not(prepared, *rows))}
+    runs = Measures(prepared.sides, prepared.replicates)
+    reasons = _reasons(prepared, runs, both)
+    counted = []
+    if reasons and prepared.measures_of_all is not None:
+        still = _reasons(prepared, prepared.measures_of_all, both)
+        counted = [why for place, why in reasons.items() if place not in still]
+        if counted:
+            runs, reasons = prepared.measures_of_all, still
     usable = {place: rows for place, rows in both.items() if place not in reasons}
     left_out = [f"{axis.bare(place)} is left out of it, since {why}" for place, why in reasons.items()]
     if len(usable) < 2:
         told = "; ".join(f"at {axis.bare(place)} {why}" for place, why in reasons.items())
         return f"No crossing of {first} and {second} is sought: {told or f'they have one {axis.each} in common'}."
-    apart = _differences(prepared, [*usable.values()])
+    apart = _differences(prepared, runs, [*usable.values()])
     if apart is None:
         return f"No crossing of {first} and {second} is sought: {group.metric} of resampled examples can't be computed here."
     found = crossing(apart, [axis.place(place) for place in usable])
@@ -178,6 +190,8 @@ def _crossing(
     undeclared = {fact.subject: None for rows in usable.values() for fact in prepared.facts(*rows) if not fact.declared}
     sentence = sentence_of(found, axis, first, second, [*usable], apart.means.tolist())
     notes = [f"They also differ in {listed(undeclared)}, which is not under test."] if undeclared else []
+    if counted:
+        notes.append(f"All runs count in it, those that collapsed or failed as the majority baseline, since {listed(counted)}.")
     notes += [f"{'; '.join(left_out)}."] if left_out else []
     return CurveCrossing(
         first=first,
@@ -187,56 +201,68 @@ def _crossing(
         low=low,
         high=high,
         single=found.single,
+        all_runs=bool(counted),
         places=[*usable],
         sentence=" ".join([sentence, *notes]),
         differences=[one for place, rows in both.items() for one in _judged(group, place, *rows)],
     )
 
 
-def _why_not(prepared: PreparedGroup, first: str, second: str) -> str:
+def _reasons(prepared: PreparedGroup, runs: Measures, both: Mapping[float, tuple[str, str]]) -> dict[float, str]:
+    """Place -> why its two rows can't take part in a crossing of these runs; without the places whose rows can."""
+    return {place: why for place, rows in both.items() if (why := _why_not(prepared, runs, *rows))}
+
+
+def _why_not(prepared: PreparedGroup, runs: Measures, first: str, second: str) -> str:
     """Why two rows of one place can't take part in a crossing; empty where they can."""
     withheld = without_p(prepared.experiment)
     for name in (first, second):
-        if name not in prepared.sides:
+        if name not in runs.sides:
             return f"{name} has no scored run"
         if name in withheld:
             return withheld[name]
-        runs = len(prepared.sides[name].seeds)
-        if runs < LEAST_SEEDS and name not in prepared.experiment.declared.seed_free:
-            return f"{name} has {count(runs, 'run')}, fewer than {LEAST_SEEDS}"
+        number = len(runs.sides[name].seeds)
+        if number < LEAST_SEEDS and name not in prepared.experiment.declared.seed_free:
+            counts = prepared.unlearned[name]
+            learned = " that learned" if counts.number and number == counts.learned else ""
+            return f"{name} has {count(number, 'run')}{learned}, fewer than {LEAST_SEEDS}"
     if not prepared.ranked_together(first, second):
         return f"{first} and {second} were made under other conditions"
     return ""
 
 
-def _differences(prepared: PreparedGroup, pairs: Sequence[tuple[str, str]]) -> Differences | None:
+def _differences(prepared: PreparedGroup, runs: Measures, pairs: Sequence[tuple[str, str]]) -> Differences | None:
     """The first rows minus the second, higher is better; None where the metric gives resampled examples no score."""
-    sides, sign = prepared.sides, 1 if prepared.terms.higher_is_better else -1
+    sides, sign = runs.sides, 1 if prepared.terms.higher_is_better else -1
     free = prepared.experiment.declared.seed_free
     seeds = sorted({seed for rows in pairs for name in rows if name not in free for seed in sides[name].seeds}) or [0, 1]
     values = {name: sides[name].values for rows in pairs for name in rows}
     if all(own is not None for own in values.values()):
-        return differences(*(sign * np.stack(_of_seeds(prepared, side, values, seeds)) for side in zip(*pairs, strict=True)))
-    drawn = prepared.replicates
+        return differences(*(sign * np.stack(_of_seeds(sides, side, values, seeds, free)) for side in zip(*pairs, strict=True)))
+    drawn = runs.replicates
     if drawn is None or drawn.resampled is None:
         return None
     observed = {name: drawn.runs[drawn.spans[sides[name].number]] for name in values}
     resampled = {name: drawn.resampled[:, drawn.spans[sides[name].number]].T for name in values}  # (K, R)
-    once = [sign * np.stack(_of_seeds(prepared, side, observed, seeds)) for side in zip(*pairs, strict=True)]
-    again = [sign * np.stack(_of_seeds(prepared, side, resampled, seeds)) for side in zip(*pairs, strict=True)]
+    once = [sign * np.stack(_of_seeds(sides, side, observed, seeds, free)) for side in zip(*pairs, strict=True)]
+    again = [sign * np.stack(_of_seeds(sides, side, resampled, seeds, free)) for side in zip(*pairs, strict=True)]
     return differences_resampled(*once, *(np.moveaxis(one, 2, 0) for one in again))
 
 
 def _of_seeds(
-    prepared: PreparedGroup, rows: Sequence[str], values: Mapping[str, Floats | None], seeds: Sequence[int]
+    sides: Mapping[str, Side],
+    rows: Sequence[str],
+    values: Mapping[str, Floats | None],
+    seeds: Sequence[int],
+    free: Collection[str],
 ) -> list[Floats]:
     """Each row's (K, ...) values with a line for every seed: NaN where it has no run; of a row that does not depend on the seed
-    its only run."""
+    (`free`) its only run."""
     found = []
     for name in rows:
-        own, given = prepared.sides[name].seeds, values[name]
+        own, given = sides[name].seeds, values[name]
         assert given is not None
-        if name in prepared.experiment.declared.seed_free:
+        if name in free:
             found.append(np.repeat(given[:1], len(seeds), axis=0))
             continue
         lines = np.full((len(seeds), *given.shape[1:]), math.nan)

@@ -195,6 +195,8 @@ class CurveCrossing(Part):
     """The 95 % interval of `at`; None for an end that lies beyond the measured values."""
     single: float
     """Share of bootstrap draws with at most one crossing, in the direction that is told."""
+    all_runs: bool = False
+    """Whether runs that collapsed or failed count in it, as the majority baseline; else they are left out."""
     places: list[float]
     """The values, as numbers, at which both strategies could be compared."""
     sentence: str

@@ -237,7 +237,7 @@ class PreparedGroup:
     def compare_all_runs(self, first: str, second: str, facts: Sequence[Fact]) -> PairwiseComparison | None:
         """Compares two rows over all runs, with those that collapsed or failed counted as the majority baseline; None where no
         row has such runs, or the metric gives a constant answer no score."""
-        return None if self._measures_of_all is None else self._measures_of_all.compare(first, second, facts)
+        return None if self.measures_of_all is None else self.measures_of_all.compare(first, second, facts)
 
     def compared(self, pairs: Iterable[tuple[str, str]]) -> list[PairwiseComparison]:
         return [self.compare(one, two, self.facts(one, two)) for one, two in pairs]
@@ -258,7 +258,7 @@ class PreparedGroup:
         return with_all_runs(pair, counted, self.unlearned[pair.first], self.unlearned[pair.second], self.terms)
 
     @cached_property
-    def _measures_of_all(self) -> Measures | None:
+    def measures_of_all(self) -> Measures | None:
         """What compares two rows over all runs, with those that collapsed or failed counted as the majority baseline; None
         where no run did so."""
         if self.all_runs is None or self.majority_baseline is None:

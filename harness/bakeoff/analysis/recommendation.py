@@ -258,7 +258,8 @@ def across_groups(found: Sequence[Recommendation], titles: Iterable[str]) -> str
     if not takes:
         return ""
     if len(takes) == 1 and None not in takes:
-        return f"Take {next(iter(takes))}, in all {len(found)} comparison groups."
+        where = "both" if len(found) == 2 else f"all {len(found)}"
+        return f"Take {next(iter(takes))}, in {where} comparison groups."
     named = {take: where for take, where in takes.items() if take is not None}
     parts = [f"{take} on {listed(where)}" for take, where in sorted(named.items(), key=lambda one: -len(one[1]))]
     told = [f"Take {'; '.join(parts)}."] if parts else []

@@ -39,6 +39,7 @@ VERBS = {
     "log": "Show what a run printed, and why it failed.",
     "show": "Show a task's data: splits, labels, token lengths, majority baseline, examples.",
     "verify": "Check that an experiment's records are complete and undamaged.",
+    "merge": "Copy the records of one experiment from several folders or machines into one.",
     "disk": "Show what an experiment and the cache take on disk.",
     "prune": "Remove records that no plan names, and the cache; says sizes first.",
     "migrate": "Convert records of an older Bakeoff to the current format.",

@@ -129,11 +129,12 @@ class RecordFolders:
         """The mark of the run's published record; None if there is none."""
         return mark_of(self.records / run_id)
 
-    def publish(self, folder: Path, run_id: str, *, instead_of: Mark | None = None) -> bool:
+    def publish(self, folder: Path, run_id: str, *, instead_of: Mark | None = None, keep: bool = False) -> bool:
         """Publishes the record in a complete folder, if it counts. Returns whether it is the run's record now; the folder is
         gone either way.
 
-        instead_of: the mark of the record that a rerun replaces. If the process is killed at any point, each good record is
+        instead_of: the mark of the record that a rerun replaces. keep: archives the record if it does not count, also where it
+        is no failure. If the process is killed at any point, each good record is
         still in its place, archived, or in a folder from which `Store.recover` publishes it.
         """
         for name in self.tree.names(folder):
@@ -154,9 +155,14 @@ class RecordFolders:
                 return True
             mine, theirs, rerun = self.rank(folder), self.rank(place), mark == instead_of
             if mine < theirs or (mine == theirs and not rerun):
-                self._retire(folder, run_id, keep=mine is Rank.FAILED)
+                self._retire(folder, run_id, keep=keep or mine is Rank.FAILED)
                 return False
             self._take_out(run_id, mark, keep=rerun or theirs is not Rank.INTERRUPTED)
+
+    def archive(self, folder: Path, run_id: str) -> None:
+        """Archives the record in a complete folder, whether or not the run has another one."""
+        self.tree.sync(folder)
+        self._retire(folder, run_id, keep=True)
 
     def rank(self, folder: Path) -> Rank:
         """The rank of the record in a folder, after checking its files against their checksums. Raises StoreError for a

@@ -33,7 +33,7 @@ _LIVE = re.compile(
 """What GitHub's Markdown turns into links, mentions, formulas or emoji anywhere outside code."""
 _BRACKETED = re.compile(r"""([(\["']*)(.*?)([)\]"'.,;:!?]*)""")
 """Splits a word from the brackets and punctuation around it."""
-_COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`)")
+_COMMAND = re.compile(r"(`(?:bakeoff|rm) [^`]*`|`seeds: \{looks: \[[\d, ]+\], first: \d+\}`)")
 _TAG = re.compile(r"<(?=[^\s\d=])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 
@@ -65,8 +65,8 @@ def _code(word: str) -> str:
 
 
 def prose(text: object) -> str:
-    """A sentence that Bakeoff wrote as one line of Markdown: untrusted text in it is escaped, commands in backticks stay
-    code."""
+    """A sentence that Bakeoff wrote as one line of Markdown: untrusted text in it is escaped, commands and looks in backticks
+    stay code."""
     parts = _COMMAND.split(one_line(text))  # odd ones are commands
     return "".join(part if number % 2 else _marked(part) for number, part in enumerate(parts))
 

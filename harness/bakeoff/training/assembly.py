@@ -25,6 +25,7 @@ from bakeoff.contracts.returned import described, required, required_texts
 from bakeoff.contracts.task import Paths, Row, Task, TaskInfo
 from bakeoff.contracts.trainer import Owned, Trainer, WhatIsTimed
 from bakeoff.errors import DataError, ModelError, PluginError
+from bakeoff.files import Tree
 from bakeoff.machine import hardware, random_streams
 from bakeoff.machine.file_hashes import FileHashes, Files, WatchedFiles, code_digest, digest_of, half
 from bakeoff.machine.memory_energy import EnergyCounter
@@ -210,7 +211,7 @@ def assemble(
     if recipe.torch_compile:
         hardware.require_compiler(device.type)
         with suppress(OSError):  # else torch uses the temporary folder
-            (request.cache / COMPILED).mkdir(parents=True, exist_ok=True)
+            Tree(request.cache).make(request.cache / COMPILED)
             os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(request.cache / COMPILED))
         network.compile()
     return Assembly(

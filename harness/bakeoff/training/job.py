@@ -356,10 +356,10 @@ class Job:
             raise RunError("diverged", f"the loss was not finite at step {bad[0] + 1} of {self.total_steps}")
         if (wrong := self._wrong_count(allowed)) is not None:
             raise PluginError(f"{self.trainer} {wrong}")
-        seen, due = self.observer.optimizer, type(self.made_optimizer).__name__
-        if self.make_optimizer is not None and seen and seen != due:
+        used = self.observer.optimizer
+        if self.make_optimizer is not None and used and used != type(self.made_optimizer).__name__:
             raise PluginError(
-                f"{self.trainer} took its steps by {seen}, and the recipe names another optimizer: make it by "
+                f"{self.trainer} took its steps by {used}, and the recipe names another optimizer: make it by "
                 "`make_optimizer(job)`, or by `job.plugin_optimizer(groups)`"
             )
         due = (allowed - 1) // self.schedule.steps_per_epoch

@@ -330,4 +330,4 @@ def test_several_tasks_have_one_recommendation_each_and_one_line_across() -> Non
     assert [one.take for one in found.recommendations] == [LORA, FULL]
     assert tells(found.recommendation, f"Take {LORA} on one", f"{FULL} on two")
     alike = several({"one": {FULL: 0.9, LORA: 0.895}, "two": {FULL: 0.9, LORA: 0.898}})
-    assert tells(alike.recommendation, f"Take {LORA},", "all 2 ")
+    assert tells(alike.recommendation, f"Take {LORA},", "both ")

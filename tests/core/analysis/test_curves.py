@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from builders.curves import CURVES, FULL, TFIDF, row_name, varied_experiment
 from builders.experiments import declaring
+from messages import tells
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.curves import Axis, sentence_of
@@ -138,13 +139,23 @@ def test_sizes_with_too_few_runs_are_left_out_and_named() -> None:
     assert crossing.sentence.endswith("256 is left out of it, since full@256 has 2 runs, fewer than 3.")
 
 
+def test_where_too_few_runs_learned_all_runs_count_as_the_majority_baseline() -> None:
+    curves = {"tfidf": TFIDF, "full": FULL}
+    crossing = curve_in(varied_experiment(curves, failing={"full@256": [0, 2, 4]})).crossings[0]
+    assert (crossing.places, crossing.all_runs) == (PLACES, True)
+    assert tells(crossing.sentence, "From about", "full@256", "2 runs that learned")
+    whole = curve_in(varied_experiment(curves)).crossings[0]
+    assert not whole.all_runs
+    assert crossing.at > whole.at, "three of five runs at 256 rows count as no better than the majority"
+
+
 def test_failed_runs_are_noted_and_a_size_without_runs_has_no_score() -> None:
     found = curve_in(varied_experiment(failing={"full@64": range(5), "full@256": [1]}))
     (full,) = (one for one in found.strategies if one.strategy == "full")
     assert [(point.score is None, point.runs) for point in full.points] == [(True, 0), (False, 4), (False, 5), (False, 5)]
     assert found.crossings[0].places == [256, 1024, 3668]
     assert "full@64 has no scored run" in found.crossings[0].sentence
-    assert "full@256: of 5 runs 1 failed; they are left out." in found.notes
+    assert "full@256: of 5 runs 1 failed; they are left out of the curve." in found.notes
 
 
 def test_two_sizes_are_needed() -> None:

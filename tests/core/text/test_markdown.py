@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from bakeoff.text.markdown import Column, as_markdown, grid, item, paragraph
+from bakeoff.text.markdown import Column, as_markdown, grid, item, paragraph, prose
 from bakeoff.text.words import one_line
 
 GITHUB = MarkdownIt("commonmark").enable(["table", "strikethrough"])
@@ -138,3 +138,9 @@ def test_whole_pages_hold_no_more_than_with_ordinary_names(call: Call, tmp_path:
 
 NEVER = ("link_open", "image", "html_inline", "html_block", "fence", "code_block", "hr", "blockquote_open", "s_open", "em_open")
 STRUCTURE = ("heading_open", "table_open", "strong_open", "bullet_list_open", "ordered_list_open", "th_open", "tr_open")
+
+
+def test_looks_to_write_into_a_file_stay_code_and_other_text_in_backticks_does_not() -> None:
+    looks = "Declare looks (`seeds: {looks: [3, 5, 8], first: 5}`)."
+    assert prose(looks) == looks
+    assert prose("`seeds: {looks: [a](b)}`").count("\\`") == 2
