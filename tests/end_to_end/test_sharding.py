@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from end_to_end.experiments import call, records, start, write_spec
+from end_to_end.experiments import call, records, start, wait_until, write_spec
 
 from bakeoff.machine.hardware import usable_threads
 
@@ -75,18 +75,17 @@ def test_with_a_search_each_shard_waits_for_the_trials_of_all(tmp_path: Path) ->
     assert all(missing and all("tuned:1000" in name for name in missing) for missing in waited)
     made = {which: shard(spec, which) for which in shards}
     assert {(code, output["phase"]) for code, output in made.values()} == {(0, "runs")}
-    assert len(records(tmp_path)) == 8, "6 runs, and the trials"
+    assert len([*(tmp_path / "records").glob("r1-*")]) == 8, "6 runs, and the trials"
     done = call("run", spec, "--json", folder=tmp_path)
     assert (done.returncode, json.loads(done.stdout)["done_now"]) == (0, 0)
 
 
 @pytest.mark.slow
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, STRATEGIES, head=HEAD.replace("max_steps: 4", "max_steps: 400"), seeds=1)
+    strategies = {**STRATEGIES, "full": {"trainer": "torch-loop", "recipe": {"max_steps": 4000}}}
+    spec = write_spec(tmp_path, strategies, head=HEAD, seeds=1)
     other = start("run", spec, "--only", "full:0", folder=tmp_path)
-    for line in other.stderr or ():
-        if "train step" in line:
-            break
+    wait_until(lambda: [*(tmp_path / "records").glob(".claim-*")])
     code, output = shard(spec, "1/1")
     assert (code, output["held"], output["done_now"]) == (5, ["full:0"], 1)
     assert other.wait(timeout=120) == 0

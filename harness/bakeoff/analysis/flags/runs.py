@@ -13,9 +13,10 @@ from bakeoff.analysis.machines import DRIFT, drift
 from bakeoff.analysis.outputs import Misread
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.model import same_logits
+from bakeoff.contracts.recipe_parts import PARTS
 from bakeoff.records.provenance import HARDWARE, alike, differing, together
 from bakeoff.records.run_names import run_name, runs_in_words
-from bakeoff.records.schema import Control, Record
+from bakeoff.records.schema import Control, Record, Requested
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
 from bakeoff.text.values import grouped, shell_word
 
@@ -246,14 +247,10 @@ def separated(judged: Judged, *, data: bool) -> Iterator[Found]:
 def edited_plugins(judged: Judged) -> Iterator[Found]:
     """software-changed: a plugin whose source changed between runs though its version did not."""
     sources = grouped(
-        (
-            f"{kind} {origin.name} (version {origin.version}, {origin.distribution} {origin.distribution_version})",
-            (digest, row),
-        )
+        (_plugin_in_words(record.requested, kind), (digest, row))
         for row, records in judged.succeeded.items()
         for record in records
         for kind, digest in record.made_from.code.items()
-        for origin in [getattr(record.requested, kind)]
     )
     edited = {plugin: found for plugin, found in sources.items() if len({digest for digest, _ in found}) > 1}
     if edited:
@@ -268,3 +265,11 @@ def edited_plugins(judged: Judged) -> Iterator[Found]:
             "version is the same.",
             f"If it does, raise its 'version' and run all rows {judged.in_new_folder}.",
         )
+
+
+def _plugin_in_words(requested: Requested, kind: str) -> str:
+    """The run's component of this kind with its version; `optimizer` and `loss` stand in the recipe."""
+    if kind in PARTS:
+        return f"{kind} {requested.recipe[kind]['name']} (version {requested.recipe[kind]['version']})"
+    origin = getattr(requested, kind)
+    return f"{kind} {origin.name} (version {origin.version}, {origin.distribution} {origin.distribution_version})"
