@@ -6,7 +6,7 @@ from bakeoff.analysis.findings import ComparisonGroup, CostAxis, Ratio
 from bakeoff.analysis.recommendation import Recommendation
 from bakeoff.analysis.results import Pair, Row, Score, Spread
 from bakeoff.contracts.unit import Figures
-from bakeoff.text.numbers import DASH, ratio, with_decimals
+from bakeoff.text.numbers import DASH, ratio, significant, with_decimals
 
 BASELINE, REPORTED, DAGGER = "◂", "★", "†"
 MAJORITY = "majority baseline"
@@ -58,12 +58,16 @@ def shown_cost(group: ComparisonGroup, recommended: Recommendation | None) -> Co
     return CostAxis(quantity="train_seconds", title="train seconds of a run", amounts=dict(amounts))
 
 
+SMALL = 0.01
+"""Below it an amount is shown with two significant digits, as that of a tiny model in TFLOP."""
+
+
 def amount_cell(strategy: str, group: ComparisonGroup, cost: CostAxis) -> str:
     """What a strategy costs, and its ratio to the baseline's cost: `23.5 (× 0.69)`; a dash where it is not known."""
     if strategy not in cost.amounts:
         return DASH
     amount, baseline = cost.amounts[strategy][0], cost.amounts.get(group.baseline, (0.0, None, None))[0]
-    shown = with_decimals(amount, 0) if amount.is_integer() else seconds(amount)
+    shown = with_decimals(amount, 0) if amount.is_integer() else significant(amount, 2) if amount < SMALL else seconds(amount)
     return shown if strategy == group.baseline or not baseline else f"{shown} ({ratio(amount / baseline)})"
 
 

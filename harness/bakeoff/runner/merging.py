@@ -33,6 +33,8 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import quoted, shown_path
 
 CHUNK: Final = 2**20
+MOST_SHOWN: Final = 20
+"""The most runs that were made twice whose differences are shown."""
 LARGEST_SPEC: Final = 2**24
 
 
@@ -187,7 +189,8 @@ def _copy_spec(declared: Declared, stores: Sequence[Store], into: Store) -> list
 
 def _copy_runs(source: Store, into: Store, declared: Declared, names: RunNames, found: Merged, seals: set[str]) -> None:
     """seals: the checksums of what `into` has already; those of what is added are added."""
-    for run_id in source.recorded_ids():
+    places = {run_id: place for place, run_id in enumerate(names.by_id)}
+    for run_id in sorted(source.recorded_ids(), key=lambda one: places.get(one, len(places))):
         if run_id not in names.by_id:
             found.foreign += 1
             continue
@@ -345,7 +348,9 @@ def in_words(merged: Merged, sources: Sequence[Store], into: Store) -> list[str]
         lines = [f"{shown_path(into.folder)}: no record added{known}"]
     if merged.attempts:
         lines.append(f"kept beside them: {merged.attempts} records that do not count, in records/.replaced-*")
-    lines += [f"made twice: {line}" for line in merged.moved]
+    lines += [f"made twice: {line}" for line in merged.moved[:MOST_SHOWN]]
+    if (more := len(merged.moved) - MOST_SHOWN) > 0:
+        lines.append(f"made twice: {more} more")
     if merged.foreign:
         lines.append(f"left out: {merged.foreign} records that the plan does not name")
     lines += [f"not copied: {line}" for line in merged.damaged]

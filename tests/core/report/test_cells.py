@@ -10,9 +10,9 @@ import pytest
 from builders import BASELINE, ROW, altered, clean_experiment, component, make_timing
 
 from bakeoff.analysis.comparison import compare
-from bakeoff.analysis.findings import Comparison
+from bakeoff.analysis.findings import Comparison, CostAxis
 from bakeoff.records.experiment import Experiment
-from bakeoff.report.cells import TIMED, cost_titles, timed_cells
+from bakeoff.report.cells import TIMED, amount_cell, cost_titles, timed_cells
 from bakeoff.report.page.html import write_html
 from bakeoff.report.text.csv_json import write_csv, write_json
 from bakeoff.report.text.table_md import write_page
@@ -67,3 +67,9 @@ def test_a_row_without_turns_has_dashes_among_those_that_have_them() -> None:
     cells = {row.strategy: timed_cells(row, group) for row in group.rows}
     assert set(cells[ROW]) == {"–"}
     assert len(cells[ROW]) == len(cells[BASELINE]) == len(TIMED)
+
+
+@pytest.mark.parametrize(("amount", "shown"), [(34.12, "34.1"), (0.0644, "0.06"), (0.000123, "0.00012"), (1303.0, "1,303")])
+def test_no_cost_of_a_tiny_model_is_shown_as_nothing(timed: Comparison, amount: float, shown: str) -> None:
+    axis = CostAxis(quantity="flops", title="training, TFLOP", amounts={BASELINE: (amount, None, None)})
+    assert amount_cell(BASELINE, timed.groups[0], axis) == shown
