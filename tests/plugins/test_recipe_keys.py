@@ -448,7 +448,7 @@ def test_a_step_whose_gradients_overflow_is_skipped_and_told(tmp_path: Path, mon
         requests(tmp_path, "torch-loop", f"{SHORT}, precision: fp16")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_compiled_model_takes_the_same_steps(tmp_path: Path) -> None:
     try:
         hardware.require_compiler("cpu")
