@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from end_to_end.experiments import call, records, write_spec
+from end_to_end.experiments import call, records, start, write_spec
 from end_to_end.test_sharding import HEAD, STRATEGIES
 
 from bakeoff.records.record_files import dump
@@ -66,6 +66,14 @@ def test_called_again_it_adds_nothing_and_into_one_of_the_folders_works_too(two:
     for into in ("a", "c"):
         assert len(records(two / into)) == 4
         assert len([*Store(two / into).archived()]) == 1
+
+
+def test_two_merges_at_once_leave_each_record_once(two: Path) -> None:
+    commands = [start("merge", two / "a", two / "b", "--into", two / "c", folder=two) for _ in range(2)]
+    assert [command.wait(timeout=120) for command in commands] == [0, 0]
+    assert len(records(two / "c")) == 4
+    assert len([*Store(two / "c").archived()]) == 1, "the second record of full:0"
+    assert call("verify", two / "c", folder=two).returncode == 0
 
 
 def test_a_failed_run_yields_to_a_good_one_and_is_kept_as_an_attempt(two: Path) -> None:

@@ -7,8 +7,9 @@ counts, so that nothing which was measured is lost.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,8 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import quoted, shown_path
 
 CHUNK: Final = 2**20
+LONGEST_WAIT: Final = 10.0
+"""Seconds to wait for another command that works on a run."""
 MOST_SHOWN: Final = 20
 """The most runs that were made twice whose differences are shown."""
 LARGEST_SPEC: Final = 2**24
@@ -200,7 +203,11 @@ def _copy_runs(source: Store, into: Store, declared: Declared, names: RunNames, 
             if record.seal in seals or (record.was_interrupted and there is not None):
                 found.known += 1
                 continue
-            counts = into.publish(_copied(source.records / run_id, record, into), run_id, keep=True)
+            with _alone_with(run_id, into):
+                if (there := _published(into, run_id)) is not None and record.seal in _seals(into, run_id):
+                    found.known += 1  # another command has merged it meanwhile
+                    continue
+                counts = into.publish(_copied(source.records / run_id, record, into), run_id, keep=True)
         except StoreError as error:
             raise_machine_error(error, [source.folder, into.folder])
             found.damaged.append(f"{names.name_of(run_id)} ({run_id}): {error}")
@@ -233,14 +240,30 @@ def _published(store: Store, run_id: str) -> Record | None:
         return None
 
 
-def _seals(store: Store) -> set[str]:
-    """The checksums of all records that are whole, also of those that do not count."""
+def _seals(store: Store, run_id: str | None = None) -> set[str]:
+    """The checksums of all records that are whole, also of those that do not count; run_id: of this run alone."""
+    recorded = store.recorded_ids() if run_id is None else [run_id]
+    archived = [folder for archived, folder in store.archived() if run_id in (None, archived)]
     found = set()
-    for folder in (*(store.records / run_id for run_id in store.recorded_ids()), *(folder for _, folder in store.archived())):
+    for folder in (*(store.records / one for one in recorded), *archived):
         with suppress(StoreError):
             if store.rank(folder) is not Rank.DAMAGED:
                 found.add(store.read_in(folder).seal)
     return found
+
+
+@contextmanager
+def _alone_with(run_id: str, into: Store) -> Iterator[None]:
+    """While no other command works on the run in `into`. Raises StoreError if one goes on for long, as one that trains it."""
+    deadline = time.monotonic() + LONGEST_WAIT
+    while not into.claims.take(run_id):
+        if time.monotonic() > deadline:
+            raise StoreError("another command makes this run there at the moment: merge again when it has ended")
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        into.claims.release(run_id)
 
 
 def _copied(folder: Path, record: Record, into: Store) -> Path:
