@@ -14,7 +14,6 @@ TRIED = "5.23"
 """The version of transformers that the notes below describe."""
 
 
-OWN_OPTIMIZERS = ("adamw", "sgd")
 DEALT = "as shipped deals the rows of an epoch to several processes in its own order"
 
 
@@ -58,8 +57,8 @@ class HfTrainer(Trainer):
                 recipe.weight_decay_exempt != Recipe().weight_decay_exempt,
                 "as shipped exempts biases and normalisation layers from weight decay, and nothing else",
             ),
-            "optimizer": (recipe.optimizer not in OWN_OPTIMIZERS, "as shipped has adamw and sgd, and no plugin's optimizer"),
-            "loss": (recipe.loss != "default", "as shipped has the model's own loss"),
+            "optimizer": (not recipe.is_built_in("optimizer"), "as shipped has adamw and sgd, and no plugin's optimizer"),
+            "loss": (not recipe.is_built_in("loss"), "as shipped has the model's own loss"),
             "class_weights": (
                 recipe.class_weights != "none",
                 "as shipped has the model's own loss, in which labels weigh alike",

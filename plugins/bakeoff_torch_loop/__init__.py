@@ -47,9 +47,8 @@ class TorchLoop(Trainer):
                     with job.autocast():
                         logits = model(**inputs).logits  # (batch, n_outputs)
                     loss = job.loss(logits, labels) * part.weight
-                    scaler.scale(
-                        loss * job.world_size
-                    ).backward()  # several processes average their gradients; they are to be added
+                    loss_of_all = loss * job.world_size  # several processes average their gradients; they are to be added
+                    scaler.scale(loss_of_all).backward()
                     losses.append(loss.detach())
 
                 scaler.unscale_(optimizer)

@@ -8,8 +8,8 @@ import click
 
 from bakeoff.cli.options import folder_argument
 from bakeoff.cli.output import print_result
-from bakeoff.errors import DamageError, StoreError
-from bakeoff.planning.runs import ID_ALGORITHM, id_of
+from bakeoff.errors import StoreError
+from bakeoff.planning.verified import verified
 from bakeoff.records.run_names import RunNames
 from bakeoff.records.store import Store
 from bakeoff.text.numbers import count
@@ -33,18 +33,12 @@ def verify(folder: Path) -> int:
     whole, failed, damaged = 0, 0, list[str]()
     for run_id in recorded:
         try:
-            record = store.check(run_id)
-        except (DamageError, StoreError) as error:
+            record = verified(store, run_id, declared)
+        except StoreError as error:
             damaged.append(f"{wanted.get(run_id, 'not in the plan')} ({run_id}): {error}")
             continue
-        misfit = store.misfit(record, declared.seed_of)
-        if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.requested)) != record.id:
-            misfit = f"{wanted.get(run_id, 'not in the plan')} ({run_id}): its contents belong to run {own}"
-        if misfit:
-            damaged.append(misfit)
-        else:
-            whole += 1
-            failed += record.status == "failed"
+        whole += 1
+        failed += record.status == "failed"
     damaged += store.controls()[1]
     try:
         store.timings()

@@ -342,6 +342,10 @@ class Recipe(Options):
     )
     frozen_embeddings: bool = Field(False, description="Embeddings do not train.", json_schema_extra={"neutral": False})
 
+    def is_built_in(self, key: Literal["optimizer", "loss"]) -> bool:
+        """Whether the value of this key needs no plugin."""
+        return getattr(self, key) in BUILT_IN[key]
+
     @model_validator(mode="before")
     @classmethod
     def _one_length(cls, data: Any) -> Any:

@@ -134,8 +134,8 @@ class RecordFolders:
         gone either way.
 
         instead_of: the mark of the record that a rerun replaces. keep: archives the record if it does not count, also where it
-        is no failure. If the process is killed at any point, each good record is
-        still in its place, archived, or in a folder from which `Store.recover` publishes it.
+        is no failure. If the process is killed at any point, each good record is still in its place, archived, or in a folder
+        from which `Store.recover` publishes it.
         """
         for name in self.tree.names(folder):
             if name.startswith(TEMPORARY_PREFIX):  # its writer was killed

@@ -20,7 +20,7 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import open_regular, read_regular
 from bakeoff.machine.faults import raise_machine_error
-from bakeoff.planning.runs import ID_ALGORITHM, id_of
+from bakeoff.planning.verified import verified
 from bakeoff.records.ownership import keep_spec
 from bakeoff.records.provenance import HARDWARE, MADE_FROM, differing
 from bakeoff.records.publishing import Rank
@@ -219,17 +219,6 @@ def _copy_runs(source: Store, into: Store, declared: Declared, names: RunNames, 
             found.attempts += 1
         if there is not None and there.status == record.status == "ok":
             found.moved.append(f"{names.name_of(run_id)}: {difference(into, there, source, record, declared.report_on)}")
-
-
-def verified(store: Store, run_id: str, declared: Declared) -> Record:
-    """The run's record, after checking all its files, its seed, and that its id follows from what it was asked for. Raises
-    DamageError."""
-    record = store.check(run_id)
-    if misfit := store.misfit(record, declared.seed_of):
-        raise DamageError(misfit)
-    if record.id.startswith(f"{ID_ALGORITHM}-") and (own := id_of(record.requested)) != record.id:
-        raise DamageError(f"its contents belong to run {own}")
-    return record
 
 
 def _published(store: Store, run_id: str) -> Record | None:
