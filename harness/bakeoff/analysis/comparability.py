@@ -14,7 +14,7 @@ from typing import Any, Final
 from bakeoff.analysis.recipes import is_declared
 from bakeoff.analysis.under_test import UnderTest
 from bakeoff.contracts.recipe import steps_of
-from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, one_word, together
+from bakeoff.records.provenance import MACHINE, MADE_FROM, Facts, Subject, differences, in_words, made_on, one_word, together
 from bakeoff.records.schema import Record, Vary
 from bakeoff.text.values import spelt
 
@@ -35,13 +35,17 @@ shorten = partial(re.compile(r"\b([0-9a-f]{12})[0-9a-f]{20,52}\b").sub, r"\1")
 """Cuts the fingerprints in a text to the 12 digits that are shown of them."""
 
 
-def row_facts(records: Sequence[Record], metric: str = "") -> Facts:
+def row_facts(records: Sequence[Record], metric: str = "", *, hardware: Sequence[str] = ()) -> Facts:
     """The facts that decide with which rows this one is ranked. metric: its version is one of them; needed only where recorded
-    scores are compared."""
+    scores are compared. hardware: the classes that the experiment declares, which count as one."""
+    mixed: Facts = {}
+    if hardware and made_on(records, hardware):
+        mixed = {("hardware", ""): (" or ".join(hardware),), ("instruction set", ""): (None,)}
     requested = [record.requested for record in records]
     metrics = [facts for record in records if record.data for facts in record.data.metrics if facts.name == metric]
     return {
         **together(records, MADE_FROM | MACHINE | {"bakeoff"}),
+        **mixed,
         ("model", ""): (one_word(f"{one.model_label} {one.model.version}" for one in requested if one.model),),
         ("start", ""): (one_word(" and ".join(one.weights.lineage) or "the model's own" for one in records if one.weights),),
         ("metric", ""): (one_word(f"{facts.name} {facts.version}" for facts in metrics),),

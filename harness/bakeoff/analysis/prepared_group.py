@@ -112,7 +112,8 @@ class PreparedGroup:
     @cached_property
     def keys(self) -> dict[str, Facts]:
         """Row -> the data and conditions that decide with which rows it is ranked, of every row with a record."""
-        return {name: row_facts(own, self.terms.metric) for name, own in self.layout.describing.items()}
+        hardware = self.experiment.declared.hardware
+        return {name: row_facts(own, self.terms.metric, hardware=hardware) for name, own in self.layout.describing.items()}
 
     @cached_property
     def rankings(self) -> tuple[dict[str, int], list[str]]:

@@ -137,7 +137,7 @@ def _rescored_by_all(experiment: Experiment, layout: Layout, name: str | None, s
 
 def _rescored(experiment: Experiment, layout: Layout, metric: Metric, split: str, data: Data, outputs: Outputs) -> Rescored:
     own, succeeded = outputs.splits[split], layout.succeeded
-    keys = {row: row_facts(records) for row, records in succeeded.items() if records}
+    keys = {row: row_facts(records, hardware=experiment.declared.hardware) for row, records in succeeded.items() if records}
     rankings, reasons = rankings_of(keys, layout.baseline, under_test_of(experiment.declared, layout.rows), layout.vary)
     baseline_of = layout.baseline_of
     ranked = [row for row in layout.rows if row in own.answers and rankings[row] == rankings.get(baseline_of[row])]

@@ -1,6 +1,7 @@
 """What may still be said of pairs once seeds, looks or the question were changed with results known.
 
-Of strategies whose seeds or looks were changed, no p-value holds and no verdict is given. Where the question was changed, say
+Of strategies whose seeds or looks were changed, or whose runs are pooled from several experiments, no p-value holds and no
+verdict is given. Where the question was changed, say
 its margin or baseline, the verdict stands and is marked: the question may have been chosen for its answer.
 """
 
@@ -21,6 +22,10 @@ WITHHELD = "withheld"
 def without_p(experiment: Experiment) -> dict[str, str]:
     """Strategy -> why its p-values do not hold; strategies whose p-values hold are left out."""
     found = dict.fromkeys(experiment.by_looks, "seeds were run look by look for a comparison within their own experiment")
+    found |= {
+        row: f"the runs of {row} are pooled from {listed(names)}, which were declared apart"
+        for row, names in experiment.pooled.items()
+    }
     return found | dict.fromkeys(reseeded(experiment.declared), "seeds were changed when results were known")
 
 

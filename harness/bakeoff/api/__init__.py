@@ -164,12 +164,13 @@ def plan(
     return outlooks.plan(spec, data=data, into=into, only=only)
 
 
-def load(*folders: str | Path) -> Results:
-    """Reads the records of one experiment's folder, or of several as one experiment. Raises StoreError if a folder has no
+def load(*folders: str | Path, pool: bool = False) -> Results:
+    """Reads the records of one experiment's folder, or of several as one experiment. pool: strategies of one name that were
+    trained alike in several experiments become one, without p-values and verdicts. Raises StoreError if a folder has no
     experiment."""
     from bakeoff.api.results import read
 
-    return read(*folders)
+    return read(*folders, pool=pool)
 
 
 def compare(results: Results) -> Comparisons:

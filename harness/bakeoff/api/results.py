@@ -50,9 +50,9 @@ MOST_PRINTED = 60
 """A table with more rows is printed without those in the middle."""
 
 
-def read(*folders: str | Path) -> Results:
+def read(*folders: str | Path, pool: bool = False) -> Results:
     """As `bakeoff.load`."""
-    return Results(load_experiment([Path(folder) for folder in folders]))
+    return Results(load_experiment([Path(folder) for folder in folders], pool=pool))
 
 
 @dataclass(frozen=True, repr=False)

@@ -124,7 +124,8 @@ def runs_are_due(document: Document, plan: Plan, store: Store) -> bool:
 def differences_from_records(plan: Plan, store: Store, machine: Machine) -> list[str]:
     """Sentences on how the data, weights, hardware and software of recorded runs differ from those of this machine."""
     records = {record.id: record for record in store.read_all(plan.by_id)[0]}
-    changed = {run_id: differences_here(plan.by_id[run_id], record, machine) for run_id, record in records.items()}
+    hardware = plan.spec.hardware or ()
+    changed = {run_id: differences_here(plan.by_id[run_id], record, machine, hardware) for run_id, record in records.items()}
     return [f"since runs were recorded: {clause}" for clause in in_words(plan, changed)] + caveats(plan, records, machine)
 
 

@@ -86,7 +86,7 @@ def versions() -> Iterator[Finding]:
 
 
 def machine() -> Iterator[Finding]:
-    """Processor, memory, devices, and the precisions that they support."""
+    """Processor, memory, devices, the precisions that they support, and the hardware class of a run that has it all."""
     cores = os.cpu_count() or 1
     usable = hardware.usable_threads()
     yield Finding("processor", f"{hardware.processor()}, {usable} of {cores} cores usable")
@@ -111,6 +111,7 @@ def machine() -> Iterator[Finding]:
         except BakeoffError as error:
             yield Finding("precision", str(error))
     yield Finding("device", f"{device.type}: {named}; {', '.join(precisions)}")
+    yield Finding("hardware", hardware.hardware_class(hardware.accelerator_name(device), threads=usable))
 
 
 def plugins() -> Iterator[Finding]:

@@ -39,6 +39,12 @@ WARNED = 4
 @click.command()
 @click.argument("folders", metavar="DIR...", nargs=-1, type=EXPERIMENT_FOLDER)
 @click.option("--into", metavar="DIR", type=PATH, help="Folder for the report (default: DIR, if there is only one).")
+@click.option(
+    "--pool",
+    is_flag=True,
+    help="Make one row of strategies of one name that were trained alike in several experiments: with the runs of all of them, "
+    "and without p-values and verdicts, since the experiments were declared apart.",
+)
 @click.option("--strict", is_flag=True, help=f"Exit with code {WARNED} if a warning is raised or nothing can be compared.")
 @click.option("--allow", metavar="NAME", multiple=True, help="A warning that --strict ignores (can be repeated).")
 @click.option(
@@ -52,6 +58,7 @@ WARNED = 4
 def report(
     folders: tuple[Path, ...],
     into: Path | None,
+    pool: bool,
     strict: bool,
     allow: tuple[str, ...],
     with_texts: bool,
@@ -61,8 +68,8 @@ def report(
     """Compare the experiments in DIR... and write the leaderboard.
 
     Writes report.html (all figures, offline), table.md, table.csv, table.tex, and model-index.yaml and .eval_results/ for the
-    Hugging Face hub. Several experiments make one leaderboard, with the baseline, margin and split of the first. Warnings are
-    explained by `bakeoff explain NAME`.
+    Hugging Face hub. Several experiments make one leaderboard, with the baseline, margin and split of the first; folders of one
+    experiment, whose runs were made apart, become one by `bakeoff merge`. Warnings are explained by `bakeoff explain NAME`.
 
     Exit code 0: written, 4: --strict, and a warning was raised, 2: an error.
     """
@@ -75,9 +82,13 @@ def report(
     for name in allow:
         if name not in CATALOGUE:
             raise no_such_warning(name)
-    reading = read(folders)
+    if pool and len(set(folders)) == 1:
+        raise BakeoffError("--pool: one experiment has nothing to pool; name several")
+    reading = read(folders, pool=pool)
+    if pool and not reading.experiment.pooled:
+        print_note("--pool: no strategy was trained alike in two of these experiments, so that nothing is pooled")
     if into is not None:
-        reading = replace(reading, comparison=written_into(reading.comparison, folders, into))
+        reading = replace(reading, comparison=written_into(reading.comparison, folders, into, pool=pool))
     written = files_of(reading, example_texts(reading, data) if with_texts else {})
     note_troubles(reading.experiment)
     Tree(target).require_no_link(target / RESULTS_FOLDER)  # before anything is written
@@ -98,10 +109,10 @@ def report(
     return 0
 
 
-def written_into(comparison: Comparison, folders: Sequence[Path], into: Path) -> Comparison:
+def written_into(comparison: Comparison, folders: Sequence[Path], into: Path, *, pool: bool) -> Comparison:
     """The comparison, with its command for the report replaced by one that writes the report into the folder `into` again."""
     others = [line for line in comparison.commands if not line.startswith("bakeoff report ")]
-    again = command("report", *folders, "--into", into)
+    again = command("report", *folders, *["--pool"] * pool, "--into", into)
     return comparison.model_copy(update={"facts": {**comparison.facts, "commands": [*others, again]}})
 
 

@@ -73,11 +73,12 @@ class Reading:
     comparison: Comparison
 
 
-def read(folders: Sequence[Path | Store]) -> Reading:
-    """Loads folders of records and compares their strategies. Raises StoreError if a folder has no experiment."""
+def read(folders: Sequence[Path | Store], *, pool: bool = False) -> Reading:
+    """Loads folders of records and compares their strategies. pool: as for `load_experiment`. Raises StoreError if a folder has
+    no experiment."""
     gc.disable()  # thousands of records stay alive: searching them for cycles takes time in vain
     try:
-        experiment = load_experiment(folders)
+        experiment = load_experiment(folders, pool=pool)
         return Reading(experiment, compare(experiment))
     finally:
         gc.enable()

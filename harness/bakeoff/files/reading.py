@@ -26,13 +26,13 @@ BLOCK: Final = 512
 """The unit of `st_blocks`, in bytes."""
 
 
-def open_regular(path: Path, *, at_most: int | None = None) -> BufferedReader:
+def open_regular(path: Path, *, at_most: int | None = None, access: int = os.O_RDONLY) -> BufferedReader:
     """Opens the regular file at the path for reading, following links. It never blocks.
 
     Raises OSError for anything else (a folder, named pipe, socket, device), and for a file of over `at_most` bytes. `strerror`
-    is a sentence: "it is a socket, not a plain file".
+    is a sentence: "it is a socket, not a plain file". access: `os.O_RDWR` where the descriptor must be open for writing too.
     """
-    return open_plain(path, path, None, at_most)
+    return open_plain(path, path, None, at_most, access=access)
 
 
 def read_regular(path: Path, *, at_most: int | None = None) -> bytes:
@@ -42,12 +42,14 @@ def read_regular(path: Path, *, at_most: int | None = None) -> bytes:
         return read_all(stream, path, at_most)
 
 
-def open_plain(path: Path, name: Path | str, folder: int | None, at_most: int | None) -> BufferedReader:
+def open_plain(
+    path: Path, name: Path | str, folder: int | None, at_most: int | None, *, access: int = os.O_RDONLY
+) -> BufferedReader:
     """Opens a regular file for reading: the path `name`, or, if `folder` (a file descriptor) is given, the name in that
-    folder, without following a link. path: as errors name the file; errors: as in `open_regular`."""
+    folder, without following a link. path: as errors name the file; access, errors: as in `open_regular`."""
     follow = folder is None
     require_plain(os.stat(name, dir_fd=folder, follow_symlinks=follow), path, at_most)  # opening a device may change it
-    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
+    flags = access | os.O_NONBLOCK | os.O_CLOEXEC | (0 if follow else os.O_NOFOLLOW)
     descriptor = os.open(name, flags, dir_fd=folder)
     try:
         require_plain(found := os.fstat(descriptor), path, at_most)  # it may have been another just before

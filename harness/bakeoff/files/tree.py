@@ -116,7 +116,7 @@ class Tree:
                     stream.flush()
                     if synced:
                         os.fsync(stream.fileno())
-                os.rename(beside, name, src_dir_fd=folder, dst_dir_fd=folder)
+                _rename(beside, folder, name, folder)
             except BaseException:
                 with suppress(OSError):
                     os.unlink(beside, dir_fd=folder)
@@ -158,7 +158,7 @@ class Tree:
     def move(self, old: Path, new: Path) -> None:
         """Renames a file or folder; both paths are below the root. A folder can't replace one that is not empty."""
         with self._holding(old) as (source, name), self._holding(new) as (target, becomes):
-            os.rename(name, becomes, src_dir_fd=source, dst_dir_fd=target)
+            _rename(name, source, becomes, target)
 
     def remove(self, path: Path) -> None:
         """Removes a file, or a link and not its target; does nothing if it is missing."""
@@ -190,6 +190,19 @@ class Tree:
         """Sets the file's modification time to now. Raises FileNotFoundError if it is missing."""
         with self._holding(path) as (folder, name):
             os.utime(name, dir_fd=folder, follow_symlinks=False)
+
+    def clock(self, folder: Path) -> float:
+        """The time now by the clock that dates the files in the folder, in seconds since 1970. On NFS it is the server's, which
+        may be ahead of this machine's or behind it. Read from a new file, which is removed again."""
+        with self._holding(folder / temporary_name("clock")) as (at, name):
+            descriptor = os.open(name, NEW_FILE, 0o666, dir_fd=at)
+            try:
+                os.utime(descriptor)  # NFS may keep something else in the times of a file that was just created
+                return os.fstat(descriptor).st_mtime
+            finally:
+                os.close(descriptor)
+                with suppress(OSError):
+                    os.unlink(name, dir_fd=at)
 
     def names(self, folder: Path) -> list[str]:
         """The names of everything in a folder, sorted."""
@@ -277,6 +290,22 @@ class Tree:
             raise
         finally:
             os.close(folder)
+
+
+def _rename(name: str, source: int, becomes: str, target: int) -> None:
+    """Renames `name` in the folder `source` to `becomes` in the folder `target`, both file descriptors.
+
+    An error counts as none if the file has its new name all the same: an NFS client that got no answer sends its request again,
+    and is told that there is no such file any more.
+    """
+    before = os.stat(name, dir_fd=source, follow_symlinks=False)
+    try:
+        os.rename(name, becomes, src_dir_fd=source, dst_dir_fd=target)
+    except OSError:
+        with suppress(OSError):
+            if os.path.samestat(before, os.stat(becomes, dir_fd=target, follow_symlinks=False)):
+                return
+        raise
 
 
 def _at(path: Path, error: OSError) -> OSError:

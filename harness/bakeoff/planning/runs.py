@@ -29,14 +29,9 @@ ID_ALGORITHM = "r1"
 """The prefix of every id. Another way of computing ids gets another prefix, so that no run is silently repeated."""
 
 
-HASHED = {kind: {"name", "version", "options"} for kind in ("task", "model", "method", "trainer")}
-"""The fields of each component that are part of a run's id."""
-
-
 def id_of(asked: Requested) -> str:
     """The id of a requested run: a hash of what is trained, without names, margin, folder and machine."""
-    hashed = asked.model_dump(include={**HASHED, **dict.fromkeys(("recipe", "seed", "replicate", "select"), True)})
-    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(hashed).encode()).hexdigest()[:16]}"
+    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked.hashed()).encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,9 @@ class Experiment:
     """In merged experiments: strategies whose own experiment declared looks (interim numbers of seeds at which it judged), so
     that their number of seeds may depend on results. The looks do not apply to comparisons across experiments."""
 
+    pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Strategies whose runs come from several experiments that were declared apart -> the names of these experiments."""
+
     @property
     def spec_paths(self) -> list[PurePath]:
         """The path of each folder's experiment file, relative to what the user wrote."""

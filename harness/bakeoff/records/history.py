@@ -83,6 +83,7 @@ def _terms(declared: Declared, names: Mapping[str, str]) -> dict[str, str]:
         "reported split": declared.report_on,
         "margin": margins or "the default",
         "under test": ", ".join(sorted(declared.under_test)) or _unnamed(declared),
+        "hardware": ", ".join(sorted(declared.hardware)) or "one class",
         "gate": gate or "none",
         **{f"primary metric of {task}": metric for task, metric in declared.metrics.items()},
         **{f"trials of {names.get(name, name)}": str(number) for name, number in declared.trials.items()},

@@ -263,6 +263,11 @@ def same_hardware(record: Record, hardware: str) -> bool:
     return not differences({("hardware", ""): (record.environment.hardware,)}, {("hardware", ""): (hardware,)}, HARDWARE)
 
 
+def made_on(records: Iterable[Record], classes: Collection[str]) -> bool:
+    """Whether all of these runs were made on hardware of these classes."""
+    return all(record.environment.hardware in classes for record in records)
+
+
 def software_of(environment: Environment) -> dict[str, str]:
     """Distribution (Python package) -> version, of all recorded software but Bakeoff itself."""
     return {name: version for name, version in environment.software.items() if name != BAKEOFF}

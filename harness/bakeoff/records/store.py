@@ -6,18 +6,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import Tree, read_regular, temporary_name
 from bakeoff.machine.file_hashes import State, state_of
 from bakeoff.machine.output import keep_ends
 from bakeoff.machine.processes import left_by_the_dead, maker_of
-from bakeoff.records.claims import Claims
+from bakeoff.records.claims import FOREIGN_STALE_SECONDS, PATIENCE_SECONDS, Claims
 from bakeoff.records.history import continued
 from bakeoff.records.predictions import Predictions, PredictionsReader
 from bakeoff.records.publishing import Rank, RecordFolders, check_content, content_of
@@ -34,7 +35,11 @@ from bakeoff.records.schema import (
     Timing,
 )
 from bakeoff.records.steps import read_steps
+from bakeoff.text.numbers import duration
 from bakeoff.text.words import quoted, shown_path
+
+PLAN_CLAIM: Final = "plan"
+"""What is claimed, in the place of a run, by who writes `plan.json`."""
 
 
 class Store(RecordFolders):
@@ -210,20 +215,36 @@ class Store(RecordFolders):
     # --- writing ---
 
     def declare(self, declared: Declared) -> None:
-        """Writes the experiment's declaration to `plan.json`, with the earlier declarations in its history."""
+        """Writes the experiment's declaration to `plan.json`, with the earlier declarations in its history. Of two commands
+        that do so at once the second continues what the first has written. Raises StoreError if the other one takes long."""
+        if self._continued(declared) is not None:
+            with self.alone_with_plan():
+                if (new := self._continued(declared)) is not None:
+                    self.tree.write(self.plan_file, dump(new))
+        self._place = _place_of(self.records)
+
+    @contextmanager
+    def alone_with_plan(self) -> Iterator[None]:
+        """A context in which no other command writes `plan.json`: it has a claim, as runs have. Makes the folder if it is
+        missing."""
+        self.tree.make(self.records)
+        refusal = (
+            f"{shown_path(self.plan_file)}: another command has been writing it for {duration(PATIENCE_SECONDS)}; run this "
+            f"again, and if the machine of that command died, in {duration(FOREIGN_STALE_SECONDS)}"
+        )
+        with self.claims.alone(PLAN_CLAIM, refusal):
+            self._declared = None
+            yield
+
+    def _continued(self, declared: Declared) -> Declared | None:
+        """The declaration with the history to store with it; None if `plan.json` has just that."""
         try:
             before = self.declared()
         except StoreError:  # none yet, or a damaged one, which `require_owner` let pass: written anew
-            pass
-        else:
-            recorded = sum(self.has(run.id) for run in before.runs)
-            declared = declared.model_copy(update={"history": continued(before, declared, recorded)})
-            if declared.model_copy(update={"seal": before.seal}) == before:
-                self._place = _place_of(self.records)
-                return
-        self.tree.make(self.records)
-        self.tree.write(self.plan_file, dump(declared))
-        self._place = _place_of(self.records)
+            return declared
+        recorded = sum(self.has(run.id) for run in before.runs)
+        declared = declared.model_copy(update={"history": continued(before, declared, recorded)})
+        return None if declared.model_copy(update={"seal": before.seal}) == before else declared
 
     def require_place(self) -> None:
         """Raises StoreError if the folder that `declare` wrote to was moved, deleted or replaced since."""

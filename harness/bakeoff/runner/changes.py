@@ -7,7 +7,7 @@ weights. `run` and `check --build` compare what tasks and models really load, as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -21,6 +21,7 @@ from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import (
     BAKEOFF,
     DATA,
+    HARDWARE,
     MACHINE,
     MADE_FROM,
     Difference,
@@ -30,10 +31,11 @@ from bakeoff.records.provenance import (
     facts_of_data,
     facts_of_model,
     facts_of_sources,
+    made_on,
     origin_of,
     unknown,
 )
-from bakeoff.records.schema import MadeFrom, Record
+from bakeoff.records.schema import MadeFrom, Record, Requested
 from bakeoff.text.values import listed
 from bakeoff.text.words import escaped
 
@@ -184,23 +186,29 @@ class Machine:
     """The vector instructions that torch uses on this CPU; None if torch was not imported (`Environment.instructions`)."""
     sources: Mapping[Pair, Facts]
 
+    def hardware_of(self, requested: Requested) -> str:
+        """The hardware class that such a run has here."""
+        return hardware.hardware_class(self.accelerator, threads=self.threads, processes=requested.processes)
 
-def differences_here(run: Run, record: Record, machine: Machine) -> list[Difference]:
-    """How a run made here would differ from its record: in data and weights, hardware and software.
+
+def differences_here(run: Run, record: Record, machine: Machine, declared: Collection[str] = ()) -> list[Difference]:
+    """How a run made here would differ from its record: in data and weights, hardware and software. declared: the hardware
+    classes that the experiment declares, which count as one.
 
     Bakeoff's own version is left out: the versions of components decide whether runs are alike.
     """
     used, sources = record.environment.software, record.data.source_versions if record.data else {}
     installed = hardware.software({*used, *sources})
-    processes = record.requested.processes
+    ours = machine.hardware_of(record.requested)
     here: Facts = {
         **machine.sources.get((run.task.label, run.model_label), {}),
-        ("hardware", ""): (hardware.hardware_class(machine.accelerator, threads=machine.threads, processes=processes),),
+        ("hardware", ""): (ours,),
         ("instruction set", ""): (machine.instructions if machine.device == "cpu" else None,),
         **{("software", name): (installed.get(name, MISSING),) for name in used if name != BAKEOFF},
         **{("sources", name): (installed.get(name, MISSING),) for name in sources},
     }
-    found = differences(here, facts_of(record), MADE_FROM | MACHINE | {"sources"})
+    mixed = ours in declared and made_on([record], declared)
+    found = differences(here, facts_of(record), MADE_FROM | (MACHINE - HARDWARE if mixed else MACHINE) | {"sources"})
     if any(one.subject == "sources" for one in found):  # their version explains other rows
         return [one for one in found if one.subject != "rows"]
     return found

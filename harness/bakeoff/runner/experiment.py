@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bakeoff.errors import BakeoffError, DamageError, StoreError
+from bakeoff.errors import BakeoffError, DamageError, SpecError, StoreError
 from bakeoff.machine.faults import raise_machine_error
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.planning.runs import Plan
@@ -20,6 +20,7 @@ from bakeoff.records.provenance import MADE_FROM, Difference, Facts
 from bakeoff.records.schema import MODEL_FOLDER, Declared, DeclaredRun, Record
 from bakeoff.records.store import Store
 from bakeoff.runner.changes import (
+    Machine,
     Pair,
     caveats,
     changes,
@@ -36,7 +37,8 @@ from bakeoff.runner.scheduler import Rerun, Scheduler
 from bakeoff.runner.settings import Progress, Settings
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count
-from bakeoff.text.words import shown_path
+from bakeoff.text.values import listed
+from bakeoff.text.words import quoted_whole, shown_path
 
 
 @dataclass(frozen=True)
@@ -141,6 +143,7 @@ def declaration(document: Document, plan: Plan) -> Declared:
         margin=plan.margin,
         under_test=spec.under_test or [],
         spelt_out=plan.spelt_out,
+        hardware=spec.hardware or [],
         looks=list(spec.seeds.looks),
         ranks=spec.seeds.ranks,
         gate=spec.gate.model_dump(exclude_none=True),
@@ -217,7 +220,12 @@ def choose_reruns(
     sources: Mapping[Pair, Facts] = {}
     if due or changed_files.files or settings.changed == "rerun":
         machine = preflight(document, plan, settings, progress)
-        compared = {run_id: differences_here(plan.by_id[run_id], record, machine) for run_id, record in recorded.items()}
+        if due or settings.changed == "rerun":
+            require_declared_hardware(document, plan, machine)
+        compared = {
+            run_id: differences_here(plan.by_id[run_id], record, machine, plan.spec.hardware or ())
+            for run_id, record in recorded.items()
+        }
         if not due and settings.changed != "rerun":  # nothing is added, so it does not matter where the records were made
             compared = {run_id: [one for one in found if one.subject in MADE_FROM] for run_id, found in compared.items()}
         for sentence in (*harmless(plan, changed_files, compared), *caveats(plan, recorded, machine)):
@@ -229,6 +237,18 @@ def choose_reruns(
         for sentence in not_compared(files, changed_files):
             progress.note(sentence)
     return {run_id: Rerun(marks[run_id], reason) for run_id, reason in why.items()}, sources
+
+
+def require_declared_hardware(document: Document, plan: Plan, machine: Machine) -> None:
+    """Raises SpecError if runs would be made here on a hardware class that the experiment file does not name in `hardware`."""
+    declared = plan.spec.hardware
+    here = dict.fromkeys(machine.hardware_of(run.requested) for run in plan.wanted.values())
+    if declared and (others := [name for name in here if name not in declared]):
+        message = (
+            f"runs are made on {quoted_whole(others[0])} here, and only {listed([quoted_whole(name) for name in declared])} "
+            f"{'is' if len(declared) == 1 else 'are'} declared: add it, or choose another machine, --device or --threads"
+        )
+        raise SpecError([document.problem(("hardware",), message)])
 
 
 def anything_due(document: Document, plan: Plan, store: Store, recorded: Collection[str], reruns: Collection[str]) -> bool:

@@ -7,9 +7,8 @@ counts, so that nothing which was measured is lost.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -34,8 +33,7 @@ from bakeoff.text.values import listed
 from bakeoff.text.words import quoted, shown_path
 
 CHUNK: Final = 2**20
-LONGEST_WAIT: Final = 10.0
-"""Seconds to wait for another command that works on a run."""
+BUSY: Final = "another command makes this run there at the moment: merge again when it has ended"
 MOST_SHOWN: Final = 20
 """The most runs that were made twice whose differences are shown."""
 LARGEST_SPEC: Final = 2**24
@@ -84,13 +82,14 @@ def _merged(sources: Sequence[Store], into: Store) -> Merged:
         if source.records.resolve() in (into.folder.resolve(), *into.folder.resolve().parents):
             raise StoreError(f"{shown_path(into.folder)} is inside the records of {shown_path(source.folder)}: merge elsewhere")
     others = [store for store in sources if store.folder.resolve() != into.folder.resolve()]
-    started = [into] if into.plan_file.is_file() else []
-    declared, notes = joined([*started, *others] or [into])
-    content = dump(declared)
-    into.tree.make(into.records)
-    if not started or into.declared() != declared:
-        into.tree.write(into.plan_file, content)
-    notes += _copy_spec(declared, [*started, *others], into)
+    stores = [*_started(into), *others] or [into]
+    declared, notes = joined(stores)
+    if into not in stores or into.declared() != declared:
+        with into.alone_with_plan():
+            stores = [*_started(into), *others]  # another command may have written it meanwhile
+            declared, notes = joined(stores)
+            into.tree.write(into.plan_file, dump(declared))
+    notes += _copy_spec(declared, stores, into)
     names = RunNames.declared(declared)
     found = Merged(len(names.by_id), notes=notes)
     into.recover()
@@ -112,6 +111,11 @@ def _merged(sources: Sequence[Store], into: Store) -> Merged:
 
 
 # --- one declaration -----------------------------------------------------------------------------------------------------
+
+
+def _started(into: Store) -> list[Store]:
+    """The store, if it has a plan already."""
+    return [into] if into.plan_file.is_file() else []
 
 
 def joined(stores: Sequence[Store]) -> tuple[Declared, list[str]]:
@@ -203,7 +207,7 @@ def _copy_runs(source: Store, into: Store, declared: Declared, names: RunNames, 
             if record.seal in seals or (record.was_interrupted and there is not None):
                 found.known += 1
                 continue
-            with _alone_with(run_id, into):
+            with into.claims.alone(run_id, BUSY):
                 if (there := _published(into, run_id)) is not None and record.seal in _seals(into, run_id):
                     found.known += 1  # another command has merged it meanwhile
                     continue
@@ -239,20 +243,6 @@ def _seals(store: Store, run_id: str | None = None) -> set[str]:
             if store.rank(folder) is not Rank.DAMAGED:
                 found.add(store.read_in(folder).seal)
     return found
-
-
-@contextmanager
-def _alone_with(run_id: str, into: Store) -> Iterator[None]:
-    """While no other command works on the run in `into`. Raises StoreError if one goes on for long, as one that trains it."""
-    deadline = time.monotonic() + LONGEST_WAIT
-    while not into.claims.take(run_id):
-        if time.monotonic() > deadline:
-            raise StoreError("another command makes this run there at the moment: merge again when it has ended")
-        time.sleep(0.05)
-    try:
-        yield
-    finally:
-        into.claims.release(run_id)
 
 
 def _copied(folder: Path, record: Record, into: Store) -> Path:

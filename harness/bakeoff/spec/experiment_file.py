@@ -175,6 +175,11 @@ class Spec(Options):
         "whatever else differs between two strategies confounds their comparison. Default: all that strategies spell out "
         "differently in this file.",
     )
+    hardware: Annotated[list[Title], Field(min_length=1)] | None = Field(
+        None,
+        description="The hardware classes that runs may be made on, as `bakeoff doctor` names them: a run on another one is "
+        "refused. Scores are compared across those named here, times never. Default: all runs on one class.",
+    )
     search: SearchSpace | None = Field(
         None, description="How each strategy's configuration is chosen, unless it has a search of its own."
     )

@@ -94,6 +94,19 @@ def test_a_row_made_on_two_machines_is_in_no_group_with_rows_of_one() -> None:
     assert "varies" in group(mixed).rankings[1]
 
 
+@pytest.mark.parametrize("seeds", [None, [0, 1]], ids=["one row", "some runs"])
+def test_declared_classes_of_hardware_share_a_ranking_and_no_times(seeds: list[int] | None) -> None:
+    mixed = altered(clean_experiment(), "environment", seeds=seeds, hardware="H100", instructions="AVX2")
+    here = clean_experiment().records[0].environment.hardware
+    found = group(declaring(mixed, hardware=["H100", here]))
+    assert found.rankings == [""]
+    assert found.to_baseline[0].verdict == "better"
+    assert "hardware differs" in found.times_differ[ROW]
+    assert not found.ratios[ROW, "peak_memory"].comparable
+    assert "machine-changed" in {name for row in found.rows for name in row.warnings}
+    assert group(declaring(mixed, hardware=["H100", "A100"])).rankings[1], "one of the two is not declared"
+
+
 def test_times_do_not_cross_hardware_and_a_control_run_that_moved_is_said_by_how_much() -> None:
     from dataclasses import replace
 

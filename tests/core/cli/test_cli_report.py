@@ -134,6 +134,23 @@ def test_of_several_groups_each_flag_says_which(tmp_path: Path, call: Call) -> N
     assert sorted(groups) == ["one · minilm", "two · minilm"]
 
 
+def test_strategies_of_several_experiments_are_pooled_on_request(tmp_path: Path, call: Call) -> None:
+    one = made(tmp_path / "one", "trainer-api", "manual-loop", name="one")
+    two = made(tmp_path / "two", "trainer-api", "other", name="two", seeds={"trainer-api": [3, 4, 5]})
+    code, out, err = call("report", one, two, "--pool", "--into", tmp_path / "into", "--json")
+    assert (code, err) == (0, "")
+    comparison = json.loads(out)
+    (group,) = comparison["groups"]
+    assert {row["strategy"]: len(row["seeds"]) for row in group["rows"]} == {"trainer-api": 6, "manual-loop": 3, "other": 3}
+    assert {pair["verdict"] for pair in group["to_baseline"]} == {"withheld"}
+    (again,) = [line for line in comparison["facts"]["commands"] if line.startswith("bakeoff report ")]
+    assert "--pool" in again.split()
+    assert call("report", one, "--pool")[0] == 2
+    alone = made(tmp_path / "alone", "third", name="alone")
+    code, _, err = call("report", one, alone, "--pool", "--into", tmp_path / "into")
+    assert (code, err.count("--pool")) == (0, 1)
+
+
 def test_lines_are_as_wide_as_the_terminal(folder: Path, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     monkeypatch.chdir(folder.parent)

@@ -380,3 +380,50 @@ def test_an_error_names_one_path_and_no_other(tmp_path: Path) -> None:
         with pytest.raises(OSError, match="Not a directory") as raised:
             Tree(tmp_path).write(path, b"")
         assert str(raised.value).endswith(f"'{raised.value.filename}'")
+
+
+@pytest.mark.parametrize("how", ["moved", "written"])
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.EEXIST])
+def test_a_rename_that_succeeds_and_is_reported_as_failed_is_none(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, how: str, code: int
+) -> None:
+    """As over NFS, where a request may be sent twice."""
+    tree.write(tree.root / "a", b"ours")
+    tree.write(tree.root / "b", b"before")
+    real = os.rename
+
+    def twice(*names: str, **folders: int) -> None:
+        real(*names, **folders)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "rename", twice)
+    if how == "moved":
+        tree.move(tree.root / "a", tree.root / "b")
+    else:
+        tree.write(tree.root / "b", b"ours")
+    assert (tree.root / "b").read_bytes() == b"ours"
+    assert not [path for path in tree.root.iterdir() if path.name.startswith(".tmp-")]
+
+
+def test_a_rename_that_fails_is_an_error_whatever_lies_there(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in "ab":
+        tree.write(tree.root / name, b"alike")
+
+    def fail(*names: str, **folders: int) -> None:
+        raise OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+    monkeypatch.setattr(os, "rename", fail)
+    for change in (lambda: tree.move(tree.root / "a", tree.root / "b"), lambda: tree.write(tree.root / "b", b"alike")):
+        with pytest.raises(FileNotFoundError):
+            change()
+    assert sorted(path.name for path in tree.root.iterdir()) == ["a", "b"]
+
+
+def test_the_clock_of_a_folder_is_the_one_that_dates_its_files(tree: Tree) -> None:
+    path = tree.root / "a"
+    tree.write(path, b"")
+    first = path.stat().st_mtime
+    now = tree.clock(tree.root)
+    tree.touch(path)
+    assert first <= now <= path.stat().st_mtime
+    assert list(tree.root.iterdir()) == [path]

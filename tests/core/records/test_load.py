@@ -14,6 +14,7 @@ from bakeoff.contracts.metric import MetricFacts
 from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.contracts.unit import OWN_UNIT, SHARE
 from bakeoff.errors import DamageError, StoreError
+from bakeoff.records.history import reseeded
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.metrics import metrics_of
 from bakeoff.records.schema import PREDICTIONS_FILE, EarlierDeclaration, Record
@@ -96,6 +97,60 @@ def test_strategies_of_one_name_keep_apart_and_the_same_runs_are_one_row(tmp_pat
     (group,) = compare(load_experiment([one, two])).groups
     assert [row.strategy for row in group.rows] == ["base", "row · one", "row · two"]
     assert {pair.first: pair.verdict for pair in group.to_baseline} == {"row · one": "better", "row · two": "worse"}
+
+
+def test_strategies_that_were_trained_alike_are_pooled_on_request_and_without_verdicts(tmp_path: Path) -> None:
+    """`row` has another recipe in the second experiment, and seed 7 of `base` was made in both."""
+    history = [EarlierDeclaration(when="2026-11-24T00:00:00+00:00", seeds={"base": list(range(8)), "row": [0]}, recorded=1)]
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9}, history=history)
+    two = folder(
+        tmp_path,
+        "two",
+        {"base": 0.8, "row": 0.9, "third": 0.7},
+        seed=7,
+        seeds={"base": range(7, 15)},
+        records={"row": {"recipe": {"learning_rate": 9e-5}, "final": "other"}},
+    )
+    (group,) = compare(load_experiment([one, two])).groups
+    assert [row.strategy for row in group.rows] == ["base · one", "row · one", "base · two", "row · two", "third"]
+    made = load_experiment([one, two], pool=True)
+    assert made.pooled == {"base": ("one", "two")}
+    (group,) = compare(made).groups
+    assert {row.strategy: (len(row.seeds), row.experiment) for row in group.rows} == {
+        "base": (15, "one + two"),
+        "row · one": (8, "one"),
+        "row · two": (8, "two"),
+        "third": (8, "two"),
+    }
+    seventh = next(run for run in made.declared.runs if (run.strategy, run.seed) == ("base", 7))
+    assert seventh.id.startswith("0:"), "of a run that was made in both the first folder's counts"
+    assert {pair.first: (pair.finding, pair.p) for pair in group.to_baseline} == dict.fromkeys(
+        ("row · one", "row · two", "third"), ("withheld", None)
+    )
+    assert tells(group.to_baseline[-1].sentence, "third against base", "one and two")
+    tested = {frozenset((pair.first, pair.second)) for pair in group.all_pairs if pair.p is not None}
+    assert tested == {frozenset(("row · two", "third"))}
+    assert reseeded(made.declared) == {"row · one"}, "its own seeds were changed, those of `base` were pooled"
+
+
+def test_what_only_seems_alike_is_not_pooled(tmp_path: Path) -> None:
+    """Without records nobody knows what was trained, and other data are another task."""
+    undone = [make_record("base", seed) for seed in range(8, 12)]
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9})
+    two = folder(tmp_path, "two", {"third": 0.8}, undone=undone)
+    three = folder(tmp_path, "three", {"row": 0.9}, seed=3, records={"row": {"test_data": "cleaned", "final": "other"}})
+    made = load_experiment([one, two, three], pool=True)
+    assert made.pooled == {}
+    assert {run.strategy for run in made.declared.runs} == {"base · one", "base · two", "row · one", "row · three", "third"}
+
+
+def test_a_run_that_failed_in_one_experiment_and_succeeded_in_another_counts_as_it_succeeded(tmp_path: Path) -> None:
+    one = folder(tmp_path, "one", {"base": 0.8, "row": 0.9}, failing={"base": [0]})
+    two = folder(tmp_path, "two", {"base": 0.8, "row": 0.9})
+    made = load_experiment([one, two], pool=True)
+    (first,) = [record for record in made.records if (record.requested.strategy, record.requested.seed) == ("base", 0)]
+    assert (first.status, first.id[:2]) == ("ok", "1:")
+    assert len({record.id for record in made.records}) == len(made.records) == 16
 
 
 def test_the_same_experiment_twice_is_told_apart_by_folder(tmp_path: Path) -> None:

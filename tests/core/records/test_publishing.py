@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable
@@ -239,6 +240,26 @@ def test_what_was_left_by_another_machine_is_recovered_unless_it_holds_the_claim
     os.utime(store.records / f".claim-{GOOD.id}", (1, 1))
     assert store.recover() == [GOOD.id]
     assert standing(store) == "good"
+
+
+@pytest.mark.parametrize("code", [errno.ENOENT, errno.ENOTEMPTY])
+def test_a_rename_that_succeeds_and_is_reported_as_failed_publishes_all_the_same(
+    store: Store, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As over NFS, where a request may be sent twice."""
+    real = os.rename
+
+    def twice(*names: str, **folders: int) -> None:
+        real(*names, **folders)
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "rename", twice)
+    assert publish(store, FAILURES["crashed"])
+    assert publish(store, GOOD)
+    assert not publish(store, OTHER)
+    assert store.read(GOOD.id).weights == GOOD.weights
+    assert [attempt.reason for attempt in store.attempts()[GOOD.id]] == ["crashed"]
+    assert left(store) == [".replaced"]
 
 
 @pytest.mark.parametrize("flaw", ["another run's name", "a file that was altered", "no record"])

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
+import os
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import pytest
 from builders import declared_run, make_control, make_declaration, make_record, make_timing
+from messages import tells
 from pydantic import ValidationError
 
 from bakeoff.errors import DamageError, StoreError
@@ -138,6 +143,57 @@ def test_an_unchanged_declaration_is_not_written_again(store: Store) -> None:
     before = (store.plan_file.read_bytes(), store.plan_file.stat().st_mtime_ns)
     store.declare(with_seeds(0, 1))
     assert (store.plan_file.read_bytes(), store.plan_file.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("locks", [True, False], ids=["", "no locks"])
+def test_two_commands_that_declare_at_once_lose_no_entry_of_the_history(
+    store: Store, locks: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of two processes sets the margin ten times, and each entry goes on where the one before ended."""
+    if not locks:
+        monkeypatch.setattr(fcntl, "flock", no_locks)
+    store.declare(with_seeds(0))
+    store.publish(filled(store, "r1-0"), "r1-0")
+    context = get_context("fork")
+    ready = context.Barrier(2)
+
+    def declare(first: int) -> None:
+        own = Store(store.folder)
+        ready.wait(10)
+        for number in range(first, first + 10):
+            own.declare(with_seeds(0).model_copy(update={"margin": {"points": float(number)}}))
+
+    both = [context.Process(target=declare, args=(first,)) for first in (10, 30)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
+    assert [one.exitcode for one in both] == [0, 0]
+    changes = [change for entry in store.declared().history for change in entry.changes]
+    assert len(changes) == 20
+    assert [change.before for change in changes[1:]] == [change.after for change in changes[:-1]]
+    assert [path.name for path in store.records.iterdir() if path.name.startswith(".")] == []
+
+
+def no_locks(*_: Any) -> None:
+    raise OSError(errno.ENOLCK, "this file system has no locks")
+
+
+def test_a_plan_that_another_machine_is_writing_is_left_and_not_waited_for_without_end(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.declare(with_seeds(0))
+    before = store.plan_file.read_bytes()
+    claim = store.records / ".claim-plan"
+    claim.write_text(json.dumps({"host": "elsewhere", "process": 1, "token": "theirs"}))
+    monkeypatch.setattr("bakeoff.records.claims.PATIENCE_SECONDS", 0.1)
+    with pytest.raises(StoreError) as refused:
+        store.declare(with_seeds(0, 1))
+    assert tells(str(refused.value), str(store.plan_file), "5 min")
+    assert store.plan_file.read_bytes() == before
+    os.utime(claim, (1, 1))
+    store.declare(with_seeds(0, 1))
+    assert [run.seed for run in store.declared().runs] == [0, 1]
 
 
 def test_another_question_keeps_the_history_and_adds_nothing(store: Store) -> None:

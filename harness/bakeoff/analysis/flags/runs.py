@@ -14,11 +14,11 @@ from bakeoff.analysis.outputs import Misread
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.model import same_logits
 from bakeoff.contracts.recipe_parts import PARTS
-from bakeoff.records.provenance import HARDWARE, alike, differing, together
+from bakeoff.records.provenance import HARDWARE, alike, differing, made_on, together
 from bakeoff.records.run_names import run_name, runs_in_words
 from bakeoff.records.schema import Control, Record, Requested
 from bakeoff.text.numbers import count, per_cent, significant, with_decimals
-from bakeoff.text.values import grouped, shell_word
+from bakeoff.text.values import grouped, shell_word, yaml_value
 
 SAME_SCORE = 1e-9
 
@@ -44,17 +44,24 @@ def made_elsewhere(judged: Judged) -> Iterator[Found]:
 
 def mixed_hardware(judged: Judged) -> Iterator[Found]:
     """machine-changed: more than one hardware class, or instruction set, in a group, unless rows differ in it by design."""
-    machines = _machines(chain.from_iterable(judged.succeeded.values()))
+    records = list(chain.from_iterable(judged.succeeded.values()))
+    machines = _machines(records)
     classes = {row: list(dict.fromkeys(machines[one.id] for one in own)) for row, own in judged.succeeded.items()}
     distinct = dict.fromkeys(chain.from_iterable(classes.values()))
-    if len(distinct) > 1 and not (judged.studies("hardware") and all(len(names) == 1 for names in classes.values())):
-        yield Found(
-            _apart(classes),
-            f"Mixed hardware: {_where(judged, machines, distinct)}. Times cannot be compared across it, and scores may differ "
-            "in rounding.",
-            f"Run all rows on one machine, or, if hardware is what you study, {judged.declare('hardware')}, "
-            f"{judged.in_new_folder}.",
+    if len(distinct) < 2 or (judged.studies("hardware") and all(len(names) == 1 for names in classes.values())):
+        return
+    where, names = _where(judged, machines, distinct), list(dict.fromkeys(one.environment.hardware for one in records))
+    if made_on(records, judged.experiment.declared.hardware):
+        what = f"Mixed hardware, as declared: {where}. No time is compared across it. Scores are, and may differ in rounding."
+        to_do = (
+            "Where a difference is no larger than what a rerun on another machine moves (`bakeoff merge` tells it of runs that "
+            "were made twice), run all rows on one machine,"
         )
+    else:
+        what = f"Mixed hardware: {where}. Times cannot be compared across it, and scores may differ in rounding."
+        mix = f" or, to compare scores across it, write `hardware: {yaml_value(names)}`," if len(names) > 1 else ""
+        to_do = f"Run all rows on one machine, or, if hardware is what you study, {judged.declare('hardware')},{mix}"
+    yield Found(_apart(classes), what, f"{to_do} {judged.in_new_folder}.")
 
 
 def mixed_software(judged: Judged) -> Iterator[Found]:

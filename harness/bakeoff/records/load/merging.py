@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
+from bakeoff.contracts.configured import canonical
 from bakeoff.contracts.unit import POINTS
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load.folders import RunFiles
@@ -13,19 +14,28 @@ from bakeoff.records.load.separation import renamed
 from bakeoff.records.provenance import SCORED, differing
 from bakeoff.records.schema import Declared, DeclaredRun, Imported, Record, Search, Titles, Vary
 from bakeoff.records.store import Store
+from bakeoff.text.values import grouped
 
 Read = Sequence[tuple[Store, Experiment]]
 """Folders, each with the experiment read from it."""
 
+Place = tuple[int, str]
+"""The index of a folder, and a strategy of it."""
 
-def merged(read: Read, files: RunFiles) -> Experiment:
+Twins = Callable[[Place, Place], bool]
+"""Whether two strategies of one name, of different folders, are one row."""
+
+
+def merged(read: Read, files: RunFiles, *, pool: bool = False) -> Experiment:
     """Several folders as one experiment, without metrics: see `load_experiment`."""
     experiments = [experiment for _, experiment in read]
-    names, tasks = _strategy_names(experiments), _task_names(experiments)
+    tasks, same = _task_names(experiments), _the_same(experiments)
+    names = _strategy_names(experiments, _alike(experiments, tasks, same) if pool else same)
+    pooled = _pooled(experiments, names, same) if pool else {}
     own: list[Declared] = []
     """The folders' declarations, with names as in the merged experiment."""
     runs: dict[tuple[str, str, str, int], DeclaredRun] = {}
-    records: list[Record] = []
+    records: dict[tuple[str, str, str, int], Record] = {}
     for number, (store, folder) in enumerate(read):
         by_id = {record.id: record for record in folder.records}
         new = [
@@ -36,16 +46,20 @@ def merged(read: Read, files: RunFiles) -> Experiment:
         ]
         own.append(renamed(folder.declared, new, ids=f"{number}:"))
         for old, run in zip(folder.declared.runs, new, strict=True):
-            place = (run.strategy, run.task, run.model, run.seed)
-            if runs.setdefault(place, run) is run and old.id in by_id:  # else the same run, recorded in two folders
-                records.append(by_id[old.id].model_copy(update={"id": run.id}))
-                files.add(run.id, store, by_id[old.id])
+            place, record = (run.strategy, run.task, run.model, run.seed), by_id.get(old.id)
+            if place in runs and _rank(record) <= _rank(records.get(place)):
+                continue  # the same run, recorded in two folders
+            runs[place] = run
+            if record is not None:
+                records[place] = record.model_copy(update={"id": run.id})
+                files.add(run.id, store, record)
+    own = [_with_pooled_seeds(declared, own, pooled) for declared in own]
     baseline = names.get((0, own[0].baseline), own[0].baseline)
     together = {"runs": list(runs.values()), "baseline": baseline, "imported": _imported(experiments, tasks)}
     trials = [(number, trial) for number, folder in enumerate(experiments) for trial in folder.trials.values()]
     return Experiment(
         _declaration(own).model_copy(update=together),
-        tuple(records),
+        tuple(records.values()),
         predictions=files.predictions,
         steps=files.steps,
         unusable=files.damaged,
@@ -56,9 +70,30 @@ def merged(read: Read, files: RunFiles) -> Experiment:
         controls=tuple(chain.from_iterable(folder.controls for folder in experiments)),
         timings=tuple(chain.from_iterable(folder.timings for folder in experiments)),
         trials={f"{number}:{trial.id}": trial.model_copy(update={"id": f"{number}:{trial.id}"}) for number, trial in trials},
-        source={names[place]: experiments[place[0]].declared.name for place in names},
+        source={names[place]: experiments[place[0]].declared.name for place in names}
+        | {row: " + ".join(sources) for row, sources in pooled.items()},
         by_looks=frozenset(names[place] for place in names if experiments[place[0]].declared.looks),
+        pooled=pooled,
     )
+
+
+def _rank(record: Record | None) -> int:
+    """Which of the records of one run counts: a good one before a failure, that before none."""
+    return 0 if record is None else 1 if record.failure is not None else 2
+
+
+def _with_pooled_seeds(declared: Declared, own: Sequence[Declared], pooled: Collection[str]) -> Declared:
+    """The declaration with the seeds that pooled rows have in other experiments in its history too, since nobody added them."""
+    if not pooled:
+        return declared
+    elsewhere = {row: {seed for other in own if other is not declared for seed in other.seeds.get(row, ())} for row in pooled}
+    history = [
+        earlier.model_copy(
+            update={"seeds": {row: sorted({*seeds, *elsewhere.get(row, ())}) for row, seeds in earlier.seeds.items()}}
+        )
+        for earlier in declared.history
+    ]
+    return declared.model_copy(update={"history": history})
 
 
 def _declaration(own: Sequence[Declared]) -> Declared:
@@ -162,29 +197,84 @@ def _both(first: Search, second: Search) -> Search:
     return first.model_copy(update={"trials": [*first.trials, *trials], "chosen": [*first.chosen, *chosen]})
 
 
-def _strategy_names(read: Sequence[Experiment]) -> dict[tuple[int, str], str]:
-    """(index of the folder, strategy) -> a name unique in each of its comparison groups; the same runs keep one name."""
-    runs: dict[tuple[int, str], frozenset[tuple[str, ...]]] = {}
-    groups: dict[tuple[int, str], set[tuple[str, str]]] = {}
+def _strategy_names(read: Sequence[Experiment], alike: Twins) -> dict[Place, str]:
+    """The name of each strategy, unique in each of its comparison groups; those that are alike share one."""
+    experiments, all_rivals = _experiment_names(read), _rivals(read)
+    first: dict[Place, Place] = {}
+    """Strategy -> the first one that it is alike."""
+    for place, rivals in all_rivals.items():
+        first[place] = next((first[other] for other in rivals if other in first and alike(place, other)), place)
+    return {
+        place: place[1]
+        if all(first[other] == first[place] for other in rivals)
+        else f"{place[1]} · {experiments[first[place][0]]}"
+        for place, rivals in all_rivals.items()
+    }
+
+
+def _experiment_names(read: Sequence[Experiment]) -> list[str]:
+    """The names of the experiments; their folders' where two share a name, say the same experiment before and after an
+    upgrade."""
+    names = [folder.declared.name for folder in read]
+    return names if len(set(names)) == len(names) else [folder.folders[0] for folder in read]
+
+
+def _rivals(read: Sequence[Experiment]) -> dict[Place, list[Place]]:
+    """Strategy -> those of its name in other folders that stand in one of its comparison groups."""
+    groups: dict[Place, set[tuple[str, str]]] = {}
     models = {run.model for folder in read for run in folder.declared.runs}
     for number, folder in enumerate(read):
-        by_id = {record.id: record for record in folder.records}
-        for strategy in dict.fromkeys(run.strategy for run in folder.declared.runs):
-            own = [run for run in folder.declared.runs if run.strategy == strategy]
-            runs[number, strategy] = frozenset((run.id, *_traces(by_id.get(run.id))) for run in own)
+        for strategy, own in _runs_of(folder).items():
             everywhere = strategy in folder.declared.own_models  # beside every model that others share
             groups[number, strategy] = {(run.task, label) for run in own for label in (models if everywhere else (run.model,))}
-    titles = [folder.declared.name for folder in read]
-    if len(set(titles)) < len(titles):  # the same experiment twice, say before and after an upgrade
-        titles = [folder.folders[0] for folder in read]
-    names: dict[tuple[int, str], str] = {}
-    for place, own_runs in runs.items():
-        number, strategy = place
-        rivals = [other for other in runs if other[1] == strategy and other[0] != number and groups[other] & groups[place]]
-        twins = [other[0] for other in rivals if runs[other] == own_runs]
-        alone = len(twins) == len(rivals)
-        names[place] = strategy if alone else f"{strategy} · {titles[min([number, *twins])]}"
-    return names
+    return {
+        place: [other for other in groups if other[1] == place[1] and other[0] != place[0] and groups[other] & groups[place]]
+        for place in groups
+    }
+
+
+def _runs_of(folder: Experiment) -> dict[str, list[DeclaredRun]]:
+    return grouped((run.strategy, run) for run in folder.declared.runs)
+
+
+def _the_same(read: Sequence[Experiment]) -> Twins:
+    """Strategies are alike if their runs are the same."""
+    runs: dict[Place, frozenset[tuple[str, ...]]] = {}
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for strategy, own in _runs_of(folder).items():
+            runs[number, strategy] = frozenset((run.id, *_traces(by_id.get(run.id))) for run in own)
+    return lambda here, there: runs[here] == runs[there]
+
+
+def _alike(read: Sequence[Experiment], tasks: Mapping[tuple[int, str], str], same: Twins) -> Twins:
+    """Strategies are alike if their runs are the same, or if, wherever both have records, nothing but the seed tells their runs
+    apart: task with its data, model, method, trainer, recipe and what is selected are equal."""
+    contents: dict[Place, dict[tuple[str, str], set[str]]] = {}
+    for number, folder in enumerate(read):
+        by_id = {record.id: record for record in folder.records}
+        for strategy, own in _runs_of(folder).items():
+            found = contents.setdefault((number, strategy), {})
+            for run in own:
+                if run.id in by_id:
+                    hashed = by_id[run.id].requested.hashed() | {"seed": None}
+                    found.setdefault((tasks[number, run.task], run.model), set()).add(canonical(hashed))
+
+    def alike(here: Place, there: Place) -> bool:
+        both = contents[here].keys() & contents[there].keys()
+        return same(here, there) or (bool(both) and all(len(contents[here][one] | contents[there][one]) == 1 for one in both))
+
+    return alike
+
+
+def _pooled(read: Sequence[Experiment], names: Mapping[Place, str], same: Twins) -> dict[str, tuple[str, ...]]:
+    """Row -> the names of the experiments whose runs it has, for rows with other runs in one than in another."""
+    experiments, found = _experiment_names(read), dict[str, list[str]]()
+    for place, rivals in _rivals(read).items():
+        twins = [other for other in rivals if names[other] == names[place]]
+        if any(not same(place, other) for other in twins):
+            found.setdefault(names[place], []).append(experiments[place[0]])
+    return {row: tuple(its) for row, its in found.items()}
 
 
 def _traces(record: Record | None) -> tuple[str, ...]:

@@ -54,6 +54,7 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
     both = list(zip(declared.runs, runs, strict=True))
     source = {new.strategy: experiment.source[old.strategy] for old, new in both}
     by_looks = frozenset(new.strategy for old, new in both if old.strategy in experiment.by_looks)
+    pooled = {new.strategy: experiment.pooled[old.strategy] for old, new in both if old.strategy in experiment.pooled}
     shared = declared.baseline not in own
     baseline = f"{declared.baseline} · {next(iter(models.values()))[0]}" if shared else declared.baseline
     titles = Titles(
@@ -69,7 +70,7 @@ def _with_models_in_rows(experiment: Experiment) -> Experiment:
         },
     )
     declared = renamed(declared, runs).model_copy(update={"baseline": baseline, "titles": titles})
-    return replace(experiment, declared=declared, source=source, by_looks=by_looks)
+    return replace(experiment, declared=declared, source=source, by_looks=by_looks, pooled=pooled)
 
 
 def renamed(declared: Declared, runs: Sequence[DeclaredRun], *, ids: str = "") -> Declared:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -55,6 +55,11 @@ class Requested(Part):
     seed: Seed
     replicate: Seed
     select: Literal["last-epoch", "best-on-dev"]
+
+    def hashed(self) -> dict[str, Any]:
+        """All that the run's id is computed from."""
+        components = {kind: {"name", "version", "options"} for kind in ("task", "model", "method", "trainer")}
+        return self.model_dump(include={**components, **dict.fromkeys(("recipe", "seed", "replicate", "select"), True)})
 
     @property
     def processes(self) -> int:

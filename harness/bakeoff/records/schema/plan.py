@@ -75,8 +75,8 @@ class Change(Part):
     """One decision that conclusions depend on, before and after it was changed, as text."""
 
     what: Text
-    """`strategies`, `looks`, `baseline`, `reported split`, `margin`, `under test`, `gate`, `primary metric of TASK`,
-    `trials of STRATEGY`."""
+    """`strategies`, `looks`, `baseline`, `reported split`, `margin`, `under test`, `hardware`, `gate`, `primary metric of
+    TASK`, `trials of STRATEGY`."""
     before: Text
     after: Text
 
@@ -291,6 +291,8 @@ class Declared(Part):
     """Where the experiment file has no `under_test`: strategy -> the parts, named as in `under_test`, that it spells out. What
     differs in them is then under test. {} where the file has an empty `under_test`: then nothing is. None where it names
     something; also in plans of Bakeoff before 2026-11-30, which did not tell an empty list from none."""
+    hardware: list[Text] = Field(default_factory=list)
+    """The hardware classes across which scores are compared; empty where the experiment file names none."""
     gate: Annotated[dict[Name, Name], AfterValidator(_readable_gate)]
     """Cost or quality -> the change that is allowed (`text.tolerances`): `-1 points`, `-1 points, +0.05 mae`, `+10%`."""
     metrics: dict[Text, Name] = Field(default_factory=dict)
