@@ -1,5 +1,5 @@
-"""Everything that an author of a task, model, method, trainer, optimizer or loss imports; plugins import nothing else of
-Bakeoff.
+"""Everything that an author of a task, model, method, trainer, optimizer, loss or engine imports; plugins import nothing
+else of Bakeoff.
 
     from bakeoff.plugin import hookimpl, Task, TaskInfo, Options
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bakeoff.contracts.engine import NUMBER, Engine, Job, JobBatch, JobState, Needs
 from bakeoff.contracts.hookspecs import hookimpl
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
@@ -31,6 +32,8 @@ from bakeoff.machine.distributions import installed_version
 from bakeoff.machine.file_hashes import NOT_FETCHED, copy_of, is_git_pointer, sha256_of
 from bakeoff.machine.hub import hub_file, hub_is_reachable, hub_snapshot
 from bakeoff.machine.json_reader import read_json
+from bakeoff.machine.processes import lives as process_lives
+from bakeoff.machine.processes import start_of as process_start
 from bakeoff.text.values import yaml_value
 from bakeoff.text.words import did_you_mean, first_line, quoted, quoted_whole, shown_path
 from bakeoff.toolkit.arrow_cache import cached_table
@@ -62,6 +65,7 @@ __all__ = [
     "F1",
     "MULTILABEL",
     "NOT_FETCHED",
+    "NUMBER",
     "PERCENT",
     "REGRESSION",
     "SET",
@@ -75,8 +79,12 @@ __all__ = [
     "DataError",
     "Encoding",
     "Ended",
+    "Engine",
     "EstimatorTrainer",
     "Example",
+    "Job",
+    "JobBatch",
+    "JobState",
     "Kind",
     "KindName",
     "Loss",
@@ -86,6 +94,7 @@ __all__ = [
     "MicroBatch",
     "Model",
     "ModelError",
+    "Needs",
     "NewRows",
     "Optimizer",
     "Options",
@@ -142,6 +151,8 @@ __all__ = [
     "no_duplicates",
     "of_unread_weights",
     "open_regular",
+    "process_lives",
+    "process_start",
     "quoted",
     "quoted_whole",
     "read_json",

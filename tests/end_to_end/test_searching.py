@@ -77,6 +77,9 @@ def test_trials_choose_and_are_told_apart_from_what_is_reported(tmp_path: Path) 
     assert "chosen on dev" in planned.stdout
     data = json.loads(call("plan", spec, "--json", folder=tmp_path).stdout)
     assert (data["waiting"], sum(run["trial"] is not None for run in data["runs"])) == (0, 8)
+    only = [word for run in data["runs"] for word in ("--only", run["id"])]
+    one_by_one = json.loads(call("plan", spec, "--json", *only, folder=tmp_path).stdout)
+    assert {run["id"] for run in one_by_one["runs"]} == {run["id"] for run in data["runs"]}, "also those that a search chose"
     report = call("report", tmp_path, folder=tmp_path)
     assert report.returncode == 0, report.stderr
     assert "How configurations were chosen" in (tmp_path / "report.html").read_text()

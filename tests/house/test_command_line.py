@@ -21,6 +21,8 @@ OWN_MEANING = {
     ("init", "--kind"),
     ("init", "--output"),
     ("worker", "--trust"),
+    ("submit", "--threads"),
+    ("submit", "--retry"),
 }
 """Where an option is not the one that other commands have under its name."""
 HOUSE_WORDS = (

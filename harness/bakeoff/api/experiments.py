@@ -115,7 +115,7 @@ def run(
     """As `bakeoff.run`."""
     opened = open_given(spec, data, into)
     names = [only] if isinstance(only, str) else list(only)
-    document, plan, store = opened.document, select(opened.plan, names), opened.store
+    document, plan, store = opened.document, select(opened.plan, names, opened.store.find), opened.store
     jobs, threads = more["jobs"], more["threads"]
     more["trusted"] = agreed_here(document, plan, trust=trust)
     more["threads"] = threads or max(1, usable_threads() // jobs)
@@ -126,7 +126,7 @@ def run(
             hears.note(note)
         settings = Settings(paths=paths, **more)
         outcome = command.make(document, plan, store, settings, hears)
-    return Finished(command.finish(outcome, plan, store, names), store.folder)
+    return Finished(command.finish(outcome, plan, store, only=names), store.folder)
 
 
 def notes_of_other_rows(opened: Opened) -> list[str]:

@@ -51,7 +51,7 @@ def plan(spec: Given, *, data: object, into: str | Path | None, only: str | Sequ
     opened = open_given(spec, data, into)
     names = [only] if isinstance(only, str) else list(only)
     with opened.readable() as paths:
-        chosen = select(opened.plan, names)
+        chosen = select(opened.plan, names, opened.store.find)
         found = plan_command.outlook_of(opened.document, chosen, opened.store, paths, opened.called)
     return Planned(opened, found, found.told(opened.called, names))
 

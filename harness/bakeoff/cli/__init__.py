@@ -24,6 +24,9 @@ fails."""
 VERBS = {
     "init": "Write an experiment file for your rows: what to compare, what it costs, what it can conclude.",
     "run": "Train all runs of an experiment file; continue where an earlier call stopped.",
+    "submit": "Submit the runs of an experiment file to a cluster, as jobs of an engine such as Slurm.",
+    "status": "Tell how submitted runs stand: recorded, running, waiting, or ended without a record.",
+    "cancel": "Cancel an experiment's jobs that wait or run.",
     "table": "Show an experiment's results as a table of strategies.",
     "report": "Write the leaderboard of one or several experiments: HTML page, tables, hub cards.",
     "best": "Show the kept model of the recommended strategy, with its card.",
@@ -34,7 +37,7 @@ VERBS = {
     "plan": "List every run of an experiment file: its id, its state, its expected time.",
     "check": "Find all errors in an experiment file without training.",
     "parity": "Train two strategies side by side and report the first step that differs.",
-    "plugins": "List the installed tasks, models, methods, trainers, optimizers and losses.",
+    "plugins": "List the installed tasks, models, methods, trainers, optimizers, losses and engines.",
     "predict": "Answer new rows by the model that a run kept.",
     "log": "Show what a run printed, and why it failed.",
     "show": "Show a task's data: splits, labels, token lengths, majority baseline, examples.",
@@ -44,7 +47,7 @@ VERBS = {
     "prune": "Remove records that no plan names, and the cache; says sizes first.",
     "migrate": "Convert records of an older Bakeoff to the current format.",
     "doctor": "Check this installation: hardware, versions, hub, data, plugins.",
-    "new": "Create a plugin package with a task, model, method or trainer of your own.",
+    "new": "Create a plugin package with a task, model, method, trainer or engine of your own.",
     "schema": "Print the JSON Schema of experiment files, for editors.",
     "worker": "Perform one run that a request file describes (for cluster schedulers).",
 }

@@ -22,6 +22,12 @@ class DataFolders:
     named: Mapping[str, Path] = field(default_factory=dict)
 
     @property
+    def absolute(self) -> DataFolders:
+        """The same folders, by absolute paths."""
+        unnamed = None if self.unnamed is None else self.unnamed.absolute()
+        return DataFolders(unnamed, {name: path.absolute() for name, path in self.named.items()})
+
+    @property
     def words(self) -> Iterator[object]:
         """The words of a command line that name these folders: `--data`, its value, ..."""
         if self.unnamed is not None:

@@ -1,5 +1,5 @@
-"""What `--json` of `check`, `plan`, `run`, `best` and `disk` prints, as frozen models from which `bakeoff schema` writes JSON
-Schemas.
+"""What `--json` of `check`, `plan`, `run`, `submit`, `status`, `best` and `disk` prints, as frozen models from which `bakeoff
+schema` writes JSON Schemas.
 
 Each output has a `format` number. It goes up when a field vanishes or comes to mean something else, never when one is added:
 `tests/house/test_formats.py` holds the fields of each format. Those of `table`, `report` and `gate` are in `report/formats.py`.
@@ -16,6 +16,7 @@ from bakeoff.contracts.fields import Part
 from bakeoff.errors import Problem
 from bakeoff.planning.estimate import Left, Outlook, State
 from bakeoff.planning.runs import Plan
+from bakeoff.runner.submitting import State as Standings
 
 NOT_KEPT = "not kept"
 """The `reason` of a run that kept no model; that of a run that failed is its record's."""
@@ -227,6 +228,46 @@ class ShardOutput(Part):
     """Names of the shard's runs that another process makes."""
     missing: list[str]
     """Names of runs of other shards that the next phase waits for."""
+
+
+class SubmitOutput(Part):
+    """What `bakeoff submit --json` prints."""
+
+    format: Literal[1] = 1
+    experiment: str
+    phase: str
+    """`trials`, `look 2 of 5`, or `runs`."""
+    engine: str
+    folder: str | None
+    """The submission's folder; None if nothing was submitted."""
+    submitted: dict[str, str]
+    """Id of a run -> the handle of the job that was submitted for it now."""
+    live: list[str]
+    """Ids of the phase's runs that waited or ran before."""
+
+
+class StatusRunOutput(Part):
+    id: str
+    name: str
+    state: Standings
+    job: str
+    """Engine and handle of its last job; empty if it has none, or is recorded."""
+    reason: str
+    log: str | None
+    """The file with what its last job printed."""
+
+
+class StatusOutput(Part):
+    """What `bakeoff status --json` prints."""
+
+    format: Literal[1] = 1
+    ok: bool
+    """Whether all runs are recorded and none failed: exit code 0."""
+    experiment: str
+    phase: str
+    """The first phase that lacks records: `trials`, `look 2 of 5`, or `runs`."""
+    runs: list[StatusRunOutput]
+    """The runs that are recorded, and those of the phase."""
 
 
 class BestModelOutput(Part):

@@ -30,6 +30,11 @@ USAGES = {
     "optimizer": "recipe: {{optimizer: {name}}}",
     "loss": "recipe: {{loss: {name}}}",
 }
+"""Kind of component -> how an experiment file names it."""
+LOOKS = (
+    "For what is being compared for the first time, `seeds: {looks: [3, 5, 8, 12, 20]}`\nruns seeds only while they can still "
+    "decide; without it there are three."
+)
 
 SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "contract": "OwnModel"}
 """The words of `template_words` that differ if the trainer is an estimator of scikit-learn."""
@@ -41,7 +46,8 @@ SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "cont
 @click.option("--sklearn", is_flag=True, help="A trainer that is an estimator of scikit-learn, in place of a PyTorch loop.")
 @click.option("--folder", metavar="DIR", type=PATH, help="Folder to create; must be new or empty (default: ./bakeoff-NAME).")
 def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
-    """Create a plugin package with one working task, model, method, trainer, optimizer or loss, called NAME, and a test of it.
+    """Create a plugin package with one working task, model, method, trainer, optimizer, loss or engine, called NAME, and a test
+    of it.
 
     Install it, run its test, then replace the example by your own code.
 
@@ -98,8 +104,15 @@ def template_words(kind: str, name: str) -> dict[str, str]:
         "template": f"{kind}.py",
         "dependencies": '"bakeoff"',
         "contract": kind.capitalize(),
-        "usage": USAGES[kind].format(name=name),
+        "usage": usage(kind, name),
     }
+
+
+def usage(kind: str, name: str) -> str:
+    """How a component is used, for its README."""
+    if kind == "engine":
+        return f"On the command line: `bakeoff submit spec.yaml --to {name}`."
+    return f"In an experiment file: `{USAGES[kind].format(name=name)}`. {LOOKS}"
 
 
 def package(words: Mapping[str, str]) -> dict[str, str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from bakeoff.machine.hardware import DEVICES
 from bakeoff.planning.shards import Shard, shard_named
+from bakeoff.runner.settings import Policy
 from bakeoff.spec.location import experiment_file, experiment_folder
 from bakeoff.text.words import quoted
 
@@ -54,6 +56,16 @@ only_option = click.option(
 )
 
 
+changed_option = click.option(
+    "--changed",
+    type=click.Choice(get_args(Policy)),
+    default="stop",
+    show_default=True,
+    help="If data, model, software or hardware changed since runs were recorded: stop with an error; rerun these runs; or mix, "
+    "that is keep them (runs on other data or another model then get tables of their own).",
+)
+
+
 class ShardName(click.ParamType[Shard]):
     """The type of an option that names a shard, `I/N`."""
 
@@ -80,5 +92,8 @@ trust_option = click.option(
     is_flag=True,
     help="Run the commands that the experiment file names, now and later, until the file or their code is edited. Read both "
     "first.",
+)
+trusted_option = click.option(
+    "--trusted", metavar="HASH", default="", hidden=True, help="As --trust, for the commands with this hash and no others."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, with numbers in full precision.")

@@ -67,8 +67,8 @@ def plan(
     same.
     """
     document, plan = open_experiment(spec)
-    plan = select(plan, only)
     store, called = Store(into or spec.parent), Called(spec, into, data)
+    plan = select(plan, only, store.find)
     found = outlook_of(document, plan, store, find_paths(data, spec), called)
     if shard is not None:
         found = replace(found, runs=[one for one in found.runs if shard.has(one.run.id)])

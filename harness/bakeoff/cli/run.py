@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 import click
 
@@ -14,6 +14,7 @@ from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput, ShardOutput
 from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
 from bakeoff.cli.options import (
+    changed_option,
     device_option,
     into_option,
     json_option,
@@ -22,6 +23,7 @@ from bakeoff.cli.options import (
     spec_argument,
     threads_option,
     trust_option,
+    trusted_option,
 )
 from bakeoff.cli.output import print_damage, print_json, print_result, terminal_width
 from bakeoff.cli.progress import make_progress
@@ -59,14 +61,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 @device_option
 @click.option("--jobs", metavar="N", type=click.IntRange(1, 256), default=1, show_default=True, help="Runs at the same time.")
 @threads_option
-@click.option(
-    "--changed",
-    type=click.Choice(get_args(Policy)),
-    default="stop",
-    show_default=True,
-    help="If data, model, software or hardware changed since runs were recorded: stop with an error; rerun these runs; or mix, "
-    "that is keep them (runs on other data or another model then get tables of their own).",
-)
+@changed_option
 @click.option(
     "--control/--no-control",
     default=True,
@@ -81,6 +76,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 @only_option
 @shard_option
 @trust_option
+@trusted_option
 @json_option
 def run(
     spec: Path,
@@ -95,6 +91,7 @@ def run(
     only: tuple[str, ...],
     shard: Shard | None,
     trust: bool,
+    trusted: str,
     as_json: bool,
 ) -> int:
     """Train every run of the experiment file SPEC that is not recorded yet, and write records and tables beside SPEC. Without
@@ -112,7 +109,7 @@ def run(
     store, threads = Store(into or spec.parent), threads or max(1, usable_threads() // jobs)
     begin_imports(spec, store, threads)
     document, plan = open_experiment(spec)
-    plan = select(plan, only)
+    plan = select(plan, only, store.find)
     require_own_name(spec)
     called = Called(spec, into, data)
     settings = Settings(
@@ -123,7 +120,7 @@ def run(
         changed=changed,
         retry=retry,
         control=control,
-        trusted=agreed(document, plan, trust=trust, remedy=f"`{called.again('run', '--trust')}`"),
+        trusted=agreed(document, plan, trust=trust, trusted=trusted, remedy=f"`{called.again('run', '--trust')}`"),
     )
     if shard is not None:
         with stopped_by_signals(), make_progress() as progress:
@@ -136,16 +133,11 @@ def run(
     with stopped_by_signals(), make_progress() as progress:
         outcome = make(document, plan, store, settings, progress)
 
-    def again(line: str) -> str:
-        return called.as_called(line, [store.folder / spec.name])
-
-    finished = finish(outcome, plan, store, only, again=again)
-    written = [shown_path(store.folder / name) for name in (PAGE_FILE, CSV_FILE)]
+    finished = finish(outcome, plan, store, called, only)
     if as_json:
-        print_json(output_of(finished, plan, shown_path(store.folder), written).model_dump_json(indent=1, ensure_ascii=True))
+        print_json(output_of(finished, plan, store).model_dump_json(indent=1, ensure_ascii=True))
     else:
-        more = [where_all_is(store.folder), f"written: {', '.join(written)}"]
-        print_result(finished.summary, "", *map(again, write_brief(finished.reading.comparison, terminal_width(), more=more)))
+        print_result(*in_lines(finished, store, called))
     return 0 if finished.complete else 1
 
 
@@ -195,17 +187,10 @@ def require_own_name(spec: Path) -> None:
         raise BakeoffError(f"{shown_path(spec)}: results are written to a file of this name; rename the experiment file")
 
 
-def finish(
-    outcome: Outcome,
-    plan: Plan,
-    store: Store,
-    only: Sequence[str] = (),
-    *,
-    again: Callable[[str], str] = lambda line: line,
-) -> Finished:
-    """Compares what is recorded, and writes the tables. again: rewrites the commands in a line before it is printed."""
+def finish(outcome: Outcome, plan: Plan, store: Store, called: Called | None = None, only: Sequence[str] = ()) -> Finished:
+    """Compares what is recorded, and writes the tables. called: as the user named the experiment, for commands in messages."""
     reading = read([store])
-    print_damage(reading.experiment, again=again)
+    print_damage(reading.experiment, again=lambda line: as_called(line, store, called) if called else line)
     save(reading, store.folder)
     trials = {run.id for run in plan.trials}
     own = [record for record in reading.experiment.records if plan.only is None or record.id in outcome.wanted]
@@ -215,13 +200,30 @@ def finish(
     return Finished(outcome, reading, list(failed.values()), unkept, only)
 
 
-def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -> RunOutput:
-    """What `bakeoff run --json` prints. folder: of the records. written: paths of the tables."""
+def as_called(line: str, store: Store, called: Called) -> str:
+    """The line with its commands as the user would call them."""
+    return called.as_called(line, [store.folder / called.spec.name])
+
+
+def written(store: Store) -> list[str]:
+    """Paths of the tables."""
+    return [shown_path(store.folder / name) for name in (PAGE_FILE, CSV_FILE)]
+
+
+def in_lines(finished: Finished, store: Store, called: Called) -> list[str]:
+    """What is printed of a call of `run` when its runs are made."""
+    more = [where_all_is(store.folder), f"written: {', '.join(written(store))}"]
+    brief = write_brief(finished.reading.comparison, terminal_width(), more=more)
+    return [finished.summary, "", *(as_called(line, store, called) for line in brief)]
+
+
+def output_of(finished: Finished, plan: Plan, store: Store) -> RunOutput:
+    """What `bakeoff run --json` prints."""
     outcome, comparison = finished.outcome, finished.reading.comparison
     return RunOutput(
         ok=finished.complete,
         experiment=plan.spec.name,
-        folder=folder,
+        folder=shown_path(store.folder),
         needed=outcome.runs,
         at_most=outcome.at_most,
         done_now=len(outcome.done),
@@ -232,7 +234,7 @@ def output_of(finished: Finished, plan: Plan, folder: str, written: list[str]) -
         not_kept=[problem_of(record, NOT_KEPT, record.why_not_kept) for record in finished.unkept],
         recommendation=comparison.recommendation,
         take=[one.take for one in comparison.recommendations],
-        written=written,
+        written=written(store),
     )
 
 

@@ -12,7 +12,7 @@ from bakeoff.cli.output import print_json
 from bakeoff.contracts.registry import load_registry
 from bakeoff.spec.json_schema import DRAFT, experiment_schema
 
-OUTPUTS = ("check", "plan", "run", "table", "gate", "best", "disk")
+OUTPUTS = ("check", "plan", "run", "submit", "status", "table", "gate", "best", "disk")
 """The commands whose `--json` output has a schema."""
 
 
@@ -35,13 +35,15 @@ def schema(of: str) -> None:
 def output_schema(verb: str) -> dict[str, Any]:
     """The JSON Schema of what `--json` of a command prints."""
     # not for experiment files, whose schema is quick
-    from bakeoff.cli.formats import BestOutput, CheckOutput, DiskOutput, PlanOutput, RunOutput
+    from bakeoff.cli.formats import BestOutput, CheckOutput, DiskOutput, PlanOutput, RunOutput, StatusOutput, SubmitOutput
     from bakeoff.report.formats import GateOutput, TableOutput
 
     models: dict[str, type[BaseModel]] = {
         "check": CheckOutput,
         "plan": PlanOutput,
         "run": RunOutput,
+        "submit": SubmitOutput,
+        "status": StatusOutput,
         "table": TableOutput,
         "gate": GateOutput,
         "best": BestOutput,

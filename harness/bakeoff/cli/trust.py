@@ -10,16 +10,21 @@ from bakeoff.runner.trust import Commands, commands_of, is_trusted, remember
 from bakeoff.spec.document import Document
 
 
-def agreed(document: Document, plan: Plan, *, trust: bool, remedy: str, may_ask: bool = True) -> str:
+def agreed(document: Document, plan: Plan, *, trust: bool, remedy: str, may_ask: bool = True, trusted: str = "") -> str:
     """The hash of the commands that the user agrees to, for `Settings.trusted`; empty where the file names no command.
 
     trust: whether the user agrees by this call. If not, an agreement that was remembered counts; then, on a terminal, the user
-    is asked unless `may_ask` is False. remedy: how to trust the file, for the message. Raises BakeoffError where nobody has
-    agreed.
+    is asked unless `may_ask` is False. trusted: the hash of commands that the user agreed to on another machine, for a job of
+    a submission: no other commands may run. remedy: how to trust the file, for the message. Raises BakeoffError where nobody
+    has agreed.
     """
     found = commands_of(document, plan)
     if found is None:
         return ""
+    if trusted:
+        if trusted != found.digest:
+            raise found.refusal(f"submit it again: {remedy}")
+        return trusted
     if not trust and is_trusted(found.digest):
         return found.digest
     if not trust:

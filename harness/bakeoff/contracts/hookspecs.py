@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import pluggy
 
 from bakeoff.contracts.component import Component
+from bakeoff.contracts.engine import Engine
 from bakeoff.contracts.method import Method
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe_parts import Loss, Optimizer
@@ -50,6 +51,11 @@ def bakeoff_losses() -> Iterable[Loss]:  # type: ignore[empty-body]
     """Returns the losses that the plugin offers: `return [Focal()]`."""
 
 
+@hookspec
+def bakeoff_engines() -> Iterable[Engine]:  # type: ignore[empty-body]
+    """Returns the engines that the plugin offers: `return [Slurm()]`."""
+
+
 COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "task": Task,
     "model": Model,
@@ -57,5 +63,8 @@ COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "trainer": Trainer,
     "optimizer": Optimizer,
     "loss": Loss,
+    "engine": Engine,
 }
 """Kind of component, in the singular (`task` for the hook `bakeoff_tasks`) -> the base class of such components."""
+SPEC_KINDS = tuple(kind for kind in COMPONENT_KINDS if kind != "engine")
+"""The kinds that an experiment file names; engines are named on the command line."""

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 from bakeoff.errors import BakeoffError
 from bakeoff.planning.runs import Plan, Selection
+from bakeoff.planning.search import Read, settled
 
 
-def select(plan: Plan, only: Sequence[str]) -> Plan:
+def select(plan: Plan, only: Sequence[str], read: Read) -> Plan:
     """The plan with just these runs to make, and the trials of the searches that they wait for; without `only`, with all runs.
 
-    only: names of runs, as the user wrote them. Raises BakeoffError for a text that names no run of the plan.
+    only: names of runs, as the user wrote them. read: from a run's id to its record, or None; the ids of runs whose
+    configuration a search chooses follow from its trials. Raises BakeoffError for a text that names no run of the plan.
     """
     if not only:
         return plan
+    plan = settled(plan, read)
     try:
         runs = [run for text in only for run in plan.names.select(text)]
     except BakeoffError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bakeoff.contracts.component import TITLED, Component
-from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+from bakeoff.contracts.hookspecs import SPEC_KINDS
 from bakeoff.contracts.recipe import DEFINED
 from bakeoff.spec.experiment_file import Spec
 from bakeoff.spec.strategy import SearchRange, TitledRef
@@ -36,7 +36,7 @@ def experiment_schema(components: Iterable[Component]) -> Schema:
     definitions["Recipe"] = recipe | ONE_LENGTH
     definitions["SearchRange"] = _cleaned(SearchRange.model_json_schema())
     known = sorted(components, key=lambda component: component.name)
-    for kind in COMPONENT_KINDS:
+    for kind in SPEC_KINDS:
         definitions[kind] = _any_component(kind, [one for one in known if one.kind == kind], definitions)
     return {"$schema": DRAFT, "title": "A Bakeoff experiment", **schema, "$defs": definitions}
 

@@ -11,6 +11,7 @@ pytest collects one test per promise. All run offline, in seconds, on made-up te
 from __future__ import annotations
 
 from bakeoff.testing.contract import BrokenPromiseError, Contract, installed
+from bakeoff.testing.engines import EngineContract
 from bakeoff.testing.methods import MethodContract
 from bakeoff.testing.models import ModelContract
 from bakeoff.testing.own_models import OwnModelContract
@@ -21,6 +22,7 @@ from bakeoff.testing.trainers import TrainerContract
 __all__ = [
     "BrokenPromiseError",
     "Contract",
+    "EngineContract",
     "LossContract",
     "MethodContract",
     "ModelContract",

@@ -17,7 +17,7 @@ import pytest
 from core.calling import Call
 from messages import tells
 
-from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+from bakeoff.contracts.hookspecs import COMPONENT_KINDS, SPEC_KINDS
 
 NAME = "morning/tea-2"
 KINDS = tuple(COMPONENT_KINDS)
@@ -124,7 +124,7 @@ def test_new_components_take_part_in_an_experiment(tmp_path: Path, call: Call) -
     for kind in CHOSEN_BY_THE_RECIPE:
         assert {record["requested"]["recipe"][kind]["name"] for record in records} == {f"morning/{kind}-2"}
         assert {bool(record["made_from"]["code"][kind]) for record in records} == {True}
-    for kind in set(KINDS) - {*CHOSEN_BY_THE_RECIPE}:
+    for kind in {*SPEC_KINDS} - {*CHOSEN_BY_THE_RECIPE}:
         made_by = {record["requested"][kind]["name"]: record["requested"][kind]["distribution"] for record in records}
         assert made_by[f"morning/{kind}-2"] == f"bakeoff-morning-{kind}-2"
         assert len(made_by) == 2, "with a built-in one too"

@@ -11,7 +11,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from bakeoff.contracts.component import TITLED
-from bakeoff.contracts.hookspecs import COMPONENT_KINDS
+from bakeoff.contracts.hookspecs import SPEC_KINDS
 from bakeoff.contracts.recipe import Recipe
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import SpecError
@@ -230,7 +230,7 @@ def test_every_key_has_a_description() -> None:
 
 
 def test_every_component_is_offered_by_name_with_what_it_is() -> None:
-    for kind in COMPONENT_KINDS:
+    for kind in SPEC_KINDS:
         offered = {one["const"]: one["description"] for one in SCHEMA["$defs"][kind]["anyOf"] if "const" in one}
         known = [registered.component for registered in INSTALLED.all() if registered.component.kind == kind]
         bare = [one for one in known if not any(field.is_required() for field in one.Options.model_fields.values())]

@@ -14,6 +14,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.testing import (
     BrokenPromiseError,
     Contract,
+    EngineContract,
     LossContract,
     MethodContract,
     ModelContract,
@@ -30,6 +31,7 @@ CONTRACTS: dict[str, type[Contract]] = {
     "trainer": TrainerContract,
     "optimizer": OptimizerContract,
     "loss": LossContract,
+    "engine": EngineContract,
 }
 COLUMNS = {"text": ["text", "other"], "label": "same"}
 OPTIONS: dict[str, dict[str, Any]] = {

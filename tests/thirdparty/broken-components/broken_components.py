@@ -7,7 +7,8 @@ import copy
 import itertools
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
@@ -17,12 +18,15 @@ from bakeoff.plugin import (
     Accuracy,
     Adaptation,
     Answer,
+    BakeoffError,
     Built,
     Encoding,
     Example,
+    JobBatch,
     Loss,
     Method,
     Model,
+    Needs,
     Optimizer,
     Options,
     OwnModelJob,
@@ -42,6 +46,8 @@ from bakeoff.plugin import (
     make_scheduler,
     weight_decay_groups,
 )
+from bakeoff.testing.contract import place_of
+from bakeoff_engines.local import Local
 
 # --- tasks ---------------------------------------------------------------------------------------------------------------
 
@@ -760,6 +766,32 @@ class Forgetful(Momentum):
 
 RIGHT = (Greetings(), Wrapped(), Everything(), Loop(), Guesses(), Entropy(), Momentum())
 
+# --- engines -------------------------------------------------------------------------------------------------------------
+
+
+class RightEngine(Local):
+    """The engine `local` by another name."""
+
+    name = "background"
+
+
+class NeverRefuses(RightEngine):
+    def check(self, needs: Needs, options: Any) -> None:
+        pass
+
+
+class OwnDirectory(RightEngine):
+    def submit(self, batch: JobBatch, options: Any) -> Iterator[Mapping[int, str]]:
+        return super().submit(replace(batch, directory=batch.folder), options)
+
+
+class ComplainsOfTheGone(RightEngine):
+    def cancel(self, handles: Sequence[str], options: Any) -> None:
+        if any(one.state == "gone" for one in self.status(handles, options).values()):
+            raise BakeoffError(f"{place_of(self)}: this job is gone")
+        super().cancel(handles, options)
+
+
 WRONG = (
     (Nameless(), "test_name_summary_and_version_are_lines_of_text"),
     (Loose(), "test_options_are_strict"),
@@ -826,4 +858,7 @@ WRONG = (
     (ByTheTensor(), "test_elementwise_is_elementwise"),
     (Forgetful(), "test_it_goes_on_from_its_state"),
     (NeedsTwoLabels(), "test_it_trains_where_all_rows_have_one_label"),
+    (NeverRefuses(), "test_it_answers_soon_what_it_cannot_give"),
+    (OwnDirectory(), "test_it_performs_all_jobs_and_then_goes_on"),
+    (ComplainsOfTheGone(), "test_a_cancelled_job_ends_and_a_waiting_one_never_begins"),
 )

@@ -1,0 +1,101 @@
+"""The command `bakeoff status`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from bakeoff.cli.formats import StatusOutput, StatusRunOutput
+from bakeoff.cli.inputs import Called, open_experiment
+from bakeoff.cli.options import into_option, json_option, spec_argument
+from bakeoff.cli.output import aligned, print_json, print_result
+from bakeoff.cli.run import WAITS
+from bakeoff.contracts.registry import load_registry
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.planning.search import settled
+from bakeoff.records.store import Store
+from bakeoff.runner.sharded import Phase, first_lacking
+from bakeoff.runner.submitting import Standing, standings
+from bakeoff.text.numbers import count
+from bakeoff.text.words import escaped, shown_path
+
+
+@click.command()
+@spec_argument
+@into_option
+@json_option
+def status(spec: Path, into: Path | None, as_json: bool) -> int:
+    """Tell how the runs of the experiment file SPEC stand that `bakeoff submit` has submitted: recorded, running, waiting, or
+    left without a record by a job that has ended, and why.
+
+    Records count first, then what jobs noted of themselves, then what the engine says.
+
+    Exit code 0: all runs are recorded, 1: a run failed, or its job ended without a record, 2: an error, 5: runs are still to be
+    made.
+    """
+    _, plan = open_experiment(spec)
+    store = Store(into or spec.parent)
+    plan = settled(plan, store.find)
+    phase = first_lacking(plan, store)
+    standing = standings(shown_runs(plan, phase, store), store, load_registry())
+    code = code_of(standing)
+    if as_json:
+        print_json(output_of(plan, phase, standing, code).model_dump_json(indent=1, ensure_ascii=True))
+    else:
+        print_result(*table(standing), "", *summary(phase, standing, Called(spec, into)))
+    return code
+
+
+def shown_runs(plan: Plan, phase: Phase, store: Store) -> list[Run]:
+    """The runs that are recorded, and those of the first phase that lacks records."""
+    due = {run.id for run in phase.runs}
+    return [run for run in plan.wanted.values() if run.id in due or store.has(run.id)]
+
+
+def code_of(standing: Sequence[Standing]) -> int:
+    """The exit code."""
+    states = {one.state for one in standing}
+    return 1 if states & {"failed", "ended"} else WAITS if states - {"recorded"} else 0
+
+
+def table(standing: Sequence[Standing]) -> list[str]:
+    """The runs, a line each."""
+    rows = [["run", "state", "job", "why"]]
+    rows += [[escaped(one.run.title), one.state, escaped(one.job), escaped(one.reason)] for one in standing]
+    return aligned(rows)
+
+
+def in_numbers(standing: Sequence[Standing]) -> str:
+    """How many runs are in each state, in one line: `4 recorded, 2 running, 6 waiting`."""
+    return ", ".join(f"{number:,} {state}" for state, number in Counter(one.state for one in standing).items())
+
+
+def summary(phase: Phase, standing: Sequence[Standing], called: Called) -> list[str]:
+    """How the runs stand in all, and what to do about those that no job works on, a line each."""
+    lines = [f"{count(len(standing), 'run')}: {in_numbers(standing)}"]
+    if ended := next((one for one in standing if one.state == "ended"), None):
+        lines.append(f"what the job of {ended.run.title} printed: {shown_path(ended.log or '')}")
+    if any(one.state in ("ended", "to do") for one in standing):
+        lines.append(f"`{called.again('submit', '--to', 'ENGINE')}` submits what has no record and no job")
+    if not phase.is_last:
+        lines.append("further runs may follow from the results of these")
+    return lines
+
+
+def output_of(plan: Plan, phase: Phase, standing: Sequence[Standing], code: int) -> StatusOutput:
+    """What `bakeoff status --json` prints."""
+    runs = [
+        StatusRunOutput(
+            id=one.run.id,
+            name=one.run.title,
+            state=one.state,
+            job=one.job,
+            reason=one.reason,
+            log=shown_path(one.log) if one.log else None,
+        )
+        for one in standing
+    ]
+    return StatusOutput(ok=code == 0, experiment=plan.spec.name, phase=phase.name, runs=runs)

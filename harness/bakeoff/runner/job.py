@@ -1,0 +1,85 @@
+"""One job of a submission, on the node where an engine starts it: makes its runs by `bakeoff run`, and notes how that ended.
+
+`python -m bakeoff.runner.job FOLDER NUMBER COMMAND...`: FOLDER is the submission's, and the ids of the job's runs are added to
+the words of COMMAND. A signal to end is passed on to the command, which then records its run as interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from bakeoff.errors import BakeoffError
+from bakeoff.files import write_all
+from bakeoff.machine.processes import end_with
+from bakeoff.records.submissions import JobNote, read_submission, write_note
+from bakeoff.text.words import escaped
+
+NOT_SEEN: Final = 78
+"""Exit code where the node does not see the submission's folder: EX_CONFIG of sysexits.h."""
+TAIL_LINES: Final = 3
+LONGEST_LINE: Final = 300
+"""How many characters of a line are kept."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Performs the job. Returns the command's exit code, or 128 and the number of the signal that ended it."""
+    place, number, words = Path(arguments[0]), int(arguments[1]), [*arguments[2:]]
+    host = socket.gethostname()
+    try:
+        submission = read_submission(place)
+    except (OSError, BakeoffError) as error:
+        print(f"{host} does not see the submission's folder: {error}", file=sys.stderr)
+        return NOT_SEEN
+    (job,) = [one for one in submission.jobs if one.number == number]
+    begun = JobNote(host=host, begun=now())
+    write_note(place, number, begun)
+    code, tail = perform([*words, *(word for run in job.runs for word in ("--only", run))])
+    reason = "" if code == 0 else " | ".join(tail)
+    write_note(place, number, begun.model_copy(update={"ended": now(), "code": code, "reason": reason}))
+    return code if code >= 0 else 128 - code
+
+
+def perform(words: Sequence[str]) -> tuple[int, list[str]]:
+    """Runs the command until it ends, and passes on what it prints and the signals SIGTERM and SIGINT. Returns its exit code
+    and the last lines that it printed."""
+    parent = os.getpid()
+    child = subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=(lambda: end_with(parent, signal.SIGTERM)) if sys.platform == "linux" else None,
+    )
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        child.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    assert child.stdout is not None
+    tail: deque[str] = deque(maxlen=TAIL_LINES)
+    for line in child.stdout:
+        write_all(1, line)
+        if text := line.decode(errors="replace").strip():
+            tail.append(escaped(text[:LONGEST_LINE]))
+    return child.wait(), [*tail]
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+if __name__ == "__main__":
+    if sys.platform == "linux":
+        end_with(os.getppid(), signal.SIGTERM)
+    sys.exit(main(sys.argv[1:]))

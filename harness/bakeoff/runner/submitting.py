@@ -1,0 +1,337 @@
+"""Submits the runs of an experiment to an engine (`bakeoff submit`), and tells how they stand (`bakeoff status`).
+
+Records count first, then what jobs noted of themselves, then what the engine says.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal, get_origin
+
+from pydantic import ValidationError
+
+from bakeoff.contracts.engine import NUMBER, Engine, Job, JobBatch, JobState, Needs
+from bakeoff.contracts.registry import Registry
+from bakeoff.errors import BakeoffError
+from bakeoff.planning.estimate import Outlook
+from bakeoff.planning.runs import Plan, Run
+from bakeoff.planning.search import settled
+from bakeoff.records.claims import Claims
+from bakeoff.records.ownership import keep_spec, require_owner
+from bakeoff.records.store import Store
+from bakeoff.records.submissions import Submission, Submissions, SubmittedJob, log_file, note_of
+from bakeoff.runner.experiment import declaration
+from bakeoff.runner.job import now
+from bakeoff.runner.sharded import Phase, first_lacking
+from bakeoff.spec.document import Document
+from bakeoff.text.values import listed
+from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
+
+PYTHON: Final = (sys.executable, "-P", "-m")
+"""The command that starts a module of this installation; nothing is imported from the working directory."""
+SLACK: Final = 1.5
+"""A job's time limit and memory are this many times what similar runs took."""
+START_SECONDS: Final = 300
+"""Added to a job's time limit for imports, loading, and a disk that many nodes read from."""
+ENVIRONMENT: Final = ("BAKEOFF_DATA", "BAKEOFF_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
+"""Variables that jobs get with the values they have here, whatever the engine does."""
+MEBIBYTE: Final = 2**20
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asks an engine for."""
+
+    engine: Engine
+    options: Any
+    """The engine's options."""
+    needs: Needs
+    """`seconds` and `memory` are None where they are to be estimated."""
+    bundle: int = 1
+    """How many runs a job makes, one after another."""
+
+    def with_needs(self, needs: Needs) -> Order:
+        return replace(self, needs=needs)
+
+
+def engine_named(registry: Registry, name: str, given: Mapping[str, Sequence[str]]) -> tuple[Engine, Any]:
+    """The engine and its options. given: option, as on the command line without its hyphens -> its values. Raises BakeoffError
+    for an unknown engine, one that lacks an extra, and wrong options."""
+    registered = registry.get("engine", name)
+    if registered.told_needs:
+        raise BakeoffError(f"engine '{name}' {registered.told_needs}")
+    engine: Engine = registered.component
+    fields = engine.Options.model_fields
+    plain: dict[str, Any] = {}
+    for option, values in given.items():
+        key = option.replace("-", "_")
+        if key not in fields:
+            known = [field.replace("_", "-") for field in fields]
+            raise BakeoffError(f"--{option}: {did_you_mean(f'option of engine {name}', option, known)}")
+        many = get_origin(fields[key].annotation) is list
+        if len(values) > 1 and not many:
+            raise BakeoffError(f"--{option} is given {len(values)} times; engine '{name}' takes it once")
+        plain[key] = [*values] if many else values[0]
+    try:
+        return engine, engine.Options.model_validate(plain, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])).replace("_", "-")
+        raise BakeoffError(f"--{key}: {quoted(first['input'])}: {first['msg']}") from None
+
+
+# --- how the runs stand ---
+
+
+State = Literal["recorded", "failed", "running", "waiting", "ended", "to do"]
+"""`ended`: the run's job has ended, and the run has no record."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one run stands."""
+
+    run: Run
+    state: State
+    job: str = ""
+    """Engine and handle of its last job; empty if it has none."""
+    reason: str = ""
+    log: Path | None = None
+    """What its last job printed."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a job, or another process, works on it or will."""
+        return self.state in ("running", "waiting")
+
+
+def standings(runs: Iterable[Run], store: Store, registry: Registry) -> list[Standing]:
+    """How these runs stand, in their order. Raises BakeoffError where an engine that has jobs of them can't be asked."""
+    runs = [*runs]
+    recorded = {run.id: record for run in runs if (record := store.find(run.id)) is not None}
+    good = {run_id for run_id, record in recorded.items() if record.failure is None}
+    jobs = _last_jobs(store, {run.id for run in runs} - good)  # one that failed may be repeated
+    states = _asked([(submission, job) for _, submission, job in jobs.values()], registry)
+
+    def standing_of(run: Run) -> Standing:
+        if run.id in good:
+            return Standing(run, "recorded")
+        if run.id in jobs:
+            place, submission, job = jobs[run.id]
+            state, reason = _state_of(run, place, job, states[submission.engine, job.handle], store)
+            found = Standing(run, state, f"{submission.engine} {job.handle}", reason, log_file(place, job.number))
+        else:
+            held = store.claims.is_held(run.id)
+            found = Standing(run, "running", reason="by another process") if held else Standing(run, "to do")
+        if found.is_live or run.id not in recorded:
+            return found
+        failure = recorded[run.id].failure
+        assert failure is not None
+        return replace(found, state="failed", reason=f"{failure.reason}: {failure.message}")
+
+    return [standing_of(run) for run in runs]
+
+
+def _last_jobs(store: Store, run_ids: Iterable[str]) -> dict[str, tuple[Path, Submission, SubmittedJob]]:
+    """Id of a run -> the last job that was submitted for it, with its submission and that one's folder."""
+    wanted, found = {*run_ids}, dict[str, tuple[Path, Submission, SubmittedJob]]()
+    for place, submission in Submissions(store.tree, store.folder).all() if wanted else ():
+        for job in submission.jobs:
+            for run in wanted.intersection(job.runs) if job.handle else ():
+                found.setdefault(run, (place, submission, job))
+    return found
+
+
+def _asked(jobs: Iterable[tuple[Submission, SubmittedJob]], registry: Registry) -> dict[tuple[str, str], JobState]:
+    """(engine, handle) -> what the engine says of the job."""
+    handles: dict[str, dict[str, Any]] = defaultdict(dict)
+    for submission, job in jobs:
+        handles[submission.engine][job.handle] = submission.options
+    found: dict[tuple[str, str], JobState] = {}
+    for name, own in handles.items():
+        engine: Engine = registry.get("engine", name).component
+        options = engine.Options.model_validate(next(iter(own.values())))
+        found |= {(name, handle): state for handle, state in engine.status([*own], options).items()}
+    return found
+
+
+def _state_of(run: Run, place: Path, job: SubmittedJob, said: JobState, store: Store) -> tuple[State, str]:
+    """The state of a run without a record, and the reason. said: what the engine says of its job."""
+    if said.state == "waiting":
+        return "waiting", said.reason
+    if said.state == "running":
+        if len(job.runs) == 1 or store.claims.is_held(run.id):
+            return "running", said.reason
+        return "waiting", "its job makes its runs one after another"
+    note = note_of(place, job.number)
+    if note is None:
+        return "ended", said.reason or f"it wrote nothing: its node may not see {shown_path(place)}"
+    if note.code is None:
+        return "ended", said.reason or f"it was killed on {note.host}"
+    how = f"signal {-note.code}" if note.code < 0 else f"exit code {note.code}"
+    return "ended", escaped(f"{how} on {note.host}{f': {note.reason}' if note.reason else ''}")
+
+
+def cancel(standing: Iterable[Standing], store: Store, registry: Registry) -> list[Standing]:
+    """Cancels the jobs of the runs that wait or run, and returns these runs. The other runs of their bundles end with them."""
+    live = [one for one in standing if one.is_live and one.job]
+    jobs = _last_jobs(store, [one.run.id for one in live])
+    handles: dict[str, dict[str, Any]] = defaultdict(dict)
+    for _, submission, job in jobs.values():
+        handles[submission.engine][job.handle] = submission.options
+    for name, own in handles.items():
+        engine: Engine = registry.get("engine", name).component
+        engine.cancel([*own], engine.Options.model_validate(next(iter(own.values()))))
+    return live
+
+
+# --- submitting ---
+
+
+@dataclass(frozen=True)
+class Due:
+    """What of an experiment can be submitted now."""
+
+    plan: Plan
+    phase: Phase
+    runs: tuple[Run, ...]
+    """The phase's runs that have no record and no job that waits or runs."""
+    live: tuple[Standing, ...]
+    """The phase's runs that wait or run already."""
+
+
+def due(document: Document, plan: Plan, store: Store, registry: Registry, *, retry_failed: bool, writes: bool) -> Due:
+    """What can be submitted. writes: whether to write plan and experiment file into the folder of records, as `bakeoff run`
+    does."""
+    require_owner(store, declaration(document, plan), document.path, document.content)
+    if writes:
+        store.recover()
+    plan = settled(plan, store.find)
+    if writes:
+        store.declare(declaration(document, plan))
+        keep_spec(store, document.path, document.content)
+    phase = first_lacking(plan, store)
+    if retry_failed and phase.is_last:
+        phase = replace(phase, runs=tuple(plan.wanted.values()))
+    standing = standings(phase.runs, store, registry)
+    again = ("to do", "ended", "failed") if retry_failed else ("to do", "ended")
+    return Due(
+        plan,
+        phase,
+        tuple(one.run for one in standing if one.state in again),
+        tuple(one for one in standing if one.is_live),
+    )
+
+
+def bundles(runs: Sequence[Run], size: int) -> list[list[Run]]:
+    """The runs dealt out to jobs, in their order."""
+    return [[*runs[start : start + size]] for start in range(0, len(runs), size)]
+
+
+def estimated(order: Order, jobs: Sequence[Sequence[Run]], outlooks: Mapping[str, Outlook]) -> Needs:
+    """What each job needs, where the user has not said it: time and memory of similar recorded runs, with slack. Raises
+    BakeoffError if the engine must have a time limit and nothing is known to estimate it from."""
+    needs, known = order.needs, [[outlooks[run.id] for run in job] for job in jobs]
+    seconds = [[one.seconds for one in job if one.seconds is not None] for job in known]
+    if needs.seconds is None and all(len(own) == len(job) for own, job in zip(seconds, known, strict=True)):
+        longest = max(map(sum, seconds), default=0.0)
+        needs = replace(needs, seconds=60 * math.ceil((SLACK * longest + START_SECONDS) / 60))
+    if needs.seconds is None and order.engine.needs_time:
+        raise BakeoffError(
+            f"--time is needed: engine '{order.engine.name}' takes only jobs with a time limit, and no similar run is "
+            "recorded to estimate it from; for example --time 2h"
+        )
+    memory = [one.memory for job in known for one in job]
+    if needs.memory is None and memory and None not in memory:
+        needs = replace(needs, memory=MEBIBYTE * math.ceil(SLACK * max(filter(None, memory)) / MEBIBYTE))
+    return needs
+
+
+def batch_of(order: Order, due: Due, place: Path, run_words: Sequence[str], then: Sequence[str]) -> JobBatch:
+    """The jobs for an engine. place: the submission's folder. run_words: `run`, its experiment file and options. then: `submit`
+    and its words, to go on when all jobs have ended; empty for nothing."""
+    jobs = [
+        Job(number, tuple(escaped(run.title) for run in own), log_file(place, number))
+        for number, own in enumerate(bundles(due.runs, order.bundle))
+    ]
+    name = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in due.plan.spec.name)
+    return JobBatch(
+        name=f"bakeoff-{name}"[:64],
+        folder=place,
+        directory=Path.cwd(),
+        words=(*PYTHON, "bakeoff.runner.job", str(place), NUMBER, *PYTHON, "bakeoff", *run_words),
+        jobs=tuple(jobs),
+        needs=order.needs,
+        environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
+        then=(*PYTHON, "bakeoff", *then) if then else (),
+    )
+
+
+def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], then: Sequence[str]) -> tuple[Path, Submission]:
+    """Submits the due runs; returns the submission's folder and what was submitted. then: as for `batch_of`, with `NUMBER` in
+    place of the submission's number.
+
+    Raises BakeoffError where the engine refuses; jobs that it had taken before stay submitted, with their handles noted.
+    """
+    submissions = Submissions(store.tree, store.folder)
+    place = submissions.begin().absolute()
+    submission = Submission(
+        engine=order.engine.name,
+        options=order.options.model_dump(mode="json"),
+        begun=now(),
+        phase=due.phase.name,
+        jobs=[
+            SubmittedJob(number=number, runs=[run.id for run in own])
+            for number, own in enumerate(bundles(due.runs, order.bundle))
+        ],
+    )
+    submissions.write(place, submission)
+    after = [place.name if word == NUMBER else word for word in then]
+    batch = batch_of(order, due, place, run_words, after)
+    try:
+        for handles in order.engine.submit(batch, order.options):
+            submission = submission.with_handles(handles)
+            submissions.write(place, submission)
+    except BakeoffError as error:
+        taken = sum(bool(job.handle) for job in submission.jobs)
+        if not taken:
+            raise
+        left = len(submission.jobs) - taken
+        raise BakeoffError(
+            f"{error}; {taken} of {len(submission.jobs)} jobs were submitted before and stay so; the same command submits the "
+            f"other {left} again"
+        ) from None
+    return place, submission
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """A context in which no other process submits for this experiment. Raises BakeoffError if one does already."""
+    submissions = Submissions(store.tree, store.folder)
+    store.tree.make(submissions.folder)
+    claims = Claims(store.tree, submissions.folder)
+    if not claims.take("submit"):
+        raise BakeoffError(
+            f"another `bakeoff submit` is submitting runs of {shown_path(store.folder)} just now; wait until it has ended"
+        )
+    try:
+        yield
+    finally:
+        claims.release("submit")
+
+
+def unfinished(phase: Phase, standing: Iterable[Standing]) -> str:
+    """A sentence about the runs of a phase that have no record though no job works on them; empty if there are none."""
+    open_runs = [one for one in standing if one.state in ("ended", "to do")]
+    if not open_runs:
+        return ""
+    first = open_runs[0]
+    why = f" ({first.run.title}: {first.reason})" if first.reason else ""
+    return f"{phase.name}: no record of {listed([one.run.title for one in open_runs], most=5)}{why}"

@@ -1,0 +1,12 @@
+"""Engines that start the jobs of `bakeoff submit`: on this machine, and on Slurm."""
+
+from __future__ import annotations
+
+from bakeoff.plugin import Engine, hookimpl
+from bakeoff_engines.local import Local
+from bakeoff_engines.slurm import Slurm
+
+
+@hookimpl
+def bakeoff_engines() -> list[Engine]:
+    return [Local(), Slurm()]

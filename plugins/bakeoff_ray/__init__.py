@@ -1,0 +1,107 @@
+"""The engine `ray`: jobs as tasks of a Ray cluster."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from pydantic import Field
+
+from bakeoff.plugin import BakeoffError, Engine, JobBatch, Needs, Options, first_line, hookimpl, quoted
+from bakeoff_engines.background import Background
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ANSWER_SECONDS: Final = 2.0
+"""How long to wait until the port of the cluster's head answers; `ray.init` itself would try for more than 45 s."""
+
+
+class RayOptions(Options):
+    """Options of `ray`."""
+
+    address: str | None = Field(
+        None, description="HOST:PORT of the cluster's head; if missing, $RAY_ADDRESS, else the cluster of this machine."
+    )
+
+
+class Ray(Background):
+    """Submits a task for each job, which waits for its end. A queue in the background of this machine stays connected; when it
+    ends, its tasks do."""
+
+    name = "ray"
+    summary = "Ray: a task for each job on a running cluster."
+    version = "1"
+    Options = RayOptions
+    needs: ClassVar[Mapping[str, str]] = {"ray": "ray"}
+    module = "bakeoff_ray.queue"
+
+    def check(self, needs: Needs, options: RayOptions) -> None:
+        with connected(address_of(options)):
+            import ray
+
+            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        wanted = resources_of(needs.threads, needs.gpus, needs.memory)
+        if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
+            offered = "; ".join(in_words({name: node.get(name, 0) for name in ("CPU", "GPU", "memory")}) for node in nodes)
+            raise BakeoffError(
+                f"no node of the Ray cluster has {in_words(wanted)}; its nodes have {offered}: ask for less by --threads, "
+                "--gpus or --memory"
+            )
+
+    def settings(self, batch: JobBatch, options: RayOptions) -> dict[str, Any]:
+        return {"address": address_of(options)}
+
+
+def resources_of(threads: int, gpus: int, memory: int | None) -> dict[str, float]:
+    """What a job needs, by the names that Ray has for it; memory in bytes."""
+    return {"CPU": threads, **({"GPU": gpus} if gpus else {}), **({"memory": memory} if memory else {})}
+
+
+def in_words(resources: Mapping[str, float]) -> str:
+    parts = [f"{resources.get('CPU', 0):g} CPU", f"{resources.get('GPU', 0):g} GPU"]
+    if "memory" in resources:
+        parts.append(f"{resources['memory'] / 2**30:.1f} GiB")
+    return ", ".join(parts)
+
+
+def address_of(options: RayOptions) -> str:
+    """The cluster's address, for `ray.init`. Raises BakeoffError within a few seconds if nothing answers there."""
+    address = options.address or os.environ.get("RAY_ADDRESS") or "auto"
+    if address == "auto":
+        return address
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise BakeoffError(f"--address: {quoted(address)} must be HOST:PORT, as `ray start --head` prints it")
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise BakeoffError(
+            f"no Ray cluster answers at {address} ({error}): start one by `ray start --head`, or give another --address"
+        ) from None
+    return address
+
+
+@contextmanager
+def connected(address: str) -> Iterator[None]:
+    """A context in which this process is connected to the cluster. Raises BakeoffError if there is none."""
+    import ray
+
+    try:
+        ray.init(address, logging_level="error", log_to_driver=False)
+    except Exception as error:  # Ray raises something else for each way in which there is no cluster
+        raise BakeoffError(
+            f"no Ray cluster at {address}: {first_line(error)}; start one by `ray start --head`, or give --address HOST:PORT"
+        ) from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+@hookimpl
+def bakeoff_engines() -> list[Engine]:
+    return [Ray()]
