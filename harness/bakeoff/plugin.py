@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bakeoff.contracts.engine import NUMBER, Engine, Job, JobBatch, JobState, Needs
+from bakeoff.contracts.engine import NUMBER, Engine, EngineJob, JobBatch, JobState, Needs
 from bakeoff.contracts.hookspecs import hookimpl
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
@@ -80,9 +80,9 @@ __all__ = [
     "Encoding",
     "Ended",
     "Engine",
+    "EngineJob",
     "EstimatorTrainer",
     "Example",
-    "Job",
     "JobBatch",
     "JobState",
     "Kind",

@@ -26,9 +26,9 @@ from bakeoff.plugin import (
     quoted,
 )
 
-ANSWER_SECONDS: Final = 5.0
+ANSWER_SECONDS: Final = 5
 """How long to wait for Slurm's controller to answer whether it is there."""
-PATIENCE_SECONDS: Final = 120.0
+PATIENCE_SECONDS: Final = 120
 """How long to wait for any other answer: a busy controller may take a minute."""
 SIGNAL_SECONDS: Final = 120
 """How long before the time limit a job is asked to end, so that its run is recorded as interrupted."""
@@ -269,13 +269,13 @@ def in_parts(words: Iterable[str]) -> Iterator[list[str]]:
         yield left[start : start + AT_ONE_CALL]
 
 
-def asked(*words: str, environment: Mapping[str, str] | None = None, seconds: float = PATIENCE_SECONDS) -> str:
+def asked(*words: str, environment: Mapping[str, str] | None = None, seconds: int = PATIENCE_SECONDS) -> str:
     """What a command of Slurm prints. Raises BakeoffError with its message if it fails or does not answer."""
     return require_success(words, run(*words, environment=environment, seconds=seconds))
 
 
 def run(
-    *words: str, environment: Mapping[str, str] | None = None, seconds: float = PATIENCE_SECONDS
+    *words: str, environment: Mapping[str, str] | None = None, seconds: int = PATIENCE_SECONDS
 ) -> subprocess.CompletedProcess[str]:
     try:
         return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=seconds, check=False)
@@ -283,7 +283,7 @@ def run(
         raise BakeoffError(f"there is no `{words[0]}` on PATH: call this on a login node of the Slurm cluster") from None
     except subprocess.TimeoutExpired:
         raise BakeoffError(
-            f"`{words[0]}` did not answer within {seconds:.0f} s: Slurm's controller may be down; `scontrol ping` tells"
+            f"`{words[0]}` did not answer within {seconds} s: Slurm's controller may be down; `scontrol ping` tells"
         ) from None
 
 

@@ -75,7 +75,7 @@ def test_a_cluster_without_its_commands_is_told(tried: Path, monkeypatch: pytest
     monkeypatch.setenv("PATH", "/nowhere")
     done = call("submit", tried, "--to", "slurm", "--time", "5m", folder=tried.parent)
     assert done.returncode == 2
-    assert tells(done.stderr, "there is no `sbatch` on PATH")
+    assert tells(done.stderr, "there is no ", "`sbatch` ")
 
 
 def test_a_dry_run_shows_the_jobs_and_writes_nothing(tried: Path) -> None:

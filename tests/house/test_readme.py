@@ -16,6 +16,7 @@ from stress import table as stress
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.cli import VERBS, Verbs
+from bakeoff.contracts.registry import load_registry
 from bakeoff.records.load import load_experiment
 from bakeoff.report.text.brief import write_brief
 
@@ -30,6 +31,11 @@ PAGES = sorted(
         ROOT / "CHANGELOG.md",
     ]
 )
+
+
+ENGINES = [registered.component for registered in load_registry().all() if registered.component.kind == "engine"]
+OF_ENGINES = {f"--{name.replace('_', '-')}" for engine in ENGINES for name in engine.Options.model_fields}
+"""The options of engines, which `bakeoff submit` takes besides its own."""
 
 
 def block(page: str, name: str) -> str:
@@ -114,6 +120,8 @@ def test_commands_on_the_pages_exist_with_their_options(page: Path) -> None:
         command = group.get_command(click.Context(group), verb)
         assert command is not None
         known = {name for parameter in command.params for name in parameter.opts}
+        if verb == "submit":
+            known |= OF_ENGINES
         for argument in arguments:
             if argument.startswith("--"):
                 assert argument.partition("=")[0] in known, f"{page.name}: bakeoff {verb} has no {argument}"

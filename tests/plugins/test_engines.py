@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bakeoff.contracts.engine import NUMBER, Job, JobBatch, Needs
+from bakeoff.contracts.engine import NUMBER, EngineJob, JobBatch, Needs
 from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
 from bakeoff.runner.submitting import engine_named
@@ -20,7 +20,7 @@ def batch(folder: Path, jobs: int, needs: Needs) -> JobBatch:
         folder=folder / "a folder" / "1",
         directory=folder,
         words=("python", "job.py", NUMBER, "it's"),
-        jobs=tuple(Job(number, (f"full:{number}",), folder / f"job-{number}.log") for number in range(jobs)),
+        jobs=tuple(EngineJob(number, (f"full:{number}",), folder / f"job-{number}.log") for number in range(jobs)),
         needs=needs,
         environment={"BAKEOFF_DATA": "/data of/mine"},
         then=("python", "then.py"),

@@ -184,7 +184,7 @@ def submit(
     engine, options = engine_named(registry, to, given)
     find_paths(data, spec)  # refuses a data folder that does not exist
     threads = threads or min(MOST_THREADS, usable_threads())
-    needs = Needs(threads, gpus, round(memory * GIBIBYTE) if memory else None, seconds, at_once)
+    needs = Needs(threads, gpus, int(memory * GIBIBYTE) if memory else None, seconds, at_once)
     remedy = f"`{called.again('submit', '--to', to, '--trust')}`"
     digest = agreed(document, plan, trust=trust, trusted=trusted, remedy=remedy)
     first = [spec.absolute(), *data.absolute.words]

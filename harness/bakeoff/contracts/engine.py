@@ -30,7 +30,7 @@ class Needs:
 
 
 @dataclass(frozen=True)
-class Job:
+class EngineJob:
     """One process that makes some runs, one after another."""
 
     number: int
@@ -53,7 +53,7 @@ class JobBatch:
     """The working directory of the jobs."""
     words: tuple[str, ...]
     """The command line of each job, with `NUMBER` in place of its number."""
-    jobs: tuple[Job, ...]
+    jobs: tuple[EngineJob, ...]
     needs: Needs
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that all processes of the batch get, whatever else the engine gives them."""
@@ -61,7 +61,7 @@ class JobBatch:
     """A command line to be performed, in the same directory, when all the jobs have ended, however they ended; empty for none.
     What it prints goes to `then.log` in the folder."""
 
-    def words_of(self, job: Job) -> list[str]:
+    def words_of(self, job: EngineJob) -> list[str]:
         """The job's command line."""
         return [str(job.number) if word == NUMBER else word for word in self.words]
 

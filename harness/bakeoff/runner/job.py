@@ -21,6 +21,7 @@ from typing import Final
 from bakeoff.errors import BakeoffError
 from bakeoff.files import write_all
 from bakeoff.machine.processes import end_with
+from bakeoff.machine.streams import write_line
 from bakeoff.records.submissions import JobNote, read_submission, write_note
 from bakeoff.text.words import escaped
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         submission = read_submission(place)
     except (OSError, BakeoffError) as error:
-        print(f"{host} does not see the submission's folder: {error}", file=sys.stderr)
+        write_line(sys.stderr, f"{host} does not see the submission's folder: {error}")
         return NOT_SEEN
     (job,) = [one for one in submission.jobs if one.number == number]
     begun = JobNote(host=host, begun=now())

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_origin
 
 from pydantic import ValidationError
 
-from bakeoff.contracts.engine import NUMBER, Engine, Job, JobBatch, JobState, Needs
+from bakeoff.contracts.engine import NUMBER, Engine, EngineJob, JobBatch, JobState, Needs
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import BakeoffError
 from bakeoff.planning.estimate import Outlook
@@ -258,7 +258,7 @@ def batch_of(order: Order, due: Due, place: Path, run_words: Sequence[str], then
     """The jobs for an engine. place: the submission's folder. run_words: `run`, its experiment file and options. then: `submit`
     and its words, to go on when all jobs have ended; empty for nothing."""
     jobs = [
-        Job(number, tuple(escaped(run.title) for run in own), log_file(place, number))
+        EngineJob(number, tuple(escaped(run.title) for run in own), log_file(place, number))
         for number, own in enumerate(bundles(due.runs, order.bundle))
     ]
     name = "".join(one if one.isascii() and (one.isalnum() or one in "._-") else "-" for one in due.plan.spec.name)

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from pydantic import Field
 
-from bakeoff.plugin import BakeoffError, Engine, JobBatch, Needs, Options, first_line, hookimpl, quoted
+from bakeoff.plugin import BakeoffError, JobBatch, Needs, Options, first_line, quoted
 from bakeoff_engines.background import Background
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MEBIBYTE: Final = 2**20
 ANSWER_SECONDS: Final = 2.0
 """How long to wait until the port of the cluster's head answers; `ray.init` itself would try for more than 45 s."""
 
@@ -37,7 +38,7 @@ class Ray(Background):
     version = "1"
     Options = RayOptions
     needs: ClassVar[Mapping[str, str]] = {"ray": "ray"}
-    module = "bakeoff_ray.queue"
+    module = "bakeoff_engines.ray_queue"
 
     def check(self, needs: Needs, options: RayOptions) -> None:
         with connected(address_of(options)):
@@ -62,9 +63,9 @@ def resources_of(threads: int, gpus: int, memory: int | None) -> dict[str, float
 
 
 def in_words(resources: Mapping[str, float]) -> str:
-    parts = [f"{resources.get('CPU', 0):g} CPU", f"{resources.get('GPU', 0):g} GPU"]
+    parts = [f"{int(resources.get('CPU', 0))} CPU", f"{int(resources.get('GPU', 0))} GPU"]
     if "memory" in resources:
-        parts.append(f"{resources['memory'] / 2**30:.1f} GiB")
+        parts.append(f"{int(resources['memory']) // MEBIBYTE} MiB")
     return ", ".join(parts)
 
 
@@ -100,8 +101,3 @@ def connected(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
-
-
-@hookimpl
-def bakeoff_engines() -> list[Engine]:
-    return [Ray()]

@@ -1,4 +1,4 @@
-"""The queue of the engine `ray`, `python -m bakeoff_ray.queue FOLDER`: stays connected until all tasks have ended."""
+"""The queue of the engine `ray`, `python -m bakeoff_engines.ray_queue FOLDER`: stays connected until all tasks have ended."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bakeoff.plugin import first_line
 from bakeoff_engines.background import Queue, mark, start
-from bakeoff_ray import connected, resources_of
+from bakeoff_engines.ray_engine import connected, resources_of
 
 POLL_SECONDS: Final = 0.5
 
