@@ -15,6 +15,7 @@ from messages import tells
 from pydantic import Field
 
 from bakeoff.contracts.configured import Configured, canonical, identity, with_parts
+from bakeoff.contracts.hookspecs import SPEC_KINDS
 from bakeoff.contracts.recipe_parts import PARTS
 from bakeoff.contracts.registry import Origin, Registry, load_registry, register
 from bakeoff.errors import SpecError
@@ -166,7 +167,12 @@ def test_every_key_of_the_recipe_changes_the_id(key: str) -> None:
 
 @pytest.mark.parametrize(
     ("registered", "option"),
-    [(registered, option) for registered in INSTALLED.all() for option in registered.component.Options.model_fields],
+    [
+        (registered, option)
+        for registered in INSTALLED.all()
+        if registered.component.kind in SPEC_KINDS
+        for option in registered.component.Options.model_fields
+    ],
     ids=lambda value: value if isinstance(value, str) else value.component.name,
 )
 def test_every_option_of_every_component_changes_the_id(registered: Any, option: str) -> None:
