@@ -103,7 +103,7 @@ def test_a_node_that_goes_down_gives_its_jobs_back_and_they_are_made_later(tmp_p
     slurm("scontrol", "update", f"node={node}", "state=down", "reason=tried")
     wait_for(spec, {"sleeps:0": "waiting"})
     (tmp_path / "trains").unlink()
-    slurm("scontrol", "update", f"node={node}", "state=resume")
+    slurm("scontrol", "update", f"node={node}", "state=resume", may_fail=True)  # it may be back by itself
     wait_until(lambda: trains(tmp_path), seconds=MINUTES)
     assert states(spec) == {"sleeps:0": "running"}
     assert call("cancel", spec, folder=tmp_path).returncode == 0
