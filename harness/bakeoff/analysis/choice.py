@@ -109,8 +109,9 @@ class Choice:
         return {name: score.mean for name, row in rows.items() if (score := self.group.score(row)) is not None}
 
     @cached_property
-    def withheld(self) -> set[str]:
-        return {name for name in without_p(self.prepared.experiment) if name in self.rows}
+    def withheld(self) -> dict[str, str]:
+        """Strategy -> why its p-values do not hold, as a clause."""
+        return {name: why for name, why in without_p(self.prepared.experiment).items() if name in self.rows}
 
     @cached_property
     def highest(self) -> str | None:
@@ -145,7 +146,7 @@ class Choice:
         elif self.highest is None:
             why, few = f"no strategy has {LEAST_SEEDS} runs that learned, and fewer are an anecdote", []
         else:
-            why = f"{self.highest} has the best mean, and its seeds or looks were changed when results were known"
+            why = f"{self.highest} has the best mean, and {self.withheld[self.highest]}"
         return _nothing(group, why).model_copy(update={"unsettled": few, "cautions": list(self._missing())})
 
     @cached_property

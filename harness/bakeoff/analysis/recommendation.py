@@ -242,7 +242,7 @@ def _unsettled(found: Recommendation) -> Iterator[str]:
         with_what = listed([f"{one.strategy} ({one.what})" if one.what else one.strategy for one in those])
         yield {
             "confounded": f"Confounded{against}, so that nothing can be said of the cause: {with_what}.",
-            "withheld": f"Withheld, since seeds or looks were changed when results were known: {names}.",
+            "withheld": f"Withheld, since seeds or looks changed, or experiments were pooled, with results known: {names}.",
             "few seeds": f"Too few runs that learned to judge: {with_what}.",
             "not tested": f"Not tested against {found.best}: {names}; a new experiment with {found.best} as the baseline does.",
             "not compared": f"Not compared: {names}.",

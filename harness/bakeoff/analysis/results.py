@@ -245,7 +245,7 @@ class Row(Part):
 Finding = Literal["identical", "better", "worse", "equivalent", "futile", "inconclusive", "open", "withheld"]
 """What the numbers of a pair say. Two are of experiments with declared looks, numbers of seeds at which pairs are judged:
 `futile`, less than one chance in ten of a decision by the last look; `open`, to be judged again at the next one. `withheld`:
-seeds or looks were changed when results were known, so that no p-value holds."""
+seeds or looks were changed, or experiments pooled, when results were known, so that no p-value holds."""
 
 
 Verdict = Literal["identical", "better", "worse", "equivalent", "futile", "inconclusive", "open", "confounded", "withheld"]

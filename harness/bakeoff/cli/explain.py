@@ -31,7 +31,7 @@ TERMS: Final[dict[str, str]] = {
     "last, on the seeds of that look alone.",
     "level": "Confidence level of the interval of a difference: 1 - (the look's share of the error rate) / (comparisons).",
     "confounded": "Verdict: the rows also differ in something not under test, so neither may be called better (†).",
-    "withheld": "Verdict: seeds or looks were changed when results were known, so no p-value holds, and none is given.",
+    "withheld": "Verdict: seeds or looks were changed, or experiments pooled, when results were known, so no p-value holds.",
     "baseline": "The row that all others are compared with (◂).",
     "majority-baseline": "The score of always predicting the most frequent label of the training data.",
     "margin": "The largest difference that does not matter, declared before the runs. Without one nothing is equivalent.",

@@ -36,7 +36,7 @@ def _words(verdict: str, group: ComparisonGroup) -> str:
         "futile": "not known, and the seeds that are still planned would hardly tell",
         "open": "not known yet: more seeds are planned",
         "confounded": "not known why: something that is not under test differs too, so the difference has no clear cause",
-        "withheld": "no claim: seeds or looks were changed when results were known",
+        "withheld": "no claim: seeds or looks were changed, or experiments pooled, when results were known",
     }[verdict]
 
 
