@@ -218,6 +218,27 @@ def test_another_environment_stops_the_run(finished: Path, tmp_path: Path) -> No
     assert len(records(tmp_path / "copy")) == 6
 
 
+@pytest.mark.slow
+def test_runs_are_added_on_another_class_of_hardware_only_if_both_are_declared(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "copy")
+    here = records(finished)["manual-loop/0"]["environment"]["hardware"]
+    for path in (tmp_path / "copy" / "records").glob("r1-*/record.json"):
+        say_otherwise(path, f'"hardware": "{here}"', '"hardware": "H100"')
+    run = ("run", write_spec(tmp_path / "copy", BOTH, seeds=3))
+    assert tells(call(*run, folder=tmp_path).stderr.splitlines()[-1], "", "H100 there", here)
+    write_spec(tmp_path / "copy", BOTH, seeds=3, hardware=["H100"])
+    refused = call(*run, folder=tmp_path)
+    assert refused.returncode == 2
+    assert tells(refused.stderr.splitlines()[-1], "", "spec.yaml:", "hardware: ", here, "'H100'")
+    write_spec(tmp_path / "copy", BOTH, seeds=3, hardware=["H100", here])
+    mixed = call(*run, folder=tmp_path)
+    assert mixed.returncode == 0, mixed.stderr
+    assert len(records(tmp_path / "copy")) == 6
+    table = json.loads(call("table", tmp_path / "copy", "--json", folder=tmp_path).stdout)
+    assert "machine-changed" in {warning["name"] for warning in table["warnings"]}
+    assert len({row["ranking"] for row in table["groups"][0]["rows"]}) == 1
+
+
 def test_a_damaged_record_is_set_aside_and_made_again(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished, tmp_path / "copy")
     before = records(tmp_path / "copy")

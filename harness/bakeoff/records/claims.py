@@ -33,7 +33,8 @@ STALE_SECONDS = 60.0
 suspended, or has lost the folder. Measured by our own clock, so that both may wake up on a laptop that slept."""
 
 FOREIGN_STALE_SECONDS = 300.0
-"""The claim of another machine may be taken over if it was touched this long ago, by the clock of its file system."""
+"""The claim of another machine may be taken over if it was touched this long ago, by the clock of its file system. Of a claim
+that names no owner, `STALE_SECONDS` are enough: whoever makes one writes its name at once."""
 
 CLOCK_SECONDS: Final = 10.0
 """For how long the time that was read from the file system is taken for the time now."""
@@ -118,9 +119,7 @@ class Claims:
             if stream is None:
                 return False
             claim = _read(stream)
-            if claim.get("host") == HOST:
-                return _owner_lives(claim)
-            return self._seconds_untouched(stream) <= FOREIGN_STALE_SECONDS
+            return _owner_lives(claim) if claim.get("host") == HOST else not self._is_outdated(claim, stream)
 
     @contextmanager
     def alone(self, run_id: str, refusal: str) -> Iterator[None]:
@@ -140,7 +139,7 @@ class Claims:
         """Whether the claim may be taken over. stream: the opened claim."""
         claim = _read(stream)
         if claim.get("host") != HOST:
-            return self._seconds_untouched(stream) > FOREIGN_STALE_SECONDS
+            return self._is_outdated(claim, stream)
         if not _owner_lives(claim):
             return True
         found, now = os.fstat(stream.fileno()), time.monotonic()
@@ -150,6 +149,9 @@ class Claims:
             self._seen[run_id] = state, now
             return False
         return now - since > STALE_SECONDS
+
+    def _is_outdated(self, claim: Claim, stream: BinaryIO) -> bool:
+        return self._seconds_untouched(stream) > (FOREIGN_STALE_SECONDS if claim else STALE_SECONDS)
 
     def _seconds_untouched(self, stream: BinaryIO) -> float:
         """How long ago the claim was touched, by the clock of its file system; 0 if that can't be told, since nothing can be
