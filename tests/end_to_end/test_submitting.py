@@ -99,9 +99,10 @@ def test_a_node_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_jobs_make_all_runs_and_the_last_one_writes_the_tables(tmp_path: Path) -> None:
+def test_jobs_make_all_runs_and_the_last_one_writes_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = write_spec(tmp_path / "e", STRATEGIES, head=HEAD, seeds=2)
-    done = submit(spec, "--bundle", "2", "--at-once", "2", "--json")
+    monkeypatch.chdir(spec.parent)
+    done = call("submit", "--to", "local", "--threads", "1", "--bundle", "2", "--at-once", "2", "--json", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["submitted"]) == 4
     again = submit(spec, "--json")

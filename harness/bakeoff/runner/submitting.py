@@ -270,18 +270,17 @@ def batch_of(order: Order, due: Due, place: Path, run_words: Sequence[str], then
         jobs=tuple(jobs),
         needs=order.needs,
         environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        then=(*PYTHON, "bakeoff", *then) if then else (),
+        then=(*PYTHON, "bakeoff", *(place.name if word == NUMBER else word for word in then)) if then else (),
     )
 
 
 def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], then: Sequence[str]) -> tuple[Path, Submission]:
-    """Submits the due runs; returns the submission's folder and what was submitted. then: as for `batch_of`, with `NUMBER` in
-    place of the submission's number.
+    """Submits the due runs; returns the submission's folder and what was submitted. run_words, then: as for `batch_of`.
 
     Raises BakeoffError where the engine refuses; jobs that it had taken before stay submitted, with their handles noted.
     """
     submissions = Submissions(store.tree, store.folder)
-    place = submissions.begin().absolute()
+    place = submissions.begin()
     submission = Submission(
         engine=order.engine.name,
         options=order.options.model_dump(mode="json"),
@@ -293,8 +292,7 @@ def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], t
         ],
     )
     submissions.write(place, submission)
-    after = [place.name if word == NUMBER else word for word in then]
-    batch = batch_of(order, due, place, run_words, after)
+    batch = batch_of(order, due, place.absolute(), run_words, then)
     try:
         for handles in order.engine.submit(batch, order.options):
             submission = submission.with_handles(handles)

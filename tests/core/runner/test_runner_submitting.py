@@ -1,0 +1,124 @@
+"""Which runs become jobs, what each needs, and what stays when an engine refuses in the middle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from core.planning.test_runs import plan_of
+
+from bakeoff.contracts.engine import Engine, JobBatch, JobState, Needs
+from bakeoff.contracts.registry import Origin, Registered, Registry
+from bakeoff.errors import BakeoffError
+from bakeoff.planning.estimate import Outlook
+from bakeoff.records.store import Store
+from bakeoff.records.submissions import Submissions
+from bakeoff.runner.sharded import Phase
+from bakeoff.runner.submitting import Due, Order, bundles, cancel, estimated, standings, submit_due
+
+SPEC = """\
+name: toy
+tasks: [{name: docstrings, size: 100}]
+models: [tiny-bert]
+recipe: {epochs: 1}
+strategies: {full: {trainer: torch-loop}}
+seeds: 6
+"""
+PLAN = plan_of(SPEC)
+
+
+class Limited(Engine):
+    """Takes two jobs at a time, and after four says that the quota is used up. Its jobs wait for ever."""
+
+    name, summary, version = "limited", "takes four jobs", "1"
+    cancelled: list[str]
+
+    def check(self, needs: Needs, options: Any) -> None:
+        pass
+
+    def submit(self, batch: JobBatch, options: Any) -> Iterator[Mapping[int, str]]:
+        for start in (0, 2):
+            yield {job.number: f"job {job.number}" for job in batch.jobs[start : start + 2]}
+        raise BakeoffError("the quota is used up")
+
+    def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
+        return {handle: JobState("waiting", "for its turn") for handle in handles}
+
+    def cancel(self, handles: Sequence[str], options: Any) -> None:
+        self.cancelled = [*handles]
+
+
+@pytest.fixture
+def engine() -> Limited:
+    return Limited()
+
+
+@pytest.fixture
+def registry(engine: Limited) -> Registry:
+    return Registry({("engine", engine.name): Registered(engine, Origin("limited", "tests", "1"))})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path)
+
+
+def order_of(engine: Engine, **more: Any) -> Order:
+    return Order(engine, engine.Options(), Needs(threads=1), **more)
+
+
+def all_due() -> Due:
+    return Due(PLAN, Phase("runs", PLAN.runs, is_last=True), PLAN.runs, ())
+
+
+def test_what_an_engine_took_before_it_refused_stays_submitted(store: Store, engine: Limited, registry: Registry) -> None:
+    with pytest.raises(BakeoffError, match="used up; 4 of 6 jobs"):
+        submit_due(order_of(engine), all_due(), store, ["run"], [])
+    found = standings(PLAN.runs, store, registry)
+    assert [one.state for one in found] == ["waiting"] * 4 + ["to do"] * 2
+    assert [one.run.id for one in cancel(found, store, registry)] == [run.id for run in PLAN.runs[:4]]
+    assert engine.cancelled == ["job 0", "job 1", "job 2", "job 3"]
+
+
+def test_where_nothing_was_taken_the_engine_s_own_words_are_the_error(
+    store: Store, engine: Limited, registry: Registry
+) -> None:
+    class Refuses(Limited):
+        def submit(self, batch: JobBatch, options: Any) -> Iterator[Mapping[int, str]]:
+            raise BakeoffError("no such partition")
+            yield {}
+
+    with pytest.raises(BakeoffError) as error:
+        submit_due(order_of(Refuses()), all_due(), store, ["run"], [])
+    assert str(error.value) == "no such partition"
+    assert {one.state for one in standings(PLAN.runs, store, registry)} == {"to do"}
+
+
+def test_a_later_submission_of_a_run_counts(store: Store, engine: Limited, registry: Registry) -> None:
+    for runs in (PLAN.runs[:4], PLAN.runs[2:4]):
+        with pytest.raises(BakeoffError):
+            submit_due(order_of(engine), replace(all_due(), runs=runs), store, ["run"], [])
+    found = standings(PLAN.runs[:4], store, registry)
+    assert [one.job for one in found] == ["limited job 0", "limited job 1", "limited job 0", "limited job 1"]
+    assert [place.name for place, _ in Submissions(store.tree, store.folder).all()] == ["2", "1"]
+
+
+def test_a_job_gets_time_for_all_its_runs_and_memory_for_the_largest(engine: Limited) -> None:
+    outlooks = {run.id: Outlook(run, "to do", 1000.0, memory=2**30 * (1 + number)) for number, run in enumerate(PLAN.runs)}
+    needs = estimated(order_of(engine, bundle=4), bundles(PLAN.runs, 4), outlooks)
+    assert needs.seconds == 60 * 105, "4 runs of 1000 s with half as much again, and 300 s, in whole minutes"
+    assert needs.memory == 9 * 2**30
+    own = estimated(replace(order_of(engine), needs=Needs(1, seconds=60, memory=5)), bundles(PLAN.runs, 1), outlooks)
+    assert (own.seconds, own.memory) == (60, 5), "as the user said"
+
+
+def test_what_is_not_known_is_not_guessed(engine: Limited) -> None:
+    outlooks = {run.id: Outlook(run, "to do", None if run.seed == 3 else 1.0) for run in PLAN.runs}
+    needs = estimated(order_of(engine), bundles(PLAN.runs, 1), outlooks)
+    assert (needs.seconds, needs.memory) == (None, None)
+    engine.needs_time = True  # type: ignore[misc]
+    with pytest.raises(BakeoffError, match="--time is needed"):
+        estimated(order_of(engine), bundles(PLAN.runs, 1), outlooks)
