@@ -9,8 +9,8 @@ import math
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_origin
@@ -309,20 +309,12 @@ def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], t
     return place, submission
 
 
-@contextmanager
-def alone(store: Store) -> Iterator[None]:
-    """A context in which no other process submits for this experiment. Raises BakeoffError if one does already."""
+def alone(store: Store) -> AbstractContextManager[None]:
+    """A context in which no other process submits for this experiment. Raises StoreError if another one takes long."""
     submissions = Submissions(store.tree, store.folder)
     store.tree.make(submissions.folder)
-    claims = Claims(store.tree, submissions.folder)
-    if not claims.take("submit"):
-        raise BakeoffError(
-            f"another `bakeoff submit` is submitting runs of {shown_path(store.folder)} just now; wait until it has ended"
-        )
-    try:
-        yield
-    finally:
-        claims.release("submit")
+    refusal = f"another `bakeoff submit` is submitting runs of {shown_path(store.folder)} just now; wait until it has ended"
+    return Claims(store.tree, submissions.folder).alone("submit", refusal)
 
 
 def unfinished(phase: Phase, standing: Iterable[Standing]) -> str:
