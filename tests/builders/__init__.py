@@ -39,6 +39,7 @@ from builders.folders import (
 )
 from builders.hostile import Renamer, hostile_folder, runs_and_plan
 from builders.hostile_names import EVERYTHING, FORMULAS, HOSTILE, MARKDOWN, MARKUP
+from builders.many import Many, make_many
 from builders.records import (
     SOFTWARE,
     component,
@@ -70,6 +71,7 @@ __all__ = [
     "SOFTWARE",
     "Copied",
     "MadeComparison",
+    "Many",
     "Renamer",
     "altered",
     "clean_answers",
@@ -93,6 +95,7 @@ __all__ = [
     "make_experiment",
     "make_folder",
     "make_folder_of",
+    "make_many",
     "make_record",
     "make_run",
     "make_runs",

@@ -30,6 +30,8 @@ LIBRARIES = {
 """Writers of libraries, which get a stream of `Tree.writing`, or a path in a folder of `Tree.make_fresh`."""
 GIVEN_PLACES = {
     "harness/bakeoff/api/rows.py:_write": "write_table: a stream",
+    "harness/bakeoff/records/index.py:_stream_of": "new_stream: a buffer in memory",
+    "harness/bakeoff/records/index.py:_write": "write_table: a stream",
     "harness/bakeoff/toolkit/arrow_cache.py:write_batches": "new_file: a stream",
     "harness/bakeoff/training/record_writer.py:_write_table": "write_table: a stream",
     "harness/bakeoff/training/checkpoints.py:save": "save_file: a fresh folder",

@@ -39,8 +39,8 @@ from bakeoff.contracts.metric_lookup import unit_of
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.predictions import outputs_of
 from bakeoff.records.provenance import BAKEOFF
+from bakeoff.statistics.agreement import agreement
 from bakeoff.statistics.best_of_n import expected_bests
-from bakeoff.statistics.calibration import agreement
 from bakeoff.statistics.multiplicity import rank_intervals, tie_groups
 from bakeoff.text.values import command, grouped, listed, spelt
 

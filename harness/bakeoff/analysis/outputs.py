@@ -19,11 +19,10 @@ from bakeoff.contracts.metric import Floats, Ints, Metric
 from bakeoff.errors import StoreError
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.predictions import Predictions
+from bakeoff.records.predictions import Predictions, SplitAnswers
 from bakeoff.records.schema import PREDICTIONS_FILE, Record
 from bakeoff.statistics.bootstrap import Replicates, bootstrap_ratio, multi_bootstrap, or_nan
-from bakeoff.statistics.calibration import expected_calibration_error, squared_error
-from bakeoff.statistics.collapse import has_collapsed
+from bakeoff.statistics.collapse import has_collapsed, most_by_noise
 from bakeoff.statistics.intervals import pseudo_values
 from bakeoff.statistics.scorers import SCORERS, scorer_of
 from bakeoff.text.values import grouped, listed
@@ -199,10 +198,12 @@ class Outputs:
 
     splits: Mapping[str, SplitOutputs]
     misread: tuple[Misread, ...]
+    _collapsed: dict[str, dict[str, tuple[int, ...]]] = field(default_factory=dict, repr=False, compare=False)
+    """What `collapsed` gives, by split."""
 
     def of_seeds(self, kept: Mapping[str, Collection[int]]) -> Outputs:
         """Of each strategy only the runs of these seeds."""
-        return replace(self, splits={name: split.of_seeds(kept) for name, split in self.splits.items()})
+        return replace(self, splits={name: split.of_seeds(kept) for name, split in self.splits.items()}, _collapsed={})
 
     def collapsed(self, split: str) -> dict[str, tuple[int, ...]]:
         """Strategy -> seeds of its runs whose answers on the split are one constant answer, but for noise; without labels none
@@ -210,11 +211,20 @@ class Outputs:
         own = self.splits.get(split)
         if own is None or not own.labelled:
             return {}
-        found = {
-            name: [has_collapsed(own.kind.beside_constant(run, own.labels)) for run in runs]
-            for name, runs in own.answers.items()
-        }
-        return {name: tuple(compress(own.seeds[name], fallen)) for name, fallen in found.items() if any(fallen)}
+        if split not in self._collapsed:
+            found = {name: self._fallen(own, runs) for name, runs in own.answers.items()}
+            self._collapsed[split] = {
+                name: tuple(compress(own.seeds[name], fallen)) for name, fallen in found.items() if any(fallen)
+            }
+        return self._collapsed[split]
+
+    @staticmethod
+    def _fallen(own: SplitOutputs, runs: NDArray[Any]) -> list[bool]:
+        """Whether each of the runs, (K, N) answers, collapsed."""
+        near = own.kind.nearly_constant(runs, most_by_noise(len(own.labels)))
+        return [
+            bool(one) and has_collapsed(own.kind.beside_constant(run, own.labels)) for one, run in zip(near, runs, strict=True)
+        ]
 
     def learned(self, split: str) -> Outputs:
         """Without runs that collapsed on the split; a strategy of which none learned keeps all its runs."""
@@ -226,7 +236,7 @@ class Outputs:
 
 
 class _Run(NamedTuple):
-    """What is kept of a run's predictions of a split: logits are many."""
+    """A run's answers on a split, in the order of the split's first run."""
 
     strategy: str
     seed: int
@@ -234,6 +244,17 @@ class _Run(NamedTuple):
     answers: NDArray[Any]
     calibration: tuple[float, float] | None
     slices: Mapping[str, tuple[str, ...]]
+
+
+@dataclass
+class _Gathered:
+    """The runs of one split so far."""
+
+    first: Predictions
+    """The examples of the split's first run."""
+    outputs: int
+    """How many logits each of its examples has."""
+    runs: list[_Run]
 
 
 def gather(
@@ -249,54 +270,49 @@ def gather(
     depend on the seed, where they are not called as the experiment calls them. A record that lists no predictions has none to
     misread: it is left out.
     """
-    splits: dict[str, tuple[Predictions, list[_Run]]] = {}
+    splits: dict[str, _Gathered] = {}
     misread: list[Misread] = []
     predicted = [(name, record) for name, records in runs.items() for record in records if PREDICTIONS_FILE in record.files]
     for strategy, record in predicted:
-        seed = record.requested.seed
+        seed, streams = record.requested.seed, streams_of(record)
         try:
-            found = (others or {}).get(strategy, experiment).predictions(record.id)
+            found = (others or {}).get(strategy, experiment).answers(record.id)
         except StoreError as error:
             misread.append(Misread(strategy, seed, str(error), record.id, damaged=True))
             continue
-        for split, predictions in found.items():
-            first, gathered = splits.setdefault(split, (predictions, []))
-            own = predictions if predictions.ids == first.ids else _in_order_of(first, predictions)
-            if wrong := _wrong(own, first, split):
+        for split, answered in found.items():
+            gathered = splits.setdefault(split, _Gathered(answered.examples, answered.outputs, []))
+            first, own = gathered.first, _in_order_of(gathered.first, answered)
+            if wrong := _wrong(own, gathered, split):
                 misread.append(Misread(strategy, seed, wrong, record.id))
             else:
-                answers = own.kind.compact(own.kind.answers(own.logits), own.logits.shape[1])
-                if own.tokens.any() and not first.tokens.any():  # a run without a model counted none
-                    splits[split] = replace(first, tokens=own.tokens), gathered
-                gathered.append(_Run(strategy, seed, streams_of(record), answers, _calibration(own), own.slices))
+                if own.examples.tokens.any() and not first.tokens.any():  # a run without a model counted none
+                    gathered.first = replace(first, tokens=own.examples.tokens)
+                gathered.runs.append(_Run(strategy, seed, streams, own.answers, own.calibration, own.examples.slices))
     free = frozenset(experiment.declared.seed_free if seed_free is None else seed_free)
-    return Outputs({split: _split(*gathered, seed_free=free) for split, gathered in splits.items()}, tuple(misread))
+    return Outputs({split: _split(one.first, one.runs, seed_free=free) for split, one in splits.items()}, tuple(misread))
 
 
-def _in_order_of(first: Predictions, predictions: Predictions) -> Predictions:
+def _in_order_of(first: Predictions, answered: SplitAnswers) -> SplitAnswers:
     """With the examples in the order of the first ones; as they are where the examples are not the same."""
-    if set(predictions.ids) != set(first.ids):
-        return predictions
-    position = {name: number for number, name in enumerate(predictions.ids)}
+    own = answered.examples
+    if own.ids == first.ids or set(own.ids) != set(first.ids):
+        return answered
+    position = {name: number for number, name in enumerate(own.ids)}
     order = [position[name] for name in first.ids]
-    slices = {column: tuple(values[number] for number in order) for column, values in predictions.slices.items()}
-    return replace(
-        predictions,
-        ids=first.ids,
-        labels=predictions.labels[order],
-        logits=predictions.logits[order],
-        tokens=predictions.tokens[order],
-        slices=slices,
-    )
+    slices = {column: tuple(values[number] for number in order) for column, values in own.slices.items()}
+    examples = replace(own, ids=first.ids, labels=own.labels[order], tokens=own.tokens[order], slices=slices)
+    return replace(answered, examples=examples, answers=answered.answers[order])
 
 
-def _wrong(predictions: Predictions, first: Predictions, split: str) -> str:
-    """Why these predictions are not on the same examples as those of the split's first run; empty where they are."""
-    if (predictions.kind, predictions.logits.shape[1]) != (first.kind, first.logits.shape[1]):
+def _wrong(answered: SplitAnswers, gathered: _Gathered, split: str) -> str:
+    """Why these answers are not to the same examples as those of the split's first run; empty where they are."""
+    own, first = answered.examples, gathered.first
+    if (own.kind, answered.outputs) != (first.kind, gathered.outputs):
         return f"it answers {split} otherwise than the other runs: another kind of task, or another number of labels"
-    if predictions.ids != first.ids:
+    if own.ids != first.ids:
         return f"the examples of {split} are not those that the other runs predicted"
-    if not np.array_equal(predictions.labels, first.labels, equal_nan=True):
+    if own.labels is not first.labels and not np.array_equal(own.labels, first.labels, equal_nan=True):
         return f"the labels of {split} are not those that the other runs recorded"
     return ""
 
@@ -320,14 +336,6 @@ def _split(first: Predictions, gathered: Sequence[_Run], *, seed_free: frozenset
         disputed=tuple(disputed),
         seed_free=seed_free,
     )
-
-
-def _calibration(predictions: Predictions) -> tuple[float, float] | None:
-    """Expected calibration error and Brier score; None without labels, or where logits give no probabilities."""
-    probabilities = predictions.probabilities if predictions.labelled else None
-    if probabilities is None:
-        return None
-    return expected_calibration_error(probabilities, predictions.labels), squared_error(probabilities, predictions.labels)
 
 
 def why_uncut(own: SplitOutputs, split: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from bakeoff.analysis.results import Fact
 from bakeoff.contracts.recipe import FOLLOWED_BY_ALL, Recipe
@@ -281,7 +281,7 @@ _NAMED = {part.removeprefix(RECIPE) for subject in SUBJECTS for part in subject.
 
 def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
     """Subject -> its value in words, for a row's runs together; a subject that no record tells of is left out."""
-    records = [_known(record) for record in records]
+    records = [_known(record) for record in _unlike(records)]
     further = dict.fromkeys(key for record in records for key in record.requested.recipe if key not in _NAMED)
     subjects = {subject.name: subject.of for subject in SUBJECTS} | {
         key: lambda record, key=key: _requested(record, key) for key in further
@@ -292,6 +292,35 @@ def effective_recipe(records: Sequence[Run]) -> dict[str, str]:
         if values:
             found[name] = values.pop() if len(values) == 1 else VARIES
     return found
+
+
+PER_RUN: Final = {
+    *("data_order_sha256", "gradient_norms_measured", "gradient_norm_median", "gradient_norm_max"),
+    *("examples_seen", "tokens_seen", "padded_tokens_seen"),
+}
+"""What was observed of a run that no subject tells: runs which differ in nothing else have one recipe."""
+
+
+def _unlike(records: Iterable[Run]) -> list[Run]:
+    """One run of each recipe: of thousands of runs that were read through an index, these are a few."""
+    found: dict[tuple[Any, ...], Run] = {}
+    for record in records:
+        asked, weights = record.requested, record.weights
+        key = (
+            *(id(part) for part in (asked.task, asked.model, asked.method, asked.trainer, asked.recipe)),
+            *(asked.strategy, asked.replicate, asked.select, *record.trainer_owns),
+            repr(record.claims),
+            weights and (weights.parameters_total, weights.parameters_trainable),
+            record.cost and record.cost.steps,
+            record.observed and _settings(record.observed),
+        )
+        found.setdefault(key, record)
+    return list(found.values())
+
+
+def _settings(observed: Observed) -> tuple[Any, ...]:
+    """All that was observed but what differs from run to run; the groups by their identity."""
+    return tuple(id(value) if name == "groups" else repr(value) for name, value in observed if name not in PER_RUN)
 
 
 def _known(record: Run) -> Known:
@@ -311,8 +340,10 @@ def _claims(record: Run) -> Mapping[str, Any] | None:
 
 def _mark(record: Run, subject: str) -> str:
     """` (claimed)` for a subject of the recipe that a command is only said to follow, else empty."""
+    if record.claims is None:
+        return ""
     parts = next((one.parts for one in SUBJECTS if one.name == subject), (f"{RECIPE}{subject}",))
-    claimed = record.claims is not None and any(part.removeprefix(RECIPE) in record.claims for part in parts)
+    claimed = any(part.removeprefix(RECIPE) in record.claims for part in parts)
     return CLAIMED if claimed else ""
 
 

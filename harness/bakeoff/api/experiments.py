@@ -16,7 +16,7 @@ from bakeoff.api.results import Results
 from bakeoff.api.rows import FOLDER, GivenRows, note_of_other_rows, other_rows, with_rows
 from bakeoff.cli import run as command
 from bakeoff.cli.data_folders import NOT_TOLD, DataFolders
-from bakeoff.cli.inputs import Called, find_paths, plan_of, require_text
+from bakeoff.cli.inputs import Called, find_paths, indexed_store, plan_of, require_text
 from bakeoff.cli.progress import make_progress
 from bakeoff.cli.trust import agreed
 from bakeoff.contracts.registry import load_registry
@@ -84,7 +84,7 @@ def open_given(spec: Given, data: object, into: str | Path | None) -> Opened:
         )
     stored = results / document.path.name if is_given(document) else read.path
     called = Called(stored, None if stored.parent == results else results, folders)
-    return Opened(document, plan, Store(results), paths, rows, called)
+    return Opened(document, plan, indexed_store(results), paths, rows, called)
 
 
 def _folders(data: object) -> DataFolders:

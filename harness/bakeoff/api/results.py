@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from bakeoff.api.building import NUMBER, TEXT, WHOLE, frame, safe, stacked, table
+from bakeoff.cli.inputs import indexed_store
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
@@ -52,7 +53,7 @@ MOST_PRINTED = 60
 
 def read(*folders: str | Path, pool: bool = False) -> Results:
     """As `bakeoff.load`."""
-    return Results(load_experiment([Path(folder) for folder in folders], pool=pool))
+    return Results(load_experiment([indexed_store(Path(folder)) for folder in folders], pool=pool))
 
 
 @dataclass(frozen=True, repr=False)

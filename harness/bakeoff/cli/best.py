@@ -10,7 +10,7 @@ import click
 from bakeoff.analysis.findings import ComparisonGroup
 from bakeoff.analysis.median_run import MedianRun, median_run
 from bakeoff.cli.formats import BestModelOutput, BestOutput
-from bakeoff.cli.inputs import note_troubles
+from bakeoff.cli.inputs import indexed_store, note_troubles
 from bakeoff.cli.options import folder_argument, json_option
 from bakeoff.cli.output import print_json, print_result, terminal_width
 from bakeoff.cli.table import Reading, read
@@ -40,7 +40,7 @@ def best(folder: Path, as_json: bool) -> int:
 
     Exit code 0: there is a kept model for every task and model of the experiment, 1: one is missing, 2: an error.
     """
-    store = Store(folder)
+    store = indexed_store(folder)
     reading = read([store])
     note_troubles(reading.experiment)
     found = [describe(store, reading, group) for group in reading.comparison.every_group]

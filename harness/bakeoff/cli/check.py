@@ -8,7 +8,7 @@ import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import CheckOutput, found_problems
-from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
+from bakeoff.cli.inputs import Called, find_changes, find_paths, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, json_option, spec_argument, trust_option
 from bakeoff.cli.output import print_json, print_result
 from bakeoff.cli.plan import note_lines
@@ -48,7 +48,9 @@ def check(spec: Path, build: bool, data: DataFolders, into: Path | None, trust: 
         document, plan = open_experiment(spec)
         remedy = f"`{called.again('check', '--build', '--trust')}`"
         trusted = agreed(document, plan, trust=trust, remedy=remedy) if build else ""
-        notes = look(document, plan, Store(into or spec.parent), find_paths(data, spec), called, build=build, trusted=trusted)
+        notes = look(
+            document, plan, indexed_store(into or spec.parent), find_paths(data, spec), called, build=build, trusted=trusted
+        )
     except BakeoffError as error:
         if not as_json:
             raise

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.gate.gate import judge
-from bakeoff.cli.inputs import note_troubles
+from bakeoff.cli.inputs import indexed_store, note_troubles
 from bakeoff.cli.options import EXPERIMENT_FOLDER, json_option
 from bakeoff.cli.output import print_json, print_markdown
 from bakeoff.errors import BakeoffError, StoreError
@@ -41,7 +41,7 @@ def gate(candidate: Path, baseline: Path, as_json: bool, summary: Path | None) -
     """
     if candidate.resolve() == baseline.resolve():
         raise BakeoffError(f"candidate and baseline are the same folder, {shown_path(candidate)}")
-    experiments = [load_experiment([folder]) for folder in (candidate, baseline)]
+    experiments = [load_experiment([indexed_store(folder)]) for folder in (candidate, baseline)]
     judged = judge(*experiments)
     note_troubles(*experiments)
     page = write_gate(judged)

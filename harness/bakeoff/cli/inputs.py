@@ -21,6 +21,7 @@ from bakeoff.machine.distributions import REMEDY, several_builds
 from bakeoff.machine.hardware import SOFTWARE
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
+from bakeoff.records.index import Index
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.runner.changes import LARGE, Changes, changes, look_at_files, not_compared
@@ -131,9 +132,20 @@ def note_changes(spec: Path, records: Mapping[str, Record]) -> None:
             print_note(f"{shown_path(spec)}: {sentence}")
 
 
+def cache_folder() -> Path:
+    """The folder of cached files: $BAKEOFF_CACHE, else `bakeoff` in the user's cache."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff").absolute()
+
+
+def indexed_store(folder: Path) -> Store:
+    """The records of the experiment in `folder`, of which those that the user's index has are not read again."""
+    return Store(folder, Index.of(folder / "records", cache_folder()))
+
+
 def find_paths(data: DataFolders = NOT_TOLD, spec: Path | None = None) -> Paths:
     """The folders that a command uses. Data: --data, else $BAKEOFF_DATA; by name --data NAME=DIR, else the user's
-    configuration. Cache: $BAKEOFF_CACHE, else `bakeoff` in the user's cache. Beside: the folder of the experiment file `spec`,
+    configuration. Cache: `cache_folder`. Beside: the folder of the experiment file `spec`,
     else the working directory. Raises BakeoffError if a data folder that the command line or BAKEOFF_DATA names does not
     exist, SpecError for a wrong configuration."""
     unnamed = data.unnamed or (Path(os.environ["BAKEOFF_DATA"]) if os.environ.get("BAKEOFF_DATA") else None)
@@ -142,13 +154,12 @@ def find_paths(data: DataFolders = NOT_TOLD, spec: Path | None = None) -> Paths:
             whose = "BAKEOFF_DATA" if data.unnamed is None and path is unnamed else "--data"
             raise BakeoffError(f"{whose}: no folder {shown_path(path)}")
     named = {name: Path(path) for name, path in read_configuration().data.items()} | dict(data.named)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = Path(os.environ.get("BAKEOFF_CACHE") or home / "bakeoff")
+    cache = cache_folder()
     for path in filter(None, (unnamed, *named.values(), cache, spec)):
         require_text(path)
     return Paths(
         unnamed.resolve() if unnamed else None,
-        cache.absolute(),
+        cache,
         (spec.parent if spec else Path()).absolute(),
         named={name: path.resolve() for name, path in named.items()},
     )

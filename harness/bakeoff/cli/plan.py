@@ -13,7 +13,7 @@ import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import plan_output
-from bakeoff.cli.inputs import Called, find_changes, find_paths, open_experiment
+from bakeoff.cli.inputs import Called, find_changes, find_paths, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, json_option, only_option, shard_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.cli.trust import trust_notes
@@ -67,7 +67,7 @@ def plan(
     same.
     """
     document, plan = open_experiment(spec)
-    store, called = Store(into or spec.parent), Called(spec, into, data)
+    store, called = indexed_store(into or spec.parent), Called(spec, into, data)
     plan = select(plan, only, store.find)
     found = outlook_of(document, plan, store, find_paths(data, spec), called)
     if shard is not None:
@@ -145,6 +145,7 @@ def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, calle
     look = look_for_files(document, plan, paths)
     runs = with_looks(plan, store, survey(plan, store, changes.files))
     notes += trust_notes(document, plan, remedy=f"`{called.again('run', '--trust')}` runs them")
+    store.keep_index()
     return PlanOutlook(plan, runs, list(look.problems), [*notes, *look.unseen])
 
 

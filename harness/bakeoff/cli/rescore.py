@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from bakeoff.analysis.rescoring import rescore as rescore_experiment
-from bakeoff.cli.inputs import note_troubles
+from bakeoff.cli.inputs import indexed_store, note_troubles
 from bakeoff.cli.options import folder_argument, json_option
 from bakeoff.cli.output import print_json, print_markdown
 from bakeoff.records.load import load_experiment
@@ -34,7 +34,7 @@ def rescore(folder: Path, metric: str | None, split: str | None, slices: bool, c
 
     For example: bakeoff rescore results/quickstart --metric mcc
     """
-    experiment = load_experiment([folder])
+    experiment = load_experiment([indexed_store(folder)])
     found = rescore_experiment(experiment, metric, split=split)
     note_troubles(experiment)
     if as_json:

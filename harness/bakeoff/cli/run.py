@@ -12,7 +12,7 @@ import click
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput, ShardOutput
-from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
+from bakeoff.cli.inputs import Called, find_paths, indexed_store, open_experiment, require_text
 from bakeoff.cli.options import (
     changed_option,
     device_option,
@@ -106,7 +106,7 @@ def run(
     """
     if into is not None:
         require_text(into)
-    store, threads = Store(into or spec.parent), threads or max(1, usable_threads() // jobs)
+    store, threads = indexed_store(into or spec.parent), threads or max(1, usable_threads() // jobs)
     begin_imports(spec, store, threads)
     document, plan = open_experiment(spec)
     plan = select(plan, only, store.find)

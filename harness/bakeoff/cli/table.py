@@ -11,7 +11,7 @@ import click
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
-from bakeoff.cli.inputs import note_changes, note_troubles
+from bakeoff.cli.inputs import indexed_store, note_changes, note_troubles
 from bakeoff.cli.options import EXPERIMENT_FOLDER, folder_argument, json_option
 from bakeoff.cli.output import print_brief, print_json, print_markdown, print_note, write_files
 from bakeoff.records.experiment import Experiment
@@ -78,7 +78,8 @@ def read(folders: Sequence[Path | Store], *, pool: bool = False) -> Reading:
     no experiment."""
     gc.disable()  # thousands of records stay alive: searching them for cycles takes time in vain
     try:
-        experiment = load_experiment(folders, pool=pool)
+        stores = [one if isinstance(one, Store) else indexed_store(one) for one in folders]
+        experiment = load_experiment(stores, pool=pool)
         return Reading(experiment, compare(experiment))
     finally:
         gc.enable()

@@ -225,6 +225,14 @@ class Kind(ABC):
         """The distance of each answer, (n,), from its label; 0 where the answer is right."""
         return np.asarray(answers != labels)
 
+    def nearly_constant(self, answers: NDArray[Any], most: int) -> NDArray[np.bool_]:
+        """Whether a run may have collapsed, (K,), from (K, N) answers of K runs: no more than `most` answers differ from its
+        most frequent one."""
+        least = answers.shape[1] - most
+        values, counts = np.unique(answers, return_counts=True)
+        found = [(answers == value).sum(axis=1) >= least for value in values[counts >= least]]
+        return np.logical_or.reduce(found, axis=0) if found else np.zeros(len(answers), np.bool_)
+
     def beside_constant(self, answers: NDArray[Any], labels: NDArray[Any]) -> OtherLabels | OtherNumbers:
         """How a run's answers, (n,), differ from one constant answer; `statistics.collapse` judges whether by noise only."""
         values, counts = np.unique(answers, return_counts=True)

@@ -80,6 +80,10 @@ class Regression(Kind):
     def errors(self, answers: NDArray[Any], labels: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(np.abs(answers - labels))
 
+    def nearly_constant(self, answers: NDArray[Any], most: int) -> NDArray[np.bool_]:
+        """Every run: answers that are numbers seldom repeat, so that only `beside_constant` tells."""
+        return np.ones(len(answers), np.bool_)
+
     def beside_constant(self, answers: NDArray[Any], labels: NDArray[Any]) -> OtherNumbers:
         """How a run's answers (n,) spread around their mean, and go with the labels (n,); answers that differ by rounding only
         count as constant."""

@@ -23,7 +23,7 @@ from bakeoff.machine.json_reader import read_json
 from bakeoff.text.words import shown_path
 
 SETTLED_SECONDS = 2.0
-"""The hash of a file that changed less than this many seconds ago is not cached: file systems round times, so it may change
+"""What is read of a file that changed less than this many seconds ago is not cached: file systems round times, so it may change
 again without a later time stamp."""
 
 MOST_REMEMBERED = 4096
@@ -79,11 +79,16 @@ State = tuple[int, int, int, int, int]
 time; the change time is the kernel's."""
 
 
-def state_of(path: Path) -> State:
-    """A file's state, by which an unchanged file is recognised without reading it; symbolic links are followed. Raises
-    OSError."""
-    found = path.stat()
+def state_of(path: Path, *, follow_links: bool = True) -> State:
+    """A file's state, by which an unchanged file is recognised without reading it. Raises OSError."""
+    found = path.stat(follow_symlinks=follow_links)
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_dev
+
+
+def is_settled(state: State) -> bool:
+    """Whether a file of this state changed long enough ago that its next change gives it another state. To be asked before the
+    file is read."""
+    return time.time() - state[2] / 1e9 > SETTLED_SECONDS
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ class FileHashes:
             return known
         if at_most is not None and before[0] > at_most:
             return None
-        settled = time.time() - before[2] / 1e9 > SETTLED_SECONDS
+        settled = is_settled(before)
         digest = sha256_of(path)
         if settled and state_of(path) == before:
             with suppress(OSError):

@@ -31,7 +31,31 @@ ID_ALGORITHM = "r1"
 
 def id_of(asked: Requested) -> str:
     """The id of a requested run: a hash of what is trained, without names, margin, folder and machine."""
-    return f"{ID_ALGORITHM}-{hashlib.sha256(canonical(asked.hashed()).encode()).hexdigest()[:16]}"
+    return Asked(asked).id_at(asked.seed)
+
+
+class Asked:
+    """What is requested of runs that differ in nothing but the seed."""
+
+    def __init__(self, requested: Requested) -> None:
+        """requested: that of a run with any seed."""
+        self._requested = requested
+
+    def at(self, seed: int) -> Requested:
+        return self._requested.model_copy(update={"seed": seed})
+
+    def id_at(self, seed: int) -> str:
+        before, after = self._hashed
+        return f"{ID_ALGORITHM}-{hashlib.sha256(f'{before}{seed}{after}'.encode()).hexdigest()[:16]}"
+
+    @cached_property
+    def _hashed(self) -> tuple[str, str]:
+        """The canonical JSON of all that is hashed, up to the seed and after it."""
+        hashed = self._requested.hashed()
+        members = {name: f"{canonical(name)}:{canonical(hashed[name])}" for name in sorted(hashed)}
+        before = [member for name, member in members.items() if name < "seed"]
+        after = [member for name, member in members.items() if name > "seed"]
+        return f'{{{",".join(before)},"seed":', f",{','.join(after)}}}"
 
 
 @dataclass(frozen=True)
@@ -142,6 +166,32 @@ class ResolvedStrategy:
         followed = trainer.recipe_keys(self.trainer.options) | FOLLOWED_BY_ALL
         return {key: value for key, value in whole.items() if key in followed}
 
+    def asked(self, experiment: str, task: Configured, model: Configured | None, select: str) -> Asked:
+        """What is requested of its runs on a task and a model; one object for all seeds."""
+        place = experiment, id(task), id(model), select
+        if place not in self._asked:
+            requested = Requested(
+                experiment=experiment,
+                strategy=self.name,
+                task_label=task.label,
+                model_label=label_of(model),
+                task=origin_of(task),
+                model=origin_of(model) if model else None,
+                method=origin_of(self.method),
+                trainer=origin_of(self.trainer),
+                recipe=self.asked_recipe,
+                seed=0,
+                replicate=self.replicate,
+                select=select,
+            )
+            self._asked[place] = Asked(requested), task, model
+        return self._asked[place][0]
+
+    @cached_property
+    def _asked(self) -> dict[tuple[str, int, int, str], tuple[Asked, Configured, Configured | None]]:
+        """What `asked` gives, by the identity of task and model, which are kept, so that no others get their place."""
+        return {}
+
 
 @dataclass(frozen=True)
 class Tuning:
@@ -188,24 +238,11 @@ class Run:
 
     @cached_property
     def id(self) -> str:
-        return id_of(self.requested)
+        return self.strategy.asked(self.experiment, self.task, self.model, self.select).id_at(self.seed)
 
     @cached_property
     def requested(self) -> Requested:
-        return Requested(
-            experiment=self.experiment,
-            strategy=self.strategy.name,
-            task_label=self.task.label,
-            model_label=self.model_label,
-            task=origin_of(self.task),
-            model=origin_of(self.model) if self.model else None,
-            method=origin_of(self.strategy.method),
-            trainer=origin_of(self.strategy.trainer),
-            recipe=self.strategy.asked_recipe,
-            seed=self.seed,
-            replicate=self.strategy.replicate,
-            select=self.select,
-        )
+        return self.strategy.asked(self.experiment, self.task, self.model, self.select).at(self.seed)
 
     @property
     def title(self) -> str:

@@ -19,7 +19,8 @@ Read = Callable[[str], Record | None]
 def settled(plan: Plan, read: Read) -> Plan:
     """The plan in which each search has chosen its configuration, as far as the recorded trials allow (`Plan.chosen`)."""
     best_of = {key: best(plan.searches[key[0]], trials, read) for key, trials in trials_of(plan).items()}
-    return replace(plan, chosen={key: number for key, number in best_of.items() if number is not None})
+    chosen = {key: number for key, number in best_of.items() if number is not None}
+    return plan if chosen == plan.chosen else replace(plan, chosen=chosen)
 
 
 def trials_of(plan: Plan) -> dict[SearchKey, list[Run]]:

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Any
 
 from bakeoff.contracts.metric import Metric
-from bakeoff.records.predictions import Predictions
+from bakeoff.records.predictions import Predictions, SplitAnswers, answers_of
 from bakeoff.records.schema import Control, Declared, Record, Timing
 from bakeoff.text.values import command, listed
 from bakeoff.text.words import escaped
@@ -41,6 +41,8 @@ class Experiment:
     """Run id -> split -> predictions, read from the run's file. Raises StoreError if it is missing or damaged."""
     steps: Callable[[str], Any]
     """Run id -> its steps as a pyarrow table. Raises StoreError if the file is missing or damaged."""
+    read_answers: Callable[[str], Mapping[str, SplitAnswers]] | None = None
+    """As `answers`; None where they are computed from `predictions`."""
     metrics: Mapping[str, Mapping[str, Metric]] = field(default_factory=dict)
     """Label of a task, as in `Declared` -> name -> metric; metrics that can't be computed from predictions are omitted."""
     folders: tuple[str, ...] = ()
@@ -68,6 +70,10 @@ class Experiment:
 
     pooled: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Strategies whose runs come from several experiments that were declared apart -> the names of these experiments."""
+
+    def answers(self, run_id: str) -> Mapping[str, SplitAnswers]:
+        """Split -> the run's answers. Raises StoreError if its file of predictions is missing or damaged."""
+        return answers_of(self.predictions(run_id)) if self.read_answers is None else self.read_answers(run_id)
 
     @property
     def spec_paths(self) -> list[PurePath]:

@@ -19,11 +19,11 @@ def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierD
     """
     names = renamed(before, after)
     history = [earlier.model_copy(update={"seeds": _named(earlier.seeds, names)}) for earlier in before.history]
-    seeds = _named(before.seeds, names)
+    seeds, now = _named(before.seeds, names), after.seeds
     # what a search has chosen comes as a new strategy
-    others = {*seeds, *after.seeds} - {*before.searches, *after.searches}
-    other_seeds = any(seeds[name] != after.seeds[name] for name in seeds.keys() & after.seeds.keys())
-    came_or_went = any((name in seeds) != (name in after.seeds) for name in others)
+    others = {*seeds, *now} - {*before.searches, *after.searches}
+    other_seeds = any(seeds[name] != now[name] for name in seeds.keys() & now.keys())
+    came_or_went = any((name in seeds) != (name in now) for name in others)
     changes = list(changes_of(before, after, names))
     if recorded and (other_seeds or came_or_went or changes):
         when = datetime.now(UTC).isoformat(timespec="seconds")
@@ -34,14 +34,14 @@ def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierD
 def renamed(before: Declared, after: Declared) -> dict[str, str]:
     """Old name of a strategy -> its new name. A strategy is recognised by the ids of its runs, or else by an equal name; one
     that no longer exists is missing."""
-    own = _runs(before)
+    own, now = _runs(before), _runs(after)
     found: dict[str, str] = {}
-    for name, runs in _runs(after).items():
+    for name, runs in now.items():
         shared = {old: len(runs & theirs) for old, theirs in own.items() if old not in found}
         if shared and (most := max(shared.values())):
             found[next(old for old, number in shared.items() if number == most)] = name
     taken = set(found.values())
-    return {old: old for old in own if old not in found and old not in taken and old in _runs(after)} | found
+    return {old: old for old in own if old not in found and old not in taken and old in now} | found
 
 
 def _runs(declared: Declared) -> dict[str, set[str]]:

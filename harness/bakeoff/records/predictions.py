@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bakeoff.contracts.calibration import expected_calibration_error, squared_error
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Floats, Ints
 from bakeoff.kinds import CLASSIFICATION, kind_named
@@ -53,8 +54,53 @@ class Predictions:
         return None if self.answers_alone else self.kind.probabilities(self.logits)
 
 
-Splits = Mapping[str, tuple[NDArray[np.int64], Predictions]]
-"""Split -> its row numbers in the file, and its predictions without logits."""
+@dataclass(frozen=True)
+class SplitAnswers:
+    """What comparisons need of a run's predictions on one split: n examples, in recorded order."""
+
+    examples: Predictions
+    """Ids, labels, tokens and slices; runs on the same examples share one object. Its logits are not to be used."""
+    answers: NDArray[Any]
+    """(n,) answers in the smallest type that holds them (`Kind.compact`)."""
+    outputs: int
+    """How many logits each example has."""
+    calibration: tuple[float, float] | None
+    """Expected calibration error and Brier score; None without labels, or where logits give no probabilities."""
+
+
+def answers_of(predictions: Mapping[str, Predictions], examples: SharedExamples | None = None) -> dict[str, SplitAnswers]:
+    """Split -> what comparisons need of these predictions. examples: those of the file, where the predictions are read from
+    one."""
+    return {
+        split: SplitAnswers(
+            examples.splits[split][1] if examples else own,
+            own.kind.compact(own.kind.answers(own.logits), own.logits.shape[1]),
+            own.logits.shape[1],
+            _calibration(own),
+        )
+        for split, own in predictions.items()
+    }
+
+
+def _calibration(predictions: Predictions) -> tuple[float, float] | None:
+    probabilities = predictions.probabilities if predictions.labelled else None
+    if probabilities is None:
+        return None
+    return expected_calibration_error(probabilities, predictions.labels), squared_error(probabilities, predictions.labels)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedExamples:
+    """The examples of a file of predictions: what runs on the same examples have in common."""
+
+    frame: Any
+    """The file as a pyarrow table, all columns but the logits."""
+    splits: Mapping[str, tuple[NDArray[np.int64], Predictions]]
+    """Split -> its row numbers in the file, and its predictions without logits."""
+
+    def with_logits(self, logits: NDArray[np.float32]) -> dict[str, Predictions]:
+        """Split -> predictions. logits: (rows of the file, n_outputs)."""
+        return {split: replace(part, logits=logits[rows]) for split, (rows, part) in self.splits.items()}
 
 
 class PredictionsReader:
@@ -62,13 +108,17 @@ class PredictionsReader:
     once."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Any, ...], tuple[Any, Splits]] = {}
-        """Facts about a record's data -> the examples of the last run read with them, as a pyarrow table of all columns but
-        the logits, and as splits."""
+        self._known: dict[tuple[Any, ...], SharedExamples] = {}
+        """Facts about a record's data -> the examples of the last run read with them."""
 
     def read(self, content: bytes, data: Data | None, path: Path) -> dict[str, Predictions]:
         """Split -> predictions, parsed from the `content` of the file at `path`. data: from the run's record. Raises
         DamageError that names file, column and row for anything that the harness would not write."""
+        examples, logits = self.parse(content, data, path)
+        return examples.with_logits(logits)
+
+    def parse(self, content: bytes, data: Data | None, path: Path) -> tuple[SharedExamples, NDArray[np.float32]]:
+        """As `read`: the file's examples, and their logits, (rows of the file, n_outputs)."""
         with errors_as_damage(path):
             table = read_table(content, expected(data))
             assert data is not None
@@ -77,12 +127,17 @@ class PredictionsReader:
                 raise FlawError(
                     f"it is for a task of kind {quoted(kind.decode(errors='replace'))}, but its record for {data.kind}"
                 )
-            logits, frame = _logits(table["logits"], outputs_of(data)), table.drop_columns(["logits"])
-            sizes = [(name, split.examples, split.labelled) for name, split in data.splits.items()]
-            key = (data.kind, tuple(data.labels), *sizes)
-            if key not in self._known or not self._known[key][0].equals(frame):
-                self._known[key] = frame, _examples(frame, data)
-            return {split: replace(part, logits=logits[rows]) for split, (rows, part) in self._known[key][1].items()}
+            logits = _logits(table["logits"], outputs_of(data))
+            return self.examples(table.drop_columns(["logits"]), data), logits
+
+    def examples(self, frame: Any, data: Data) -> SharedExamples:
+        """The examples of a file of predictions. frame: its columns but the logits. Raises FlawError for a missing, unexpected
+        or impossible value."""
+        sizes = [(name, split.examples, split.labelled) for name, split in data.splits.items()]
+        key = (data.kind, tuple(data.labels), *sizes)
+        if key not in self._known or not self._known[key].frame.equals(frame):
+            self._known[key] = SharedExamples(frame, _examples(frame, data))
+        return self._known[key]
 
 
 def expected(data: Data | None) -> Expected:
@@ -120,9 +175,8 @@ def _logits(column: Any, outputs: int) -> NDArray[np.float32]:
     return values
 
 
-def _examples(frame: Any, data: Data) -> Splits:
-    """Split -> its row numbers in the file, and its predictions without logits: what runs on the same examples have in common.
-    Raises FlawError for a missing, unexpected or impossible value."""
+def _examples(frame: Any, data: Data) -> dict[str, tuple[NDArray[np.int64], Predictions]]:
+    """`SharedExamples.splits` of a file. Raises FlawError for a missing, unexpected or impossible value."""
     import pyarrow as pa
 
     require_whole(frame, [name for name in frame.column_names if name != "label"])

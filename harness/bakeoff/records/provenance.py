@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 from typing import Any, Final, Literal
@@ -17,6 +17,7 @@ from bakeoff.contracts.configured import Configured
 from bakeoff.machine.file_hashes import digest_of
 from bakeoff.machine.hardware import hardware_class, instructions, processor, software
 from bakeoff.records.schema import MOST_LABELS, ComponentOrigin, Data, Environment, MadeFrom, Record
+from bakeoff.text.values import grouped
 
 Subject = Literal[
     "task version",
@@ -106,8 +107,23 @@ def differing(here: Iterable[Record], there: Iterable[Record], of: Collection[Su
 
 def counted(records: Iterable[Record], of: Collection[Subject]) -> list[tuple[Facts, int]]:
     """The distinct sets of facts among the records, each with the number of records that have it; nearly always one."""
-    counts = Counter(tuple(_facts(record, of).items()) for record in records)
+    counts = Counter[tuple[Any, ...]]()
+    for members in sharing(records):
+        counts[tuple(_facts(members[0], of).items())] += len(members)
     return [(dict(facts), count) for facts, count in counts.items()]
+
+
+def sharing(records: Iterable[Record]) -> list[list[Record]]:
+    """The records, those together whose facts are read from the same objects. Of thousands of records that were read through
+    an index, these are a few."""
+    return list(grouped((parts_of(record), record) for record in records).values())
+
+
+def parts_of(record: Record) -> tuple[Hashable, ...]:
+    """A key that is equal only for records whose facts and components are the same objects, while these are in memory."""
+    asked = record.requested
+    parts = (record.environment, record.data, record.made_from, asked.task, asked.model, asked.method, asked.trainer)
+    return tuple(map(id, parts))
 
 
 def _facts(record: Record, of: Collection[Subject]) -> Facts:
@@ -180,17 +196,17 @@ def alike(records: Iterable[Record], of: Collection[Subject] = MADE_FROM) -> lis
     """
     groups: list[tuple[dict[tuple[Subject, str], tuple[str | None, ...]], list[Record]]] = []
     seen: dict[tuple[Any, ...], list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.started):
-        facts = _facts(record, of)
+    for new in sharing(sorted(records, key=lambda record: record.started)):
+        facts = _facts(new[0], of)
         spelling = tuple(facts.items())
         if spelling in seen:  # nearly always: then nothing need be compared
-            seen[spelling].append(record)
+            seen[spelling] += new
             continue
         known, members = next((group for group in groups if not differences(facts, group[0], of)), ({}, []))
         if not members:
             groups.append((known, members))
         known |= {key: tuple(old or new for old, new in zip_longest(known.get(key, ()), words)) for key, words in facts.items()}
-        members.append(record)
+        members += new
         seen[spelling] = members
     return sorted((members for _, members in groups), key=len, reverse=True)
 

@@ -20,8 +20,9 @@ from typing import Final
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import TEMPORARY_PREFIX, Tree, temporary_name
 from bakeoff.machine.faults import raise_machine_error
-from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.file_hashes import State, is_settled, state_of
 from bakeoff.records import predictions, steps
+from bakeoff.records.index import Index
 from bakeoff.records.parquet import errors_as_damage
 from bakeoff.records.record_files import MOST_OF_A_TEXT, check_file, read_file, read_record
 from bakeoff.records.schema import MODEL_FOLDER, PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE, Attempt, Record
@@ -110,20 +111,33 @@ def _most_bytes(folder: Path, record: Record, name: str) -> int:
 class RecordFolders:
     """The folders of the records of one experiment: published, archived, or not yet published."""
 
-    def __init__(self, tree: Tree, records: Path) -> None:
-        self.tree, self.records = tree, records
+    def __init__(self, tree: Tree, records: Path, index: Index | None = None) -> None:
+        self.tree, self.records, self.index = tree, records, index
         self._parsed: dict[State, Record] = {}
         """Records read so far, by the state of their file, so that a moved file is not parsed again."""
 
     def read_in(self, folder: Path) -> Record:
         """The record in a folder, published or not; an unchanged file is parsed once. Raises StoreError."""
+        file = folder / RECORD_FILE
         try:
-            state = state_of(folder / RECORD_FILE)
+            state = state_of(file, follow_links=False)
         except OSError:  # `read_record` says what is wrong
             return read_record(folder)
-        if state not in self._parsed or folder.is_symlink() or (folder / RECORD_FILE).is_symlink():
-            self._parsed[state] = read_record(folder)
+        if folder.is_symlink():  # here too
+            return read_record(folder)
+        if state not in self._parsed:
+            self._parsed[state] = self._read(folder, state)
         return self._parsed[state]
+
+    def _read(self, folder: Path, state: State) -> Record:
+        """The record in a folder, from the index if that has it in this state of its file."""
+        if self.index is None or folder.parent != self.records:
+            return read_record(folder)
+        if (known := self.index.record(folder.name, state)) is not None:
+            return known
+        settled = is_settled(state)
+        record = read_record(folder)
+        return self.index.add(folder.name, state, record) if settled else record
 
     def mark(self, run_id: str) -> Mark | None:
         """The mark of the run's published record; None if there is none."""

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.files import Tree, read_regular, temporary_name
-from bakeoff.machine.file_hashes import State, state_of
+from bakeoff.machine.file_hashes import State, is_settled, state_of
 from bakeoff.machine.output import keep_ends
 from bakeoff.machine.processes import left_by_the_dead, maker_of
 from bakeoff.records.claims import FOREIGN_STALE_SECONDS, PATIENCE_SECONDS, Claims
 from bakeoff.records.history import continued
-from bakeoff.records.predictions import Predictions, PredictionsReader
+from bakeoff.records.index import Index
+from bakeoff.records.predictions import Predictions, PredictionsReader, SharedExamples, SplitAnswers, answers_of
 from bakeoff.records.publishing import Rank, RecordFolders, check_content, content_of
 from bakeoff.records.record_files import MOST_BYTES, MOST_OF_A_PLAN, dump, read_inside, read_part, without_model
 from bakeoff.records.schema import (
@@ -45,8 +46,9 @@ PLAN_CLAIM: Final = "plan"
 class Store(RecordFolders):
     """The records in the folder of one experiment."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(Tree(folder), folder / "records")
+    def __init__(self, folder: Path, index: Index | None = None) -> None:
+        """index: what is known of the records, so that unchanged files need not be read again; None to read all."""
+        super().__init__(Tree(folder), folder / "records", index)
         self.folder = folder
         self.plan_file = self.records / "plan.json"
         self.costs_file = self.records / "costs.json"
@@ -81,24 +83,48 @@ class Store(RecordFolders):
         return record
 
     def check(self, run_id: str) -> Record:
-        """The run's record, after reading all its files. Raises DamageError that names the file."""
+        """The run's record, after checking all its files. Raises DamageError that names the file."""
         record = self.read(run_id)
+        states = {name: state_in(self.records / run_id, name) for name in record.files} if self.index else {}
+        known = {name: state for name, state in states.items() if state is not None and is_settled(state)}
+        if self.index and len(known) == len(record.files) and self.index.is_whole(record, known):
+            return record
         for name in record.files:
             if name == PREDICTIONS_FILE:
-                self.predictions(record)
+                self.answers(record)
             elif name == STEPS_FILE:
                 self.steps(record)
             else:
                 check_content(self.records / run_id, record, name)
+        if self.index:
+            self.index.add_files(record, known)
         return record
 
     def predictions(self, record: Record, reader: PredictionsReader | None = None) -> dict[str, Predictions]:
         """Split -> predictions of a run. Raises StoreError that names the file."""
+        return self._predictions(record, reader)[0]
+
+    def answers(self, record: Record, reader: PredictionsReader | None = None) -> Mapping[str, SplitAnswers]:
+        """Split -> what comparisons need of a run's predictions. Raises StoreError that names the file."""
+        reader = reader or self._reader
+        state = state_in(self.records / record.id, PREDICTIONS_FILE) if self.index else None
+        if self.index and state and (known := self.index.answers(record, state, reader)) is not None:
+            return known
+        settled = state is not None and is_settled(state)
+        predictions, examples = self._predictions(record, reader)
+        found = answers_of(predictions, examples)
+        if self.index and state and settled:
+            self.index.add_answers(record, state, found, examples)
+        return found
+
+    def _predictions(self, record: Record, reader: PredictionsReader | None) -> tuple[dict[str, Predictions], SharedExamples]:
+        """A run's predictions, and the examples that it shares with other runs."""
         content, path = self._file_of(record, PREDICTIONS_FILE)
-        found = (reader or self._reader).read(content, record.data, path)
-        if record.predicted != "answers":
-            return found
-        return {split: replace(part, answers_alone=True) for split, part in found.items()}
+        examples, logits = (reader or self._reader).parse(content, record.data, path)
+        found = examples.with_logits(logits)
+        if record.predicted == "answers":
+            found = {split: replace(part, answers_alone=True) for split, part in found.items()}
+        return found, examples
 
     def steps(self, record: Record) -> Any:
         """A run's steps as a pyarrow table; see `read_steps`. Raises StoreError that names the file."""
@@ -120,6 +146,11 @@ class Store(RecordFolders):
             except StoreError as error:
                 damaged.append(str(error))
         return records, damaged
+
+    def keep_index(self) -> None:
+        """Stores what was read since the index was loaded, if there is an index."""
+        if self.index:
+            self.index.save(self.recorded_ids())
 
     def recorded_ids(self) -> list[str]:
         """The names of all folders among the records. Raises StoreError if they can't be listed."""
@@ -304,6 +335,14 @@ class Store(RecordFolders):
     def is_good(self, folder: Path) -> bool:
         """Whether the folder has a complete record of a successful run."""
         return (folder / RECORD_FILE).is_file() and self.rank(folder) is Rank.GOOD
+
+
+def state_in(folder: Path, name: str) -> State | None:
+    """The state of one of the files in a record's folder; None if it is missing, or a folder on the way to it is a link."""
+    with suppress(OSError):
+        if not any((folder / above).is_symlink() for above in PurePath(name).parents):
+            return state_of(folder / name, follow_links=False)
+    return None
 
 
 def _place_of(folder: Path) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ weights. `run` and `check --build` compare what tasks and models really load, as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -33,10 +33,11 @@ from bakeoff.records.provenance import (
     facts_of_sources,
     made_on,
     origin_of,
+    parts_of,
     unknown,
 )
 from bakeoff.records.schema import MadeFrom, Record, Requested
-from bakeoff.text.values import listed
+from bakeoff.text.values import grouped, listed
 from bakeoff.text.words import escaped
 
 LARGE: Final = 64 * 2**20
@@ -130,29 +131,35 @@ class Changes:
 def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Changes:
     """How the records of a plan's runs differ from the files and plugins here. records: by run id."""
     files: dict[str, list[Difference]] = {}
-    without_files: set[str] = set()
+    without_files = 0
     code: Counter[str] = Counter()
-    for run in plan.by_id.values():
-        if (record := records.get(run.id)) is None:
-            continue
+    recorded = (run for run in plan.by_id.values() if run.id in records)
+    for alike in grouped(((id(run.strategy), *parts_of(records[run.id])), run) for run in recorded).values():
+        run, record = alike[0], records[alike[0].id]
         here, there = sources.facts[run.task.label, run.model_label], facts_of_sources(record)
         if found := differences(here, there, MADE_FROM):
-            files[run.id] = found
+            files |= {one.id: found for one in alike}
         if any(any(here.get(key, ())) for key in unknown(here, there, MADE_FROM)):
-            without_files.add(run.id)
-        parts = {"task": run.task, "model": run.model, "method": run.strategy.method, "trainer": run.strategy.trainer}
-        for kind, part in parts.items():
-            if part is None:
-                continue
-            then, now = getattr(record.requested, kind), origin_of(part)
-            same = (then.version, then.distribution_version) == (now.version, now.distribution_version)
-            if same and record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
-                code[f"{kind} {part.name} (version {then.version}; {part.registered.origin})"] += 1
-        for kind, part in run.strategy.parts.items():
-            if record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
-                code[f"{kind} {part.name} (version {part.registered.component.version}; {part.registered.origin})"] += 1
+            without_files += len(alike)
+        for clause in _changed_code(run, record):
+            code[clause] += len(alike)
     clauses = [f"the source of {plugin} changed since {_runs(count)} recorded" for plugin, count in code.items()]
-    return Changes(files, len(without_files), clauses)
+    return Changes(files, without_files, clauses)
+
+
+def _changed_code(run: Run, record: Record) -> Iterator[str]:
+    """Each of the run's plugins whose source code changed since it was recorded although its version did not."""
+    parts = {"task": run.task, "model": run.model, "method": run.strategy.method, "trainer": run.strategy.trainer}
+    for kind, part in parts.items():
+        if part is None:
+            continue
+        then, now = getattr(record.requested, kind), origin_of(part)
+        same = (then.version, then.distribution_version) == (now.version, now.distribution_version)
+        if same and record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
+            yield f"{kind} {part.name} (version {then.version}; {part.registered.origin})"
+    for kind, part in run.strategy.parts.items():
+        if record.made_from.code.get(kind) not in (None, code_digest(part.registered.package)):
+            yield f"{kind} {part.name} (version {part.registered.component.version}; {part.registered.origin})"
 
 
 def not_compared(sources: Sources, found: Changes) -> list[str]:

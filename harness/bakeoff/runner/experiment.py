@@ -208,6 +208,7 @@ def choose_reruns(
             why[run_id] = "recorded without its model"
         if run_id not in why or run_id not in plan.wanted:
             recorded[run_id] = record
+    store.keep_index()
     why = {run_id: reason for run_id, reason in why.items() if run_id in plan.wanted}
     if plan.spec.keep == "final" and (unkept := [one for one in recorded.values() if one.id in plan.wanted and is_unkept(one)]):
         reason = unkept[0].why_not_kept or "`keep: final` was added later"

@@ -8,6 +8,7 @@ answers a rare label seldom, and rightly, has learned; so has one that gives man
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 from scipy import special
 
@@ -31,6 +32,7 @@ def has_collapsed(found: OtherLabels | OtherNumbers) -> bool:
     return found.share <= widest_by_noise(found.examples) and _of_numbers(found) > ALPHA
 
 
+@lru_cache(maxsize=64)
 def most_by_noise(examples: int) -> int:
     """How many of so many answers may differ by noise alone: the 95 % quantile of a binomial with probability `NOISE`."""
     most = math.floor(examples * NOISE)

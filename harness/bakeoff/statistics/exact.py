@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations, count
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import special
 
 from bakeoff.contracts.metric import Floats
@@ -18,6 +20,9 @@ RANDOM_FLIPS = 100_000
 
 MOST_SPLITS = 200_000
 """If there are at most so many ways of dealing the runs to two sides, all are tried: ten runs a side give 184,756."""
+
+AT_ONCE = 5_000
+"""How many ways are tried together, so that they fit into memory."""
 
 
 @dataclass(frozen=True)
@@ -81,16 +86,26 @@ def permutation(a: Floats, b: Floats, *, seed: int = 0) -> Randomisation:
         return Randomisation(1.0, 1.0)
     smallest = smallest_permutation_p(k, len(b))
     far = abs(float(np.mean(a) - np.mean(b))) - 1e-9 * float(np.abs(scores).max())  # equal means differ by rounding
-    ways = math.comb(len(scores), k)
-    if ways <= MOST_SPLITS:
-        chosen = np.array(list(combinations(range(len(scores)), k)))
-    else:
-        chosen = np.random.default_rng(seed).random((RANDOM_FLIPS, len(scores))).argsort(axis=1)[:, :k]
-    sums = scores[chosen].sum(axis=1)
-    hits = int((np.abs(sums / k - (scores.sum() - sums) / len(b)) >= far).sum())
-    if ways <= MOST_SPLITS:
+    total, hits = float(scores.sum()), 0
+    dealt = _dealt(len(scores), k, seed)
+    for start in range(0, len(dealt), AT_ONCE):
+        sums = scores.take(dealt[start : start + AT_ONCE].astype(np.intp), mode="clip").sum(axis=1)  # no number is too large
+        hits += int((np.abs(sums / k - (total - sums) / len(b)) >= far).sum())
+    if (ways := math.comb(len(scores), k)) <= MOST_SPLITS:
         return Randomisation(hits / ways, smallest)
     return Randomisation((hits + 1) / (RANDOM_FLIPS + 1), max(smallest, 1 / (RANDOM_FLIPS + 1)))
+
+
+@lru_cache(maxsize=1)
+def _dealt(runs: int, k: int, seed: int) -> NDArray[np.uint16]:
+    """(ways, k) numbers of the runs that go to the first side in each way that `permutation` tries. All pairs of a group with
+    as many runs share them."""
+    if math.comb(runs, k) <= MOST_SPLITS:
+        return np.array(list(combinations(range(runs), k)), np.uint16)
+    draw, dealt = np.random.default_rng(seed), np.empty((RANDOM_FLIPS, k), np.uint16)
+    for start in range(0, RANDOM_FLIPS, AT_ONCE):
+        dealt[start : start + AT_ONCE] = draw.random((AT_ONCE, runs)).argpartition(k - 1, axis=1)[:, :k]
+    return dealt
 
 
 def smallest_permutation_p(ka: int, kb: int) -> float:

@@ -17,7 +17,6 @@ from messages import tells
 
 from bakeoff import compare, load
 from bakeoff.errors import DamageError
-from bakeoff.records.load.folders import RunFiles, read_folder
 from bakeoff.records.schema import PREDICTIONS_FILE, RECORD_FILE, STEPS_FILE
 from bakeoff.records.store import Store
 
@@ -87,23 +86,14 @@ def test_every_verb_that_reads_predictions_names_the_altered_file(folder: Path, 
 
 
 def test_what_was_altered_after_it_was_loaded_is_not_used(folder: Path) -> None:
-    before, results = load(folder).predictions(), load(folder)
-    alter(folder)
-    assert results.predictions().equals(before)
-    assert results.experiment.unusable == []
-
-
-def test_what_finds_no_room_in_memory_is_checked_again_when_it_is_read(folder: Path) -> None:
-    store, files = Store(folder), RunFiles(free_bytes=0)
-    records = {record.id: record for record in read_folder(store, files).records}
+    before, results = load(folder), load(folder)
+    assert before.predictions().equals(results.predictions())
     path = alter(folder)
-    for run_id, record in records.items():
-        files.add(run_id, store, record)
-        if run_id != path.parent.name:
-            assert len(files.predictions(run_id)["test"].ids) == len(LABELS)
+    compared = compare(results).comparison  # by the answers that were loaded
+    assert [pair.finding for pair in compared.groups[0].to_baseline] == ["identical"]
     with pytest.raises(DamageError, match=f"{path.parent.name}/{PREDICTIONS_FILE} was altered"):
-        files.predictions(path.parent.name)
-    (damaged,) = files.damaged
+        results.predictions()
+    (damaged,) = results.experiment.unusable
     assert tells(damaged, f"{path} was altered: ", "checksum in its record")
 
 

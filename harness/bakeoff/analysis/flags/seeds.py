@@ -163,7 +163,7 @@ def seeds_changed(judged: Judged) -> Iterator[Found]:
         free = max((seed for state in states for seeds in state.values() for seed in seeds), default=-1) + 1
         withheld = "p-values and verdicts are withheld" if history.reseeded(declared) else "the p-values are optimistic"
         yield Found(
-            sorted({row for state in states for row, seeds in state.items() if seeds != declared.seeds.get(row)}),
+            sorted({row for state in states for row, seeds in state.items() if seeds != states[-1].get(row)}),
             f"Changed after looking: {clauses(changes)}. Who may stop when the results please finds too many "
             f"differences: {withheld}.",
             "What is recorded here can only be a pilot. Declare new seeds that none of these runs has, before their first run, "

@@ -27,6 +27,8 @@ def load_experiment(folders: Sequence[Path | Store], *, without: Collection[str]
     stores = {store.folder: store for store in (one if isinstance(one, Store) else Store(one) for one in folders)}
     files = RunFiles()
     read = [(store, read_folder(store, files, without=without)) for store in stores.values()]
+    for store in stores.values():
+        store.keep_index()
     if not read:
         raise StoreError("name at least one experiment's folder")
     if len(read) > 1:

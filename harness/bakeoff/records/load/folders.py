@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,49 +11,47 @@ from typing import Any, Final
 
 from bakeoff.errors import DamageError, StoreError
 from bakeoff.records.experiment import Experiment
-from bakeoff.records.predictions import Predictions, PredictionsReader
+from bakeoff.records.predictions import Predictions, PredictionsReader, SplitAnswers
 from bakeoff.records.publishing import with_attempts
 from bakeoff.records.schema import PREDICTIONS_FILE, Declared, Record
 from bakeoff.records.store import Store
 
 COMPONENTS: Final = ("trainer", "method")
 """The components that a strategy names."""
-MOST_CACHED: Final = 2**28
-"""How many bytes of logits stay in memory; those of further runs are read again when needed."""
 
 
 @dataclass
 class RunFiles:
-    """Reads the files of runs, each once, as long as memory allows (`MOST_CACHED`)."""
+    """Reads the files of runs. Answers, which every comparison needs, are read once and stay in memory."""
 
     damaged: list[str] = field(default_factory=list)
     """A sentence for each file that could not be used when it was needed."""
-    free_bytes: int = MOST_CACHED
-    """How many more bytes of logits may stay in memory."""
     _places: dict[str, tuple[Store, Record]] = field(default_factory=dict)
     _reader: PredictionsReader = field(default_factory=PredictionsReader)
-    _cached: dict[Path, dict[str, Predictions]] = field(default_factory=dict)
+    _answers: dict[Path, Mapping[str, SplitAnswers]] = field(default_factory=dict)
+    """The folder of a run's record -> its answers."""
 
     def add(self, run_id: str, store: Store, record: Record) -> None:
         """Registers where the files of a run are. run_id: in the experiment that is read. record: as its own folder has it."""
         self._places[run_id] = store, record
 
-    def read(self, store: Store, record: Record) -> dict[str, Predictions]:
-        """Split -> predictions. Raises StoreError that names the file."""
+    def read(self, store: Store, record: Record) -> Mapping[str, SplitAnswers]:
+        """Split -> the run's answers. Raises StoreError that names the file."""
         place = store.records / record.id
-        if (held := self._cached.get(place)) is not None:
-            return held
-        found = store.predictions(record, self._reader)
-        size = sum(part.logits.nbytes for part in found.values())
-        if size <= self.free_bytes:
-            self._cached[place] = found
-            self.free_bytes -= size
-        return found
+        if place not in self._answers:
+            self._answers[place] = store.answers(record, self._reader)
+        return self._answers[place]
+
+    def answers(self, run_id: str) -> Mapping[str, SplitAnswers]:
+        """Split -> answers of the run. Raises StoreError that names the file."""
+        with self._noting_damage():
+            return self.read(*self._places[run_id])
 
     def predictions(self, run_id: str) -> dict[str, Predictions]:
         """Split -> predictions of the run. Raises StoreError that names the file."""
+        store, record = self._places[run_id]
         with self._noting_damage():
-            return self.read(*self._places[run_id])
+            return store.predictions(record, self._reader)
 
     def steps(self, run_id: str) -> Any:
         """The run's steps as a pyarrow table; see `read_steps`. Raises StoreError that names the file."""
@@ -94,6 +92,7 @@ def read_folder(store: Store, files: RunFiles, *, without: Collection[str] = ())
         tuple(with_attempts(record, attempts.get(record.id, [])) for record in records),
         predictions=files.predictions,
         steps=files.steps,
+        read_answers=files.answers,
         unusable=files.damaged,
         folders=(str(store.folder),),
         specs=(declared.spec_file,),

@@ -62,6 +62,7 @@ def merged(read: Read, files: RunFiles, *, pool: bool = False) -> Experiment:
         tuple(records.values()),
         predictions=files.predictions,
         steps=files.steps,
+        read_answers=files.answers,
         unusable=files.damaged,
         folders=tuple(chain.from_iterable(folder.folders for folder in experiments)),
         specs=tuple(chain.from_iterable(folder.specs for folder in experiments)),

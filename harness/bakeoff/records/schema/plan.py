@@ -356,7 +356,8 @@ class Declared(Part):
         _require_one_place(self.runs)
         require_known("own_models", self.own_models, {*(run.strategy for run in self.runs), *self.searches})
         require_known("seed_free", self.seed_free, {*(run.strategy for run in self.runs), *self.searches})
-        if several := next((name for name in self.seed_free if len(self.seeds.get(name, ())) > 1), None):
+        seeds = self.seeds if self.seed_free else {}
+        if several := next((name for name in self.seed_free if len(seeds.get(name, ())) > 1), None):
             raise ValueError(f"seed_free: {quoted(several)} has runs of several seeds")
         if self.ranks and not self.looks:
             raise ValueError("ranks: true although there are no looks: then all pairs are judged anyway")

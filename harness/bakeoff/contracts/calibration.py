@@ -1,4 +1,4 @@
-"""Calibration of predicted probabilities, and agreement between runs."""
+"""Calibration of predicted probabilities."""
 
 from __future__ import annotations
 
@@ -34,15 +34,3 @@ def squared_error(probabilities: Floats, labels: NDArray[Any]) -> float:
     true = probabilities[np.arange(n), np.asarray(labels, dtype=np.intp)]
     found = float(np.einsum("ij,ij->", probabilities, probabilities) / n - 2 * true.mean() + 1)
     return min(max(found, 0.0), 2.0)  # rounding may lead beyond
-
-
-def agreement(answers: NDArray[Any]) -> float | None:
-    """Share of examples on which two of K runs give the same answer, mean over all pairs of runs; (K, N); None for one run."""
-    runs, examples = answers.shape
-    if runs < 2:
-        return None
-    same = 0.0
-    for value in np.unique(answers):
-        votes = (answers == value).sum(axis=0)
-        same += float((votes * (votes - 1)).sum())
-    return float(same / (runs * (runs - 1) * examples))
