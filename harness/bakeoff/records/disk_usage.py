@@ -22,7 +22,7 @@ from bakeoff.records.store import Store
 from bakeoff.text.words import shown_path
 
 CHECKPOINTS: Final = ".checkpoints-"
-CACHED: Final = re.compile(r"[0-9a-f]{16,64}\.(arrow|json)")
+CACHED: Final = re.compile(r"[0-9a-f]{16,64}\.(arrow|json|parquet)")
 """The pattern of cached files' names, which are hashes; any other file in the folders of the cache is left alone."""
 
 

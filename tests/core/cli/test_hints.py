@@ -346,7 +346,7 @@ def test_predictions_that_cannot_be_used_are_made_again_as_is_told(tmp_path: Pat
     (folder / "records" / one.id / PREDICTIONS_FILE).unlink()
     found = experiment.predictions(other.id)["test"]
     odd = {other.id: {"test": replace(found, ids=tuple(f"another {name}" for name in found.ids))}}
-    misread = replace(experiment, predictions=lambda run: odd.get(run) or experiment.predictions(run))
+    misread = replace(experiment, predictions=lambda run: odd.get(run) or experiment.predictions(run), read_answers=None)
     step = next(warning.what_to_do for warning in compare(misread).warnings if warning.name == "unreliable-scores")
     assert commands_in(step)
     (removed,) = re.findall(r"`(rm [^`]*)`", step)
