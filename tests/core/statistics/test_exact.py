@@ -12,6 +12,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from bakeoff.statistics.exact import (
+    RANDOM_FLIPS,
     mcnemar_p,
     permutation,
     seeds_for_permutation,
@@ -91,6 +92,21 @@ def test_runs_are_dealt_in_every_way_as_scipy_does(seed: int, ka: int, kb: int) 
     assert found.p == pytest.approx(expected.pvalue)
     assert found.smallest <= found.p + 1e-12
     assert permutation(b, a).p == pytest.approx(found.p)
+
+
+@pytest.mark.parametrize(("ka", "kb"), [(12, 14), (1, 30), (40, 40)])
+def test_pairs_that_share_their_deals_get_the_p_of_deals_of_their_own(ka: int, kb: int) -> None:
+    rng = np.random.default_rng(ka)
+    for _ in range(2):
+        a, b = rng.integers(70, 90, ka) / 100, rng.integers(71, 91, kb) / 100
+        scores = np.concatenate([a, b])
+        if ka == 1:
+            first = np.arange(ka + kb)[:, None]
+        else:
+            first = np.random.default_rng(0).random((RANDOM_FLIPS, ka + kb)).argsort(axis=1)[:, :ka]
+        sums = scores[first].sum(axis=1)
+        far = np.abs(sums / ka - (scores.sum() - sums) / kb) >= abs(a.mean() - b.mean()) - 1e-9
+        assert permutation(a, b).p == ((far.sum() + 1) / (RANDOM_FLIPS + 1) if ka > 1 else far.mean())
 
 
 @pytest.mark.parametrize(("k", "smallest"), [(3, 0.1), (4, 2 / 70), (5, 2 / 252)])
