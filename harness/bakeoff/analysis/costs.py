@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 
@@ -151,10 +152,16 @@ def _costs(records: Sequence[Record]) -> list[Cost]:
 
 
 def memory(a: Sequence[Cost], b: Sequence[Cost]) -> tuple[Floats, Floats]:
-    """Peak bytes of two sides' runs: the device's where every run has measured it, else the process's."""
-    name = "peak_device_memory_bytes" if all(cost.peak_device_memory_bytes for cost in (*a, *b)) else "peak_memory_bytes"
-    mine, theirs = (np.array([float(getattr(cost, name)) for cost in side]) for side in (a, b))
+    """Peak bytes of two sides' runs."""
+    of = memory_of([*a, *b])
+    mine, theirs = (np.array([float(of(cost)) for cost in side]) for side in (a, b))
     return mine, theirs
+
+
+def memory_of(costs: Sequence[Cost]) -> Callable[[Cost], int]:
+    """What gives a run's peak bytes: the device's where all of these runs have measured it, else the process's."""
+    on_device = all(cost.peak_device_memory_bytes for cost in costs)
+    return attrgetter("peak_device_memory_bytes" if on_device else "peak_memory_bytes")
 
 
 def _of_runs(name: str, baseline: str, quantity: Quantity, sides: tuple[Floats, Floats], reason: str = "") -> Ratio:
@@ -269,12 +276,12 @@ def _exact_amounts(rows: Rows) -> dict[Quantity, dict[str, float]]:
     peaks: dict[str, float] = {}
     trainable: dict[str, float] = {}
     first = next(iter(rows.values()))
-    everything = [cost for records in rows.values() for cost in _costs(records)]
+    memory_taken = memory_of([cost for records in rows.values() for cost in _costs(records)])
     for name, records in rows.items():
         operations = [cost.flops for cost in _costs(records) if cost.flops]
         flops[name] = float(np.mean(operations)) if operations else 0.0
         costs = [] if why_no_hardware(first, records) else _costs(records)
-        peaks[name] = max(memory(costs, everything)[0].tolist(), default=0.0)
+        peaks[name] = max((float(memory_taken(cost)) for cost in costs), default=0.0)
         parameters = [record.weights.parameters_trainable for record in records if record.weights]
         trainable[name] = float(np.mean(parameters)) if parameters else 0.0
     found: dict[Quantity, dict[str, float]] = {"flops": flops, "peak_memory": peaks, "trainable": trainable}

@@ -361,11 +361,13 @@ def side_by_side(rows: Mapping[str, Sequence[Run]]) -> dict[str, dict[str, str]]
     for kind in COMPONENTS:
         both = {row: getattr(rows[row][0].requested, kind) for row in rows if kind in found[row]}
         origins: dict[str, ComponentOrigin] = {row: origin for row, origin in both.items() if origin is not None}
+        by_name = grouped((origin.name, origin) for origin in origins.values())
+        apart = {name: options_apart(same) for name, same in by_name.items()}
+        versions = {name: {one.version for one in same} for name, same in by_name.items()}
         for row, origin in origins.items():
-            same = [one for one in origins.values() if one.name == origin.name]
-            options = {key: origin.options.get(key) for key in options_apart(same)}
+            options = {key: origin.options.get(key) for key in apart[origin.name]}
             if found[row][kind] != VARIES:
-                found[row][kind] = _labelled(origin, options, versioned=len({one.version for one in same}) > 1)
+                found[row][kind] = _labelled(origin, options, versioned=len(versions[origin.name]) > 1)
     return found
 
 

@@ -87,12 +87,15 @@ def permutation(a: Floats, b: Floats, *, seed: int = 0) -> Randomisation:
     smallest = smallest_permutation_p(k, len(b))
     far = abs(float(np.mean(a) - np.mean(b))) - 1e-9 * float(np.abs(scores).max())  # equal means differ by rounding
     total, hits = float(scores.sum()), 0
-    dealt = _dealt(len(scores), k, seed)
+    dealt, ways = _dealt(len(scores), k, seed), math.comb(len(scores), k)
+    mirrored = ways <= MOST_SPLITS and k == len(b)
+    if mirrored:  # the ways without the first run are those with it, sides changed
+        dealt = dealt[: ways // 2]
     for start in range(0, len(dealt), AT_ONCE):
         sums = scores.take(dealt[start : start + AT_ONCE].astype(np.intp), mode="clip").sum(axis=1)  # no number is too large
         hits += int((np.abs(sums / k - (total - sums) / len(b)) >= far).sum())
-    if (ways := math.comb(len(scores), k)) <= MOST_SPLITS:
-        return Randomisation(hits / ways, smallest)
+    if ways <= MOST_SPLITS:
+        return Randomisation((2 if mirrored else 1) * hits / ways, smallest)
     return Randomisation((hits + 1) / (RANDOM_FLIPS + 1), max(smallest, 1 / (RANDOM_FLIPS + 1)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -54,7 +54,7 @@ def copied_rows(judged: Judged) -> Iterator[Found]:
     Two trainers that end alike on one recipe are what a comparison of trainers hopes for, and no fault.
     """
     answers = {row: _fingerprints(judged, row) for row in judged.succeeded}
-    for first, second in combinations(answers, 2):
+    for first, second in _pairs_with_equal_answers(answers):
         common = answers[first].keys() & answers[second].keys()
         same = [seed for seed in common if answers[first][seed] == answers[second][seed]]
         if same and len(same) == len(common) and (requested := _requested_apart(judged, first, second)):
@@ -65,6 +65,14 @@ def copied_rows(judged: Judged) -> Iterator[Found]:
                 "effect here.",
                 f"See whether the trainer follows these keys: {_parity(judged, first, second)} compares two step by step.",
             )
+
+
+def _pairs_with_equal_answers(answers: Mapping[str, Mapping[int, str]]) -> list[tuple[str, str]]:
+    """The pairs of rows that gave equal answers at some seed, in the order of the rows. answers: row -> seed -> hash."""
+    rows = grouped(((seed, digest), row) for row, own in answers.items() for seed, digest in own.items())
+    place = {row: number for number, row in enumerate(answers)}
+    pairs = {pair for alike in rows.values() for pair in combinations(alike, 2)}
+    return sorted(pairs, key=lambda pair: (place[pair[0]], place[pair[1]]))
 
 
 def _requested_apart(judged: Judged, first: str, second: str) -> list[str]:
