@@ -18,6 +18,7 @@ DEEPEST: Final = 16
 TRUE, FALSE, BYTE, DOUBLE, BINARY, LIST, SET, STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 NUMBERS: Final = (4, 5, 6)
 """Thrift's type codes of integers with 16, 32 and 64 bits."""
+CUT_OFF: Final = "its footer or a page of it is cut off"
 
 
 @dataclass(frozen=True)
@@ -123,17 +124,22 @@ class _Thrift:
         raise ValueError(f"its footer has a field of type {kind}, which the format does not have")
 
     def byte(self) -> int:
-        return self.take(1)[0]
+        if self.place >= self.end:
+            raise ValueError(CUT_OFF)
+        self.place += 1
+        return self.content[self.place - 1]
 
     def take(self, size: int) -> bytes:
         if not 0 <= size <= self.end - self.place:
-            raise ValueError("its footer or a page of it is cut off")
+            raise ValueError(CUT_OFF)
         self.place += size
         return self.content[self.place - size : self.place]
 
     def size(self) -> int:
         """An unsigned length; at most the number of bytes that remain, so that a forged one can't exhaust memory."""
-        found = shift = 0
+        if (part := self.byte()) < 128:
+            return part
+        found, shift = part & 127, 7
         while True:
             part = self.byte()
             found |= (part & 127) << shift
