@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from bakeoff.plugin import (
     BakeoffError,
@@ -29,12 +29,16 @@ from bakeoff.plugin import (
     quoted,
     read_json,
     read_regular,
+    shown_path,
 )
 
 QUEUE_FILE: Final = "queue.json"
+QUEUE_LOG: Final = "queue.log"
+"""What the queue itself printed."""
 MOST_BYTES: Final = 2**28
 MOST_OF_A_MARK: Final = 2**12
-HANDLE: Final = re.compile(r"([0-9]{1,10})\.([0-9]{1,20}|None):([0-9]{1,6}):(/.*)", re.DOTALL)
+HANDLE: Final = re.compile(r"([^/:]{1,255}):([0-9]{1,10})\.([0-9]{1,20}|None):([0-9]{1,6}):(/.*)", re.DOTALL)
+"""HOST:PROCESS.START:NUMBER:FOLDER"""
 
 
 class Background(Engine):
@@ -62,7 +66,7 @@ class Background(Engine):
             **self.settings(batch, options),
         }
         Tree(batch.folder).write(batch.folder / QUEUE_FILE, json.dumps(plan).encode())
-        log = Tree(batch.folder).append_to(batch.folder / "queue.log")
+        log = Tree(batch.folder).append_to(batch.folder / QUEUE_LOG)
         try:
             queue = subprocess.Popen(
                 [sys.executable, "-P", "-m", self.module, str(batch.folder)],
@@ -75,16 +79,28 @@ class Background(Engine):
             )
         finally:
             os.close(log)
-        own = f"{queue.pid}.{process_start(queue.pid)}"
+        own = f"{socket.gethostname()}:{queue.pid}.{process_start(queue.pid)}"
         yield {job.number: f"{own}:{job.number}:{batch.folder}" for job in batch.jobs}
 
     def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
-        return {handle: state_of(*parts_of(handle)) for handle in handles}
+        return {handle: state_of(parts_of(handle)) for handle in handles}
 
     def cancel(self, handles: Sequence[str], options: Any) -> None:
-        for _, number, folder in map(parts_of, handles):
-            with suppress(OSError):  # a submission that was deleted
-                Tree(folder).write(mark(folder, "cancel", number), b"")
+        for one in map(parts_of, handles):
+            if (one.folder / QUEUE_FILE).is_file():  # else the submission was deleted
+                Tree(one.folder).write(mark(one.folder, "cancel", one.number), b"")
+
+
+class Queued(NamedTuple):
+    """What a handle tells of a job."""
+
+    host: str
+    process: int
+    """The process id of the queue on that host."""
+    start: int | None
+    """When that process began, by `process_start`."""
+    number: int
+    folder: Path
 
 
 def mark(folder: Path, what: str, number: int) -> Path:
@@ -92,25 +108,28 @@ def mark(folder: Path, what: str, number: int) -> Path:
     return folder / f"{what}-{number}"
 
 
-def parts_of(handle: str) -> tuple[tuple[int, int | None], int, Path]:
-    """The queue's process id and start, the number of the job and the folder of its batch. Raises BakeoffError for a handle
-    that is none of such an engine."""
+def parts_of(handle: str) -> Queued:
+    """What the handle tells. Raises BakeoffError for one that is none of such an engine."""
     if (found := HANDLE.fullmatch(handle)) is None:
         raise BakeoffError(f"{quoted(handle)} is no job of a queue in the background")
-    process, start, number, folder = found.groups()
-    return (int(process), None if start == "None" else int(start)), int(number), Path(folder)
+    host, process, start, number, folder = found.groups()
+    return Queued(host, int(process), None if start == "None" else int(start), int(number), Path(folder))
 
 
-def state_of(queue: tuple[int, int | None], number: int, folder: Path) -> JobState:
-    if (ended := text_in(mark(folder, "ended", number))) is not None:
+def state_of(one: Queued) -> JobState:
+    """From another machine than the queue's, whether the queue lives is not known: then what it has told counts."""
+    here = one.host == socket.gethostname()
+    if (ended := text_in(mark(one.folder, "ended", one.number))) is not None:
         return JobState("gone", ended)
-    if not process_lives(*queue):
-        return JobState("gone", f"its queue has ended, which was process {queue[0]} of the machine that submitted it")
-    if (begun := text_in(mark(folder, "begun", number))) is not None:
-        return JobState("running", begun)
-    if text_in(mark(folder, "cancel", number)) is not None:
-        return JobState("gone", "cancelled")
-    return JobState("waiting", "for its turn")
+    if here and not process_lives(one.process, one.start):
+        log = shown_path(one.folder / QUEUE_LOG)
+        return JobState("gone", f"its queue, process {one.process} of {one.host}, has ended: {log} may say why")
+    cancelled = text_in(mark(one.folder, "cancel", one.number)) is not None
+    if (begun := text_in(mark(one.folder, "begun", one.number))) is not None:
+        return (
+            JobState("gone", f"cancelled; its queue is on {one.host}") if cancelled and not here else JobState("running", begun)
+        )
+    return JobState("gone", "cancelled") if cancelled else JobState("waiting", f"in the queue of {one.host}")
 
 
 def text_in(path: Path) -> str | None:
@@ -139,14 +158,14 @@ class Queue:
     def is_cancelled(self, number: int) -> bool:
         return os.path.lexists(mark(self.folder, "cancel", number))
 
-    def start(self, words: Sequence[str], log: str, gpus: str) -> subprocess.Popen[bytes]:
+    def start(self, words: Sequence[str], log: str, gpus: str | None) -> subprocess.Popen[bytes]:
         """Starts a process of the batch on this machine. log: name of the file for what it prints. gpus: numbers of those that
-        it sees, with commas."""
+        it sees, with commas; None for those that this process sees."""
         return start(words, self.folder, log, gpus, self.plan["directory"], self.plan["environment"])
 
 
 def start(
-    words: Sequence[str], folder: Path, log: str, gpus: str, directory: str, environment: Mapping[str, str]
+    words: Sequence[str], folder: Path, log: str, gpus: str | None, directory: str, environment: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     """As `Queue.start`, also on another machine, in the working directory and with the variables of the batch."""
     output = Tree(folder).append_to(folder / log)
@@ -154,7 +173,7 @@ def start(
         return subprocess.Popen(
             words,
             cwd=directory,
-            env={**os.environ, **environment, "CUDA_VISIBLE_DEVICES": gpus},
+            env={**os.environ, **environment, **({} if gpus is None else {"CUDA_VISIBLE_DEVICES": gpus})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

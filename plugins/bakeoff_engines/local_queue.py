@@ -50,7 +50,7 @@ class LocalQueue(Queue):
                 self.look_at(one)
             time.sleep(POLL_SECONDS)
         if self.plan["then"] and not self.ends:
-            self.start(self.plan["then"], "then.log", gpus="").wait()
+            self.start(self.plan["then"], "then.log", gpus=None).wait()
 
     def begin(self, job: Mapping[str, Any]) -> None:
         """Starts a job, unless it was cancelled."""
@@ -58,7 +58,7 @@ class LocalQueue(Queue):
             self.tell("ended", number, "cancelled")
             return
         gpus, place = self.plan["gpus"], min({*range(len(self.active) + 1)} - {one.place for one in self.active})
-        seen = ",".join(str(place * gpus + number) for number in range(gpus))
+        seen = ",".join(self.plan["visible"][place * gpus : (place + 1) * gpus]) if gpus else None
         self.active.append(Active(number, place, self.start(job["words"], job["log"], seen)))
         self.tell("begun", number, "on this machine")
 

@@ -52,7 +52,7 @@ class RayQueue(Queue):
                 for reference in ready:
                     self.tell("ended", active.pop(reference), how_ended(reference))
         if self.plan["then"]:
-            self.start(self.plan["then"], "then.log", "").wait()
+            self.start(self.plan["then"], "then.log", None).wait()
 
 
 def how_ended(reference: Any) -> str:

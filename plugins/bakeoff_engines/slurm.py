@@ -32,8 +32,14 @@ PATIENCE_SECONDS: Final = 120
 """How long to wait for any other answer: a busy controller may take a minute."""
 SIGNAL_SECONDS: Final = 120
 """How long before the time limit a job is asked to end, so that its run is recorded as interrupted."""
-THEN_MINUTES: Final = 60
+START_SECONDS: Final = 30
+"""A job with less time than this before it is asked to end can make nothing."""
+THEN_MINUTES: Final = 30
 """Time limit of the job that goes on when all others have ended."""
+THEN_MEMORY: Final = "2G"
+OF_THE_USER: Final = ("SLURM_CONF", "SLURM_JWT")
+"""The variables of Slurm's own that its commands get; others are those of a job in which this process runs, or change what
+squeue, sinfo and scancel list."""
 NOT_SEEN: Final = 78
 """Exit code of a node that does not see the batch's folder: EX_CONFIG of sysexits.h."""
 LISTED: Final = 10
@@ -89,7 +95,7 @@ class Slurm(Engine):
             raise BakeoffError("there is no `sbatch` on PATH: submit on a login node of the Slurm cluster")
         rows = [
             line.split("|")
-            for line in asked("sinfo", "--noheader", "--format=%R|%c|%m|%G", seconds=ANSWER_SECONDS).splitlines()
+            for line in asked("sinfo", "--all", "--noheader", "--format=%R|%c|%m|%G", seconds=ANSWER_SECONDS).splitlines()
         ]
         partitions = sorted({row[0] for row in rows})
         for name in options.partition.split(",") if options.partition else []:
@@ -99,6 +105,11 @@ class Slurm(Engine):
         cores = max((int(row[1].rstrip("+")) for row in rows if row[0] in wanted), default=0)
         if needs.threads > cores:
             raise BakeoffError(f"--threads {needs.threads}: the nodes of {', '.join(wanted)} have at most {cores} CPU cores")
+        if needs.seconds and needs.seconds <= SIGNAL_SECONDS + START_SECONDS:
+            least = (SIGNAL_SECONDS + START_SECONDS) // 60 + 1
+            raise BakeoffError(
+                f"--time: a job is asked to end {SIGNAL_SECONDS} s before its limit, so give it {least}m at least"
+            )
         if needs.gpus and not any("gpu" in row[3] for row in rows if row[0] in wanted):
             raise BakeoffError(f"--gpus {needs.gpus}: no node of {', '.join(wanted)} has a GPU")
 
@@ -113,7 +124,13 @@ class Slurm(Engine):
         if batch.then:
             path = batch.folder / "then.sbatch"
             Tree(batch.folder).write(path, then_script(batch, options).encode())
-            submitted(f"--dependency=afterany:{':'.join(arrays)}", str(path))
+            try:
+                submitted(f"--dependency=afterany:{':'.join(arrays)}", str(path))
+            except BakeoffError as error:
+                raise BakeoffError(
+                    f"all jobs are submitted, but the one that goes on when they have ended is not ({error}); call the same "
+                    "command again then"
+                ) from None
 
     def preview(self, batch: JobBatch, options: SlurmOptions) -> str:
         scripts = [script(batch, part, options) for part in arrays_of(batch, largest_array())]
@@ -136,7 +153,10 @@ class Slurm(Engine):
         for handle in handles:
             array_of(handle)  # refuses what is none
         for part in in_parts(handles):
-            run("scancel", "--quiet", *part)  # a job that is gone is no error
+            words = ("scancel", "--quiet", *part)
+            done = run(*words)
+            if done.returncode and "Invalid job id" not in done.stderr:  # a job that is gone is no error
+                require_success(words, done)
 
 
 # --- scripts ---
@@ -162,7 +182,7 @@ def script(batch: JobBatch, part: range, options: SlurmOptions) -> str:
         *listed,
         f"#SBATCH --job-name={batch.name}",
         f"#SBATCH --array=0-{len(part) - 1}{most}",
-        f"#SBATCH --cpus-per-task={needs.threads}",
+        f"#SBATCH --nodes=1 --cpus-per-task={needs.threads}",
         *([f"#SBATCH --gpus={needs.gpus}"] if needs.gpus else []),
         *([f"#SBATCH --mem={math.ceil(needs.memory / MEBIBYTE)}M"] if needs.memory else []),
         *([f"#SBATCH --time={math.ceil(needs.seconds / 60)}"] if needs.seconds else []),
@@ -183,7 +203,7 @@ def then_script(batch: JobBatch, options: SlurmOptions) -> str:
         "# Written by `bakeoff submit`. When the jobs have ended: submits the next ones, or writes the tables.",
         f"#SBATCH --job-name={batch.name}",
         "#SBATCH --cpus-per-task=1",
-        f"#SBATCH --time={THEN_MINUTES}",
+        f"#SBATCH --mem={THEN_MEMORY} --time={THEN_MINUTES}",
         "#SBATCH --open-mode=append --output=/dev/null",
         *shared_directives(options),
         *start_of(batch, "then.log", options),
@@ -214,10 +234,7 @@ def start_of(batch: JobBatch, log: str, options: SlurmOptions) -> list[str]:
 
 def submitted(*words: str) -> str:
     """Calls sbatch, and returns the number of the job."""
-    own = {
-        name: value for name, value in os.environ.items() if not name.startswith(("SLURM_", "SBATCH_")) or name == "SLURM_CONF"
-    }
-    said = asked("sbatch", "--parsable", *words, environment=own)
+    said = asked("sbatch", "--parsable", *words)
     if (found := SUBMITTED.fullmatch(said.strip())) is None:
         raise BakeoffError(f"sbatch printed {quoted(said)} in place of a job's number")
     return found[1]
@@ -231,7 +248,7 @@ def largest_array() -> int:
 
 def queued(arrays: Sequence[str]) -> list[str]:
     """The lines `HANDLE|STATE|REASON|NODE` of squeue about the elements of these arrays that have not ended."""
-    words = ("squeue", "--noheader", "--array", "--format=%F_%K|%T|%r|%N", f"--jobs={','.join(arrays)}")
+    words = ("squeue", "--all", "--noheader", "--array", "--format=%F_%K|%T|%r|%N", f"--jobs={','.join(arrays)}")
     done = run(*words)
     if done.returncode and "Invalid job id" in done.stderr:  # of a single one that it does not know any more
         return []
@@ -269,16 +286,20 @@ def in_parts(words: Iterable[str]) -> Iterator[list[str]]:
         yield left[start : start + AT_ONE_CALL]
 
 
-def asked(*words: str, environment: Mapping[str, str] | None = None, seconds: int = PATIENCE_SECONDS) -> str:
+def asked(*words: str, seconds: int = PATIENCE_SECONDS) -> str:
     """What a command of Slurm prints. Raises BakeoffError with its message if it fails or does not answer."""
-    return require_success(words, run(*words, environment=environment, seconds=seconds))
+    return require_success(words, run(*words, seconds=seconds))
 
 
-def run(
-    *words: str, environment: Mapping[str, str] | None = None, seconds: int = PATIENCE_SECONDS
-) -> subprocess.CompletedProcess[str]:
+def run(*words: str, seconds: int = PATIENCE_SECONDS) -> subprocess.CompletedProcess[str]:
+    """Calls a command of Slurm, without variables that change what it does or lists."""
+    own = {
+        name: value
+        for name, value in os.environ.items()
+        if name in OF_THE_USER or not name.startswith(("SLURM_", "SQUEUE_", "SINFO_", "SCANCEL_"))
+    }
     try:
-        return subprocess.run(words, env=environment, capture_output=True, text=True, timeout=seconds, check=False)
+        return subprocess.run(words, env=own, capture_output=True, text=True, timeout=seconds, check=False)
     except FileNotFoundError:
         raise BakeoffError(f"there is no `{words[0]}` on PATH: call this on a login node of the Slurm cluster") from None
     except subprocess.TimeoutExpired:
@@ -288,8 +309,8 @@ def run(
 
 
 def require_success(words: Sequence[str], done: subprocess.CompletedProcess[str]) -> str:
+    """What it printed. Raises BakeoffError with the last line of its complaint."""
     if done.returncode:
-        raise BakeoffError(
-            f"`{words[0]}` failed: {' '.join(done.stderr.split())[:LONGEST_MESSAGE] or f'exit code {done.returncode}'}"
-        )
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or [f"exit code {done.returncode}"]
+        raise BakeoffError(f"`{words[0]}` failed: {lines[-1][:LONGEST_MESSAGE]}")
     return done.stdout

@@ -84,6 +84,14 @@ def test_a_head_that_ends_ends_what_ran(tmp_path: Path, cluster: Any) -> None:
     cluster.shutdown()
     wait_until(lambda: states(spec)["sleeps:0"] == "ended", seconds=SECONDS)
     wait_until(lambda: not processes_of(tmp_path), seconds=60)
+    (tmp_path / "trains").unlink()
+    again = pytest.importorskip("ray.cluster_utils").Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    try:
+        assert submit(spec, again).returncode == 0
+        wait_until(lambda: trains(tmp_path), seconds=SECONDS)
+        assert call("cancel", spec, folder=tmp_path).returncode == 0
+    finally:
+        again.shutdown()
 
 
 @pytest.mark.parametrize(("gpus", "seen"), [("0", ""), ("1", "0"), ("2", "0,1")])

@@ -30,7 +30,7 @@ def node() -> Iterator[str]:
         pytest.skip("no Slurm here: no sbatch on PATH, or SLURM_CONF is not set")
     name = slurm("sinfo", "--noheader", "--format=%n").split()[0]
     yield name
-    slurm("scancel", "--user=root", may_fail=True)
+    slurm("scancel", "--name=bakeoff-shards", may_fail=True)
     slurm("scontrol", "update", f"node={name}", "state=resume", may_fail=True)
 
 
@@ -135,6 +135,18 @@ def test_a_run_longer_than_its_time_limit_goes_on_from_its_checkpoint(tmp_path: 
     assert record["resumed_at"][0] > 0
 
 
+def test_what_squeue_lists_by_the_users_own_settings_does_not_matter(
+    tmp_path: Path, node: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slurm("scontrol", "update", f"node={node}", "state=drain", "reason=tried")
+    spec = write_spec(tmp_path, STRATEGIES, head=HEAD, seeds=1)
+    monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
+    assert submit(spec).returncode == 0
+    assert json.loads(submit(spec, "--json").stdout)["submitted"] == {}
+    assert call("cancel", spec, folder=tmp_path).returncode == 0
+    assert {*states(spec).values()} == {"ended"}
+
+
 def test_two_submissions_at_once_submit_each_run_once(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, STRATEGIES, head=HEAD, seeds=2)
     words = [*COMMAND, "submit", str(spec), "--to", "slurm", "--threads", "1", "--time", "20m", "--memory", "1"]
@@ -156,6 +168,7 @@ def test_two_submissions_at_once_submit_each_run_once(tmp_path: Path) -> None:
         (["--gpus", "1"], ("--gpus 1: ",)),
         (["--sbatch=--no-such-option"], ("`sbatch` failed: ",)),
         (["--memory", "9000"], ("`sbatch` failed: ",)),
+        (["--time", "2m"], ("--time: ", "3m ")),
     ],
 )
 def test_what_the_cluster_has_not_is_one_line(tmp_path: Path, words: list[str], told: tuple[str, ...]) -> None:

@@ -137,7 +137,7 @@ def run(
     if as_json:
         print_json(output_of(finished, plan, store).model_dump_json(indent=1, ensure_ascii=True))
     else:
-        print_result(*in_lines(finished, store, called))
+        print_result(*in_lines(finished, store, called, finished.summary))
     return 0 if finished.complete else 1
 
 
@@ -210,11 +210,11 @@ def written(store: Store) -> list[str]:
     return [shown_path(store.folder / name) for name in (PAGE_FILE, CSV_FILE)]
 
 
-def in_lines(finished: Finished, store: Store, called: Called) -> list[str]:
-    """What is printed of a call of `run` when its runs are made."""
+def in_lines(finished: Finished, store: Store, called: Called, first: str) -> list[str]:
+    """What is printed when runs are made: a first line, and the brief table."""
     more = [where_all_is(store.folder), f"written: {', '.join(written(store))}"]
     brief = write_brief(finished.reading.comparison, terminal_width(), more=more)
-    return [finished.summary, "", *(as_called(line, store, called) for line in brief)]
+    return [first, "", *(as_called(line, store, called) for line in brief)]
 
 
 def output_of(finished: Finished, plan: Plan, store: Store) -> RunOutput:

@@ -18,7 +18,7 @@ from bakeoff.planning.runs import Plan, Run
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
 from bakeoff.runner.sharded import Phase, first_lacking
-from bakeoff.runner.submitting import Standing, standings
+from bakeoff.runner.submitting import Standing, live_jobs, standings
 from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path
 
@@ -45,7 +45,8 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
     if as_json:
         print_json(output_of(plan, phase, standing, code).model_dump_json(indent=1, ensure_ascii=True))
     else:
-        print_result(*table(standing), "", *summary(phase, standing, Called(spec, into)))
+        called = Called(spec, into)
+        print_result(*table(standing), "", *summary(phase, standing, called), *others(plan, store, called))
     return code
 
 
@@ -83,6 +84,15 @@ def summary(phase: Phase, standing: Sequence[Standing], called: Called) -> list[
     if not phase.is_last:
         lines.append("further runs may follow from the results of these")
     return lines
+
+
+def others(plan: Plan, store: Store, called: Called) -> list[str]:
+    """A line on jobs that wait or run for runs that the experiment file no longer names; empty if there are none."""
+    known = plan.by_id.keys()
+    jobs = [one for one in live_jobs(store, load_registry()) if known.isdisjoint(one.job.runs)]
+    if not jobs:
+        return []
+    return [f"{count(len(jobs), 'job')} of runs that the file no longer names: `{called.again('cancel')}` cancels all jobs"]
 
 
 def output_of(plan: Plan, phase: Phase, standing: Sequence[Standing], code: int) -> StatusOutput:

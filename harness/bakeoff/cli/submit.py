@@ -15,7 +15,7 @@ import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import SubmitOutput
-from bakeoff.cli.inputs import Called, find_paths, open_experiment
+from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
 from bakeoff.cli.options import (
     changed_option,
     device_option,
@@ -32,11 +32,12 @@ from bakeoff.cli.status import in_numbers
 from bakeoff.cli.trust import agreed
 from bakeoff.contracts.engine import NUMBER, Needs
 from bakeoff.contracts.registry import Registry, load_registry
-from bakeoff.errors import BakeoffError
+from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.machine.hardware import usable_threads
 from bakeoff.machine.signals import stopped_by_signals
 from bakeoff.planning.estimate import survey
 from bakeoff.planning.runs import Plan
+from bakeoff.planning.search import settled
 from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
 from bakeoff.records.submissions import Submission, Submissions, read_submission
@@ -63,6 +64,8 @@ from bakeoff.text.words import escaped, shown_path
 GIBIBYTE: Final = 2**30
 POLL_SECONDS: Final = 5.0
 """How often `--follow` asks how the jobs stand."""
+MOST_REFUSALS: Final = 7
+"""How often in a row an engine may fail to answer until `--follow` gives up; it waits twice as long each time."""
 MOST_THREADS: Final = 4
 """CPU threads of a job if the user says nothing and this machine has as many."""
 TIME = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?")
@@ -183,10 +186,11 @@ def submit(
     registry, called, store = load_registry(), Called(spec, into, data), Store(into or spec.parent)
     engine, options = engine_named(registry, to, given)
     find_paths(data, spec)  # refuses a data folder that does not exist
+    require_text(store.folder)
     threads = threads or min(MOST_THREADS, usable_threads())
     needs = Needs(threads, gpus, int(memory * GIBIBYTE) if memory else None, seconds, at_once)
     remedy = f"`{called.again('submit', '--to', to, '--trust')}`"
-    digest = agreed(document, plan, trust=trust, trusted=trusted, remedy=remedy)
+    digest = "" if dry_run else agreed(document, plan, trust=trust, trusted=trusted, remedy=remedy)
     first = [spec.absolute(), *data.absolute.words]
     both = {"into": store.folder.absolute(), "device": device, "threads": threads, "changed": changed, "trusted": digest}
     own = {
@@ -201,13 +205,16 @@ def submit(
     then = words("submit", first, both | own | {"only": only, "after": NUMBER} | given)
     order = Order(engine, options, needs, bundle)
     caller = Caller(document, select(plan, only, store.find), store, registry, order, job, [] if follow else then, called, only)
-    if dry_run:
-        print_result(*caller.preview())
-        return 0
-    with stopped_by_signals():
-        if after is not None and (left := caller.left_by(after)):
-            return caller.stop(left)
-        return caller.follow() if follow else caller.once(as_json)
+    try:
+        if dry_run:
+            print_result(*caller.preview())
+            return 0
+        with stopped_by_signals():
+            if after is not None and (left := caller.left_by(after)):
+                return caller.stop(left)
+            return caller.follow() if follow else caller.once(as_json)
+    except OSError as error:
+        raise StoreError(f"{shown_path(error.filename or store.folder)}: {error.strerror or error}") from None
 
 
 def words(verb: str, first: Iterable[object], options: Mapping[str, object]) -> list[str]:
@@ -238,11 +245,14 @@ class Caller:
     def due(self, *, writes: bool = True, retry: bool | None = None) -> Due:
         """What can be submitted. retry: whether runs that failed are repeated; None for what the user said."""
         retry = "--retry" in self.job if retry is None else retry
-        return due(self.document, self.plan, self.store, self.registry, retry_failed=retry, writes=writes)
+        found = due(self.document, self.plan, self.store, self.registry, retry_failed=retry, writes=writes)
+        if found.note:
+            print_note(found.note)
+        return found
 
     def with_needs(self, found: Due) -> Order:
         """The order, with the needs of the due runs estimated. Raises BakeoffError if the engine can't give them."""
-        outlooks = {one.run.id: one for one in survey(found.plan, self.store)}
+        outlooks = {one.run.id: one for one in survey(found.plan, self.store, anywhere=True)}
         order = self.order.with_needs(estimated(self.order, bundles(found.runs, self.order.bundle), outlooks))
         order.engine.check(order.needs, order.options)
         return order
@@ -295,16 +305,25 @@ class Caller:
         return WAITS
 
     def wait(self, found: Due) -> list[Standing]:
-        """Waits until no job works on the phase any more, telling how it stands as that changes. Returns how its runs stand."""
-        before = ""
+        """Waits until no job works on the phase any more, telling how it stands as that changes. Returns how its runs stand.
+        Raises BakeoffError if the engine can't be asked several times in a row."""
+        before, refusals = "", 0
         while True:
-            standing = standings(found.phase.runs, self.store, self.registry)
-            if (now := in_numbers(standing)) != before:
-                print_note(f"{found.phase.name}: {now}")
-                before = now
-            if not any(one.is_live for one in standing):
-                return standing
-            time.sleep(POLL_SECONDS)
+            try:
+                standing = standings(found.phase.runs, self.store, self.registry)
+                refusals = 0
+            except BakeoffError as error:
+                refusals += 1
+                if refusals == MOST_REFUSALS:
+                    raise
+                print_note(f"asking again: {error}")
+            else:
+                if (now := in_numbers(standing)) != before:
+                    print_note(f"{found.phase.name}: {now}")
+                    before = now
+                if not any(one.is_live for one in standing):
+                    return standing
+            time.sleep(POLL_SECONDS * 2**refusals)
 
     def left_by(self, number: int) -> str:
         """A sentence about the runs of a submission that have no record; empty if all have one."""
@@ -319,10 +338,12 @@ class Caller:
 
     def tables(self) -> int:
         """Writes and prints the tables of what is recorded. Returns 1 if a run failed, else 0."""
-        runs = len(self.plan.wanted)
-        outcome = Outcome(runs, (), runs, 0, runs + self.plan.waiting, frozenset(self.plan.wanted))
-        finished = finish(outcome, self.plan, self.store, self.called, self.only)
-        print_result(*in_lines(finished, self.store, self.called))
+        plan = settled(self.plan, self.store.find)
+        runs, recorded = len(plan.wanted), sum(not self.store.is_due(run_id) for run_id in plan.wanted)
+        outcome = Outcome(runs, (), recorded, 0, runs + plan.waiting, frozenset(plan.wanted))
+        finished = finish(outcome, plan, self.store, self.called, self.only)
+        first = finished.summary if recorded == runs else f"{recorded} of {count(runs, 'run')} recorded"
+        print_result(*in_lines(finished, self.store, self.called, first))
         return 0 if finished.complete else 1
 
 

@@ -47,7 +47,7 @@ class Like:
     """What recorded runs of one likeness took."""
 
     seconds: float
-    """The median."""
+    """The median, or the longest."""
     memory: int | None
     """The largest peak of main memory, in bytes."""
     device_memory: int | None
@@ -64,12 +64,13 @@ class Left:
     """Runs without a similar recorded run; not counted in `seconds`."""
 
 
-def survey(plan: Plan, store: Store, changed: Collection[str] = ()) -> list[Outlook]:
+def survey(plan: Plan, store: Store, changed: Collection[str] = (), *, anywhere: bool = False) -> list[Outlook]:
     """The state of every wanted run, in the plan's order, trials of searches first. changed: ids of recorded runs whose files
-    have changed since."""
+    have changed since. anywhere: the runs may be made on other machines, so that what like runs took anywhere counts, the
+    longest of them."""
     runs = [run for run in (*plan.trials, *plan.runs) if plan.is_wanted(run)]
     todo = {run.id for run in runs if store.is_due(run.id)}
-    alike = like_runs(plan, store) if todo else {}
+    alike = like_runs(plan, store, anywhere=anywhere) if todo else {}
     return [_outlook(run, store, alike if run.id in todo else None, changed) for run in runs]
 
 
@@ -81,16 +82,18 @@ def left(outlooks: Iterable[Outlook]) -> Left:
     return Left(len(todo), sum(known), len(todo) - len(known))
 
 
-def like_runs(plan: Plan, store: Store) -> dict[str, Like]:
+def like_runs(plan: Plan, store: Store, *, anywhere: bool = False) -> dict[str, Like]:
     """`likeness` -> what the recorded runs of that likeness took that succeeded on hardware of this machine: those of the
-    experiment's own folder, or of neighbouring folders where it has none."""
-    classes = hardware_here()
+    experiment's own folder, or of neighbouring folders where it has none. anywhere: on any machine, and the longest time in
+    place of the median."""
+    classes = None if anywhere else hardware_here()
+    typical = max if anywhere else statistics.median
     own = _costs(store.read_all()[0], classes)
     wanted = {likeness(run.requested) for run in plan.by_id.values()} - own.keys()
     elsewhere = _costs(neighbours(plan, store), classes) if wanted else {}
     return {
         key: Like(
-            statistics.median(cost.total_seconds for cost in costs),
+            typical(cost.total_seconds for cost in costs),
             max((cost.peak_memory_bytes for cost in costs), default=None),
             max((cost.peak_device_memory_bytes for cost in costs if cost.peak_device_memory_bytes is not None), default=None),
         )
@@ -123,10 +126,12 @@ def hardware_here() -> set[str]:
     return classes
 
 
-def _costs(records: Iterable[Record], classes: set[str]) -> dict[str, list[Cost]]:
+def _costs(records: Iterable[Record], classes: set[str] | None) -> dict[str, list[Cost]]:
+    """classes: of hardware; None for any."""
     costs: dict[str, list[Cost]] = defaultdict(list)
     for record in records:
-        if record.status == "ok" and record.cost is not None and any(same_hardware(record, name) for name in classes):
+        here = classes is None or any(same_hardware(record, name) for name in classes)
+        if record.status == "ok" and record.cost is not None and here:
             costs[likeness(record.requested)].append(record.cost)
     return costs
 

@@ -44,6 +44,8 @@ class Submission(_Part):
     engine: str
     options: dict[str, Any]
     """The engine's options."""
+    folder: str
+    """The absolute path of the submission's folder when it was made: a copy of the folder has no jobs."""
     begun: str
     """Date and time, ISO 8601, UTC."""
     phase: str
@@ -79,11 +81,14 @@ class Submissions:
         self.tree, self.folder = tree, folder / FOLDER
 
     def all(self) -> Iterator[tuple[Path, Submission]]:
-        """Yields each submission with its folder, the newest first. Raises DamageError for one that can't be read."""
+        """Yields each submission with its folder, the newest first, without those that a copied folder brought with it. Raises
+        DamageError for one that can't be read."""
         for number in sorted(self._numbers(), reverse=True):
             place = self.folder / str(number)
             with suppress(FileNotFoundError):  # a submission that was killed before its first job
-                yield place, read_submission(place)
+                submission = read_submission(place)
+                if Path(submission.folder) == place.resolve():
+                    yield place, submission
 
     def next_folder(self) -> Path:
         """The folder that the next submission gets."""

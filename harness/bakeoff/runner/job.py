@@ -13,21 +13,25 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 from types import FrameType
-from typing import Final
+from typing import IO, Final
 
 from bakeoff.errors import BakeoffError
 from bakeoff.files import write_all
 from bakeoff.machine.processes import end_with
 from bakeoff.machine.streams import write_line
 from bakeoff.records.submissions import JobNote, read_submission, write_note
-from bakeoff.text.words import escaped
+from bakeoff.text.words import escaped, shown_path
 
 NOT_SEEN: Final = 78
 """Exit code where the node does not see the submission's folder: EX_CONFIG of sysexits.h."""
 TAIL_LINES: Final = 3
+OUTPUT_SECONDS: Final = 5.0
+"""How long to wait for the rest of what the command printed when it has ended."""
 LONGEST_LINE: Final = 300
 """How many characters of a line are kept."""
 
@@ -41,13 +45,24 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, BakeoffError) as error:
         write_line(sys.stderr, f"{host} does not see the submission's folder: {error}")
         return NOT_SEEN
-    (job,) = [one for one in submission.jobs if one.number == number]
+    job = next((one for one in submission.jobs if one.number == number), None)
+    if job is None:
+        write_line(sys.stderr, f"{shown_path(place)} has no job {number}")
+        return NOT_SEEN
     begun = JobNote(host=host, begun=now())
-    write_note(place, number, begun)
+    note(place, number, begun)
     code, tail = perform([*words, *(word for run in job.runs for word in ("--only", run))])
     reason = "" if code == 0 else " | ".join(tail)
-    write_note(place, number, begun.model_copy(update={"ended": now(), "code": code, "reason": reason}))
+    note(place, number, begun.model_copy(update={"ended": now(), "code": code, "reason": reason}))
     return code if code >= 0 else 128 - code
+
+
+def note(place: Path, number: int, content: JobNote) -> None:
+    """Writes what is known of the job, or says why not: no run depends on it."""
+    try:
+        write_note(place, number, content)
+    except (OSError, BakeoffError) as error:
+        write_line(sys.stderr, f"not noted in {shown_path(place)}: {error}")
 
 
 def perform(words: Sequence[str]) -> tuple[int, list[str]]:
@@ -69,11 +84,19 @@ def perform(words: Sequence[str]) -> tuple[int, list[str]]:
         signal.signal(number, pass_on)
     assert child.stdout is not None
     tail: deque[str] = deque(maxlen=TAIL_LINES)
-    for line in child.stdout:
-        write_all(1, line)
-        if text := line.decode(errors="replace").strip():
-            tail.append(escaped(text[:LONGEST_LINE]))
-    return child.wait(), [*tail]
+
+    def copy(output: IO[bytes]) -> None:
+        for line in output:
+            with suppress(OSError):  # the disk of the log is full; the runs go on
+                write_all(1, line)
+            if text := line.decode(errors="replace").strip():
+                tail.append(escaped(text[:LONGEST_LINE]))
+
+    reader = Thread(target=copy, args=(child.stdout,), daemon=True)
+    reader.start()
+    code = child.wait()
+    reader.join(OUTPUT_SECONDS)  # a process that it left may have its output open
+    return code, [*tail]
 
 
 def now() -> str:

@@ -8,7 +8,7 @@ command goes on with the next one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def make_shard(
             progress.note(f"{count(len(recovered), 'run')} that a command had finished before it was killed: recorded now")
         plan = settled(plan, store.find)
         begin_or_join(document, plan, spec, store)
-        phase = first_lacking(plan, store)
+        phase = first_lacking(plan, store, retry_failed=settings.retry == "failed")
         own = [run for run in phase.runs if shard.has(run.id)]
         mine = only_of(plan, own, shard)
         with same_folder():  # the code of tasks and models runs here
@@ -94,21 +94,38 @@ def make_shard(
     return ShardDone(phase.name, len(own), tuple(done), len(own) - len(due), held, () if held else others)
 
 
-def first_lacking(plan: Plan, store: Store) -> Phase:
+def first_lacking(plan: Plan, store: Store, *, retry_failed: bool = False) -> Phase:
     """The first phase with runs that have no record; the last phase if all have. The plan has all choices of searches whose
-    trials are recorded."""
+    trials are recorded. retry_failed: wanted runs that failed belong to it too, whatever phase they were made in."""
+    phase = _first_lacking(plan, store)
+    if not retry_failed:
+        return phase
+    known = {run.id for run in phase.runs}
+    failed = [run for run in plan.wanted.values() if run.id not in known and _has_failed(run, store)]
+    return replace(phase, runs=(*phase.runs, *failed))
 
+
+def _first_lacking(plan: Plan, store: Store) -> Phase:
     def lacks(runs: Sequence[Run]) -> bool:
         return any(store.find(run.id) is None for run in runs)
 
     if lacks(plan.first_trials):
         return Phase("trials", plan.first_trials, is_last=False)
-    if not plan.spec.seeds.looks:
+    looks = plan.spec.seeds.looks
+    if not looks:
         return Phase("runs", tuple(run for run in plan.runs if plan.is_wanted(run)), is_last=True)
+    if not store.plan_file.is_file():
+        first = tuple(run for run in plan.runs if run.seed in plan.first_seeds and plan.is_wanted(run))
+        return Phase(f"look 1 of {len(looks)}", first, is_last=False)
     stage = stage_of(plan, store)
-    which = listed([f"{number} of {len(plan.spec.seeds.looks)}" for number in stage.numbers])
+    which = listed([f"{number} of {len(looks)}" for number in stage.numbers])
     runs = stage.trials or stage.runs
     return Phase(f"look {which}" if runs else "looks", runs, is_last=not runs)
+
+
+def _has_failed(run: Run, store: Store) -> bool:
+    record = store.find(run.id)
+    return record is not None and record.failure is not None
 
 
 def begin_or_join(document: Document, plan: Plan, spec: Path, store: Store) -> None:

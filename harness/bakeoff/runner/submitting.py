@@ -8,15 +8,16 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, get_origin
+from typing import Any, Final, Literal, NamedTuple, get_origin
 
 from pydantic import ValidationError
 
+from bakeoff.contracts.configured import canonical
 from bakeoff.contracts.engine import NUMBER, Engine, EngineJob, JobBatch, JobState, Needs
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import BakeoffError
@@ -31,7 +32,7 @@ from bakeoff.runner.experiment import declaration
 from bakeoff.runner.job import now
 from bakeoff.runner.sharded import Phase, first_lacking
 from bakeoff.spec.document import Document
-from bakeoff.text.values import listed
+from bakeoff.text.values import grouped, listed
 from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
 PYTHON: Final = (sys.executable, "-P", "-m")
@@ -112,84 +113,124 @@ class Standing:
         return self.state in ("running", "waiting")
 
 
+class Given(NamedTuple):
+    """A job that an engine has taken."""
+
+    place: Path
+    """The folder of its submission."""
+    submission: Submission
+    job: SubmittedJob
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.submission.engine, self.job.handle
+
+
+def given(store: Store, run_ids: Set[str] | None = None) -> list[Given]:
+    """The jobs that were submitted for these runs, or for all, the newest submission first."""
+    return [
+        Given(place, submission, job)
+        for place, submission in Submissions(store.tree, store.folder).all()
+        for job in submission.jobs
+        if job.handle and (run_ids is None or not run_ids.isdisjoint(job.runs))
+    ]
+
+
+def said_of(jobs: Iterable[Given], registry: Registry) -> dict[tuple[str, str], JobState]:
+    """(engine, handle) -> what the engine says of the job. Raises BakeoffError if an engine can't be asked."""
+    found: dict[tuple[str, str], JobState] = {}
+    for (name, _), own in _by_engine(jobs).items():
+        engine, options = _engine_of(own[0], registry)
+        try:
+            states = engine.status([one.job.handle for one in own], options)
+        except BakeoffError as error:
+            raise BakeoffError(
+                f"{error}; {shown_path(own[0].place)} has jobs of it: ask where it can be reached, or remove that folder if "
+                "they are gone"
+            ) from None
+        found |= {(name, handle): state for handle, state in states.items()}
+    return found
+
+
+def _by_engine(jobs: Iterable[Given]) -> dict[tuple[str, str], list[Given]]:
+    """(engine, its options as text) -> the jobs."""
+    return grouped(((one.submission.engine, canonical(one.submission.options)), one) for one in jobs)
+
+
+def _engine_of(one: Given, registry: Registry) -> tuple[Engine, Any]:
+    engine: Engine = registry.get("engine", one.submission.engine).component
+    return engine, engine.Options.model_validate(one.submission.options)
+
+
 def standings(runs: Iterable[Run], store: Store, registry: Registry) -> list[Standing]:
     """How these runs stand, in their order. Raises BakeoffError where an engine that has jobs of them can't be asked."""
     runs = [*runs]
-    recorded = {run.id: record for run in runs if (record := store.find(run.id)) is not None}
-    good = {run_id for run_id, record in recorded.items() if record.failure is None}
-    jobs = _last_jobs(store, {run.id for run in runs} - good)  # one that failed may be repeated
-    states = _asked([(submission, job) for _, submission, job in jobs.values()], registry)
-
-    def standing_of(run: Run) -> Standing:
-        if run.id in good:
-            return Standing(run, "recorded")
-        if run.id in jobs:
-            place, submission, job = jobs[run.id]
-            state, reason = _state_of(run, place, job, states[submission.engine, job.handle], store)
-            found = Standing(run, state, f"{submission.engine} {job.handle}", reason, log_file(place, job.number))
-        else:
-            held = store.claims.is_held(run.id)
-            found = Standing(run, "running", reason="by another process") if held else Standing(run, "to do")
-        if found.is_live or run.id not in recorded:
-            return found
-        failure = recorded[run.id].failure
-        assert failure is not None
-        return replace(found, state="failed", reason=f"{failure.reason}: {failure.message}")
-
-    return [standing_of(run) for run in runs]
+    lacking = {run.id for run in runs if (record := store.find(run.id)) is None or record.failure is not None}
+    jobs: dict[str, Given] = {}
+    for one in given(store, lacking) if lacking else ():
+        jobs |= {run_id: one for run_id in lacking.intersection(one.job.runs) if run_id not in jobs}
+    said = said_of({one.key: one for one in jobs.values()}.values(), registry)
+    # records are read after the engines were asked: a job that has ended has recorded its runs
+    return [_standing_of(run, store, jobs.get(run.id), said) for run in runs]
 
 
-def _last_jobs(store: Store, run_ids: Iterable[str]) -> dict[str, tuple[Path, Submission, SubmittedJob]]:
-    """Id of a run -> the last job that was submitted for it, with its submission and that one's folder."""
-    wanted, found = {*run_ids}, dict[str, tuple[Path, Submission, SubmittedJob]]()
-    for place, submission in Submissions(store.tree, store.folder).all() if wanted else ():
-        for job in submission.jobs:
-            for run in wanted.intersection(job.runs) if job.handle else ():
-                found.setdefault(run, (place, submission, job))
-    return found
+def _standing_of(run: Run, store: Store, last: Given | None, said: Mapping[tuple[str, str], JobState]) -> Standing:
+    """last: the last job that was submitted for the run; None if there is none."""
+    record = store.find(run.id)
+    if record is not None and record.failure is None:
+        return Standing(run, "recorded")
+    failed = None
+    if record is not None and record.failure is not None:
+        failed = Standing(run, "failed", reason=f"{record.failure.reason}: {record.failure.message}")
+    if last is None:
+        held = store.claims.is_held(run.id)
+        found = Standing(run, "running", reason="by another process") if held else Standing(run, "to do")
+    else:
+        state, reason = _state_of(run, last, said[last.key], store)
+        job = f"{last.submission.engine} {last.job.handle}"
+        found = Standing(run, state, job, reason, log_file(last.place, last.job.number))
+        if (
+            record is not None
+            and failed
+            and datetime.fromisoformat(record.started) >= datetime.fromisoformat(last.submission.begun)
+        ):
+            return failed  # by this job, which may go on with other runs
+    return found if failed is None or found.is_live else failed
 
 
-def _asked(jobs: Iterable[tuple[Submission, SubmittedJob]], registry: Registry) -> dict[tuple[str, str], JobState]:
-    """(engine, handle) -> what the engine says of the job."""
-    handles: dict[str, dict[str, Any]] = defaultdict(dict)
-    for submission, job in jobs:
-        handles[submission.engine][job.handle] = submission.options
-    found: dict[tuple[str, str], JobState] = {}
-    for name, own in handles.items():
-        engine: Engine = registry.get("engine", name).component
-        options = engine.Options.model_validate(next(iter(own.values())))
-        found |= {(name, handle): state for handle, state in engine.status([*own], options).items()}
-    return found
-
-
-def _state_of(run: Run, place: Path, job: SubmittedJob, said: JobState, store: Store) -> tuple[State, str]:
-    """The state of a run without a record, and the reason. said: what the engine says of its job."""
+def _state_of(run: Run, last: Given, said: JobState, store: Store) -> tuple[State, str]:
+    """The state of a run without a good record, and the reason. said: what the engine says of its last job."""
     if said.state == "waiting":
         return "waiting", said.reason
+    held = store.claims.is_held(run.id)
     if said.state == "running":
-        if len(job.runs) == 1 or store.claims.is_held(run.id):
+        if len(last.job.runs) == 1 or held:
             return "running", said.reason
         return "waiting", "its job makes its runs one after another"
-    note = note_of(place, job.number)
+    if held:
+        return "running", "by another process"
+    note = note_of(last.place, last.job.number)
     if note is None:
-        return "ended", said.reason or f"it wrote nothing: its node may not see {shown_path(place)}"
+        return "ended", said.reason or f"it wrote nothing: its node may not see {shown_path(last.place)}"
     if note.code is None:
         return "ended", said.reason or f"it was killed on {note.host}"
     how = f"signal {-note.code}" if note.code < 0 else f"exit code {note.code}"
     return "ended", escaped(f"{how} on {note.host}{f': {note.reason}' if note.reason else ''}")
 
 
-def cancel(standing: Iterable[Standing], store: Store, registry: Registry) -> list[Standing]:
-    """Cancels the jobs of the runs that wait or run, and returns these runs. The other runs of their bundles end with them."""
-    live = [one for one in standing if one.is_live and one.job]
-    jobs = _last_jobs(store, [one.run.id for one in live])
-    handles: dict[str, dict[str, Any]] = defaultdict(dict)
-    for _, submission, job in jobs.values():
-        handles[submission.engine][job.handle] = submission.options
-    for name, own in handles.items():
-        engine: Engine = registry.get("engine", name).component
-        engine.cancel([*own], engine.Options.model_validate(next(iter(own.values()))))
-    return live
+def live_jobs(store: Store, registry: Registry, run_ids: Set[str] | None = None) -> list[Given]:
+    """The jobs of these runs, or of all runs that were ever submitted, that wait or run. Raises BakeoffError where an engine
+    can't be asked."""
+    jobs = [one for one in given(store, run_ids) if any(store.is_due(run_id) for run_id in one.job.runs)]
+    said = said_of(jobs, registry)
+    return [one for one in jobs if said[one.key].state != "gone"]
+
+
+def cancel(jobs: Iterable[Given], registry: Registry) -> None:
+    """Cancels these jobs. Raises BakeoffError where an engine can't be asked, or refuses."""
+    for own in _by_engine(jobs).values():
+        engine, options = _engine_of(own[0], registry)
+        engine.cancel([one.job.handle for one in own], options)
 
 
 # --- submitting ---
@@ -205,6 +246,8 @@ class Due:
     """The phase's runs that have no record and no job that waits or runs."""
     live: tuple[Standing, ...]
     """The phase's runs that wait or run already."""
+    note: str = ""
+    """A sentence for the user; may be empty."""
 
 
 def due(document: Document, plan: Plan, store: Store, registry: Registry, *, retry_failed: bool, writes: bool) -> Due:
@@ -214,12 +257,11 @@ def due(document: Document, plan: Plan, store: Store, registry: Registry, *, ret
     if writes:
         store.recover()
     plan = settled(plan, store.find)
+    note = ""
     if writes:
         store.declare(declaration(document, plan))
-        keep_spec(store, document.path, document.content)
-    phase = first_lacking(plan, store)
-    if retry_failed and phase.is_last:
-        phase = replace(phase, runs=tuple(plan.wanted.values()))
+        note = keep_spec(store, document.path, document.content)
+    phase = first_lacking(plan, store, retry_failed=retry_failed)
     standing = standings(phase.runs, store, registry)
     again = ("to do", "ended", "failed") if retry_failed else ("to do", "ended")
     return Due(
@@ -227,6 +269,7 @@ def due(document: Document, plan: Plan, store: Store, registry: Registry, *, ret
         phase,
         tuple(one.run for one in standing if one.state in again),
         tuple(one for one in standing if one.is_live),
+        note,
     )
 
 
@@ -284,6 +327,7 @@ def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], t
     submission = Submission(
         engine=order.engine.name,
         options=order.options.model_dump(mode="json"),
+        folder=str(place.resolve()),
         begun=now(),
         phase=due.phase.name,
         jobs=[
@@ -302,6 +346,8 @@ def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], t
         if not taken:
             raise
         left = len(submission.jobs) - taken
+        if not left:
+            raise
         raise BakeoffError(
             f"{error}; {taken} of {len(submission.jobs)} jobs were submitted before and stay so; the same command submits the "
             f"other {left} again"

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import failed, make_record, write_run
 from core.planning.test_runs import plan_of
 
 from bakeoff.contracts.engine import Engine, JobBatch, JobState, Needs
+from bakeoff.contracts.recipe import Options
 from bakeoff.contracts.registry import Origin, Registered, Registry
 from bakeoff.errors import BakeoffError
 from bakeoff.planning.estimate import Outlook
+from bakeoff.planning.runs import Run
+from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.records.submissions import Submissions
-from bakeoff.runner.sharded import Phase
-from bakeoff.runner.submitting import Due, Order, bundles, cancel, estimated, standings, submit_due
+from bakeoff.runner.sharded import Phase, first_lacking
+from bakeoff.runner.submitting import Due, Order, bundles, cancel, estimated, live_jobs, standings, submit_due
 
 SPEC = """\
 name: toy
@@ -28,6 +33,9 @@ strategies: {full: {trainer: torch-loop}}
 seeds: 6
 """
 PLAN = plan_of(SPEC)
+LOOKS = plan_of(
+    SPEC.replace("seeds: 6", "seeds: {looks: [3, 5]}").replace("}}", "}, head: {trainer: torch-loop, method: head-only}}")
+)
 
 
 class Limited(Engine):
@@ -56,9 +64,13 @@ def engine() -> Limited:
     return Limited()
 
 
+def registry_of(engine: Engine) -> Registry:
+    return Registry({("engine", engine.name): Registered(engine, Origin("limited", "tests", "1"))})
+
+
 @pytest.fixture
 def registry(engine: Limited) -> Registry:
-    return Registry({("engine", engine.name): Registered(engine, Origin("limited", "tests", "1"))})
+    return registry_of(engine)
 
 
 @pytest.fixture
@@ -79,7 +91,9 @@ def test_what_an_engine_took_before_it_refused_stays_submitted(store: Store, eng
         submit_due(order_of(engine), all_due(), store, ["run"], [])
     found = standings(PLAN.runs, store, registry)
     assert [one.state for one in found] == ["waiting"] * 4 + ["to do"] * 2
-    assert [one.run.id for one in cancel(found, store, registry)] == [run.id for run in PLAN.runs[:4]]
+    jobs = live_jobs(store, registry)
+    assert [run for one in jobs for run in one.job.runs] == [run.id for run in PLAN.runs[:4]]
+    cancel(jobs, registry)
     assert engine.cancelled == ["job 0", "job 1", "job 2", "job 3"]
 
 
@@ -104,6 +118,95 @@ def test_a_later_submission_of_a_run_counts(store: Store, engine: Limited, regis
     found = standings(PLAN.runs[:4], store, registry)
     assert [one.job for one in found] == ["limited job 0", "limited job 1", "limited job 0", "limited job 1"]
     assert [place.name for place, _ in Submissions(store.tree, store.folder).all()] == ["2", "1"]
+
+
+def submitted(store: Store, engine: Engine, **more: Any) -> None:
+    with pytest.raises(BakeoffError):
+        submit_due(order_of(engine, **more), all_due(), store, ["run"], [])
+
+
+def record_of(run: Run, *, fails: bool = False, started: str = "2126-01-01T00:00:00+00:00") -> Record:
+    made = failed(make_record()) if fails else make_record()
+    return made.model_copy(update={"id": run.id, "started": started})
+
+
+def test_a_run_that_is_recorded_while_the_engine_answers_has_not_ended_without_a_record(store: Store) -> None:
+    class Late(Limited):
+        def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
+            write_run(store, record_of(PLAN.runs[0]), {})
+            return {handle: JobState("gone") for handle in handles}
+
+    engine = Late()
+    submitted(store, engine)
+    found = standings(PLAN.runs, store, registry_of(engine))
+    assert [one.state for one in found] == ["recorded", "ended", "ended", "ended", "to do", "to do"]
+
+
+@pytest.mark.parametrize(
+    ("started", "state"), [("2126-01-01T00:00:00+00:00", "failed"), ("2025-01-01T00:00:00+00:00", "waiting")]
+)
+def test_a_failure_of_this_job_counts_at_once_and_an_earlier_one_is_being_repeated(
+    store: Store, engine: Limited, registry: Registry, started: str, state: str
+) -> None:
+    submitted(store, engine, bundle=2)
+    write_run(store, record_of(PLAN.runs[0], fails=True, started=started), {})
+    assert [one.state for one in standings(PLAN.runs[:2], store, registry)] == [state, "waiting"]
+
+
+def test_a_run_that_another_process_makes_is_not_submitted_again(store: Store) -> None:
+    class Forgets(Limited):
+        def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
+            return {handle: JobState("gone") for handle in handles}
+
+    engine = Forgets()
+    submitted(store, engine)
+    store.tree.make(store.records)
+    assert store.claims.take(PLAN.runs[0].id)
+    assert [one.state for one in standings(PLAN.runs[:2], store, registry_of(engine))] == ["running", "ended"]
+
+
+def test_a_copied_folder_has_no_jobs(tmp_path: Path, engine: Limited, registry: Registry) -> None:
+    store = Store(tmp_path / "one")
+    submitted(store, engine)
+    shutil.copytree(tmp_path / "one", tmp_path / "other")
+    copy = Store(tmp_path / "other")
+    assert live_jobs(copy, registry) == []
+    assert {one.state for one in standings(PLAN.runs, copy, registry)} == {"to do"}
+    assert len(live_jobs(store, registry)) == 4
+
+
+def test_each_engine_is_asked_with_the_options_of_its_own_submission(store: Store) -> None:
+    class Addressed(Options):
+        address: str
+
+    class Two(Limited):
+        Options = Addressed
+
+        def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
+            return {handle: JobState("waiting", options.address) for handle in handles}
+
+        def submit(self, batch: JobBatch, options: Any) -> Iterator[Mapping[int, str]]:
+            yield {job.number: f"{options.address} {job.number}" for job in batch.jobs}
+
+    engine = Two()
+    for address, runs in (("a", PLAN.runs[:1]), ("b", PLAN.runs[1:2])):
+        order = Order(engine, Addressed(address=address), Needs(threads=1))
+        submit_due(order, replace(all_due(), runs=runs), store, ["run"], [])
+    assert [one.reason for one in standings(PLAN.runs[:2], store, registry_of(engine))] == ["a", "b"]
+
+
+def test_looks_can_be_submitted_before_anything_is_recorded(store: Store) -> None:
+    assert [run.title for run in first_lacking(LOOKS, store).runs] == [
+        f"{name}:{seed}" for seed in range(3) for name in ("full", "head")
+    ]
+
+
+def test_runs_that_failed_belong_to_what_is_repeated(store: Store) -> None:
+    for run in LOOKS.runs:
+        write_run(store, record_of(run, fails=run.seed == 4), {})
+    before = {run.id for run in first_lacking(LOOKS, store).runs}
+    found = {run.title for run in first_lacking(LOOKS, store, retry_failed=True).runs if run.id not in before}
+    assert found == {"full:4", "head:4"}
 
 
 def test_a_job_gets_time_for_all_its_runs_and_memory_for_the_largest(engine: Limited) -> None:
