@@ -100,7 +100,7 @@ def test_new_packages_keep_their_contracts(tmp_path: Path, call: Call) -> None:
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "-rsp", *KINDS, env=env, cwd=tmp_path)
     assert done.returncode == 0, done.stdout
     for kind in KINDS:
-        assert len(re.findall(rf"^PASSED .*/test_bakeoff_morning_{kind}_2\.py", done.stdout, re.MULTILINE)) >= 9, done.stdout
+        assert len(re.findall(rf"^PASSED .*/test_bakeoff_morning_{kind}_2\.py", done.stdout, re.MULTILINE)) >= 8, done.stdout
     skipped = {"it needs no extra", "it does not claim to resume"}
     reasons = {line.rsplit(": ", 1)[1] for line in done.stdout.splitlines() if line.startswith("SKIPPED")}
     assert reasons <= skipped, done.stdout

@@ -210,7 +210,7 @@ def test_each_task_has_looks_of_its_own(tmp_path: Path) -> None:
 def run_only(store: Store, *only: str) -> tuple[set[tuple[str, int]], str]:
     """(what was made, the last line)."""
     before, lines = recorded(store), Lines()
-    plan = select(documented()[1], only)
+    plan = select(documented()[1], only, store.find)
     make_look_by_look(plan, store, Maker(store), lines, lambda plan: plan)  # type: ignore[arg-type]
     return recorded(store) - before, lines[-1]
 
