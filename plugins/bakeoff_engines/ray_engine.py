@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -17,6 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MEBIBYTE: Final = 2**20
+NODES: Final = (
+    "import json, sys, ray\n"
+    "ray.init(sys.argv[1], logging_level='error', log_to_driver=False)\n"
+    "print(json.dumps([node['Resources'] for node in ray.nodes() if node['Alive']]))"
+)
+CONNECT_SECONDS: Final = 20
+"""How long to wait until the cluster lets a process in: importing Ray and connecting take some 3 s."""
+LONGEST_REASON: Final = 300
+"""How many characters of Ray's own error are shown."""
 ANSWER_SECONDS: Final = 2.0
 """How long to wait until the port of the cluster's head answers; `ray.init` itself would try for more than 45 s."""
 
@@ -41,10 +53,7 @@ class Ray(Background):
     module = "bakeoff_engines.ray_queue"
 
     def check(self, needs: Needs, options: RayOptions) -> None:
-        with connected(address_of(options)):
-            import ray
-
-            nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        nodes = nodes_at(address_of(options))
         wanted = resources_of(needs.threads, needs.gpus, needs.memory)
         if not any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
             offered = "; ".join(in_words({name: node.get(name, 0) for name in ("CPU", "GPU", "memory")}) for node in nodes)
@@ -84,6 +93,24 @@ def address_of(options: RayOptions) -> str:
             f"no Ray cluster answers at {address} ({error}): start one by `ray start --head`, or give another --address"
         ) from None
     return address
+
+
+def nodes_at(address: str) -> list[dict[str, float]]:
+    """The resources of each living node of the cluster. Raises BakeoffError if there is none; a process of its own asks, since
+    `ray.init` can't be stopped where something else than a cluster answers."""
+    words = [sys.executable, "-P", "-c", NODES, address]
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=CONNECT_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        raise BakeoffError(
+            f"what answers at {address} is no Ray cluster, or has not let us in within {CONNECT_SECONDS} s: `ray status` tells"
+        ) from None
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason"]
+        remedy = "start one by `ray start --head`, or give --address HOST:PORT"
+        raise BakeoffError(f"no Ray cluster at {address}: {lines[-1][:LONGEST_REASON]}; {remedy}")
+    nodes: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
+    return nodes
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -130,3 +132,18 @@ def test_a_port_where_no_cluster_answers_is_told_at_once(tmp_path: Path) -> None
     assert tells(done.stderr, "no Ray cluster ", "127.0.0.1:1")
     assert time.monotonic() - began < 20, "ray.init would try for 45 s"
     assert json.loads(call("status", spec, "--json", folder=tmp_path).stdout)["runs"][0]["state"] == "to do"
+
+
+def test_a_port_where_something_else_answers_is_told(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    spec = write_spec(tmp_path, STRATEGIES, head=HEAD, seeds=1)
+    words = [sys.executable, "-u", "-m", "http.server", "--bind", "127.0.0.1", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=tmp_path) as other:
+        try:
+            assert other.stdout is not None
+            port = other.stdout.readline().split("port ")[1].split()[0]
+            done = call("submit", spec, "--to", "ray", "--address", f"127.0.0.1:{port}", folder=tmp_path)
+        finally:
+            other.kill()
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert f"127.0.0.1:{port}" in done.stderr
