@@ -66,19 +66,8 @@ class Background(Engine):
             **self.settings(batch, options),
         }
         Tree(batch.folder).write(batch.folder / QUEUE_FILE, json.dumps(plan).encode())
-        log = Tree(batch.folder).append_to(batch.folder / QUEUE_LOG)
-        try:
-            queue = subprocess.Popen(
-                [sys.executable, "-P", "-m", self.module, str(batch.folder)],
-                cwd=batch.directory,
-                env={**os.environ, **batch.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        finally:
-            os.close(log)
+        words = [sys.executable, "-P", "-m", self.module, str(batch.folder)]
+        queue = start(words, batch.folder, QUEUE_LOG, None, str(batch.directory), batch.environment)
         own = f"{socket.gethostname()}:{queue.pid}.{process_start(queue.pid)}"
         yield {job.number: f"{own}:{job.number}:{batch.folder}" for job in batch.jobs}
 

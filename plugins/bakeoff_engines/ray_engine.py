@@ -8,16 +8,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from bakeoff.plugin import BakeoffError, JobBatch, Needs, Options, first_line, quoted
+from bakeoff.plugin import BakeoffError, JobBatch, Needs, Options, quoted
 from bakeoff_engines.background import Background
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 MEBIBYTE: Final = 2**20
 NODES: Final = (
@@ -111,20 +107,3 @@ def nodes_at(address: str) -> list[dict[str, float]]:
         raise BakeoffError(f"no Ray cluster at {address}: {lines[-1][:LONGEST_REASON]}; {remedy}")
     nodes: list[dict[str, float]] = json.loads(done.stdout.splitlines()[-1])
     return nodes
-
-
-@contextmanager
-def connected(address: str) -> Iterator[None]:
-    """A context in which this process is connected to the cluster. Raises BakeoffError if there is none."""
-    import ray
-
-    try:
-        ray.init(address, logging_level="error", log_to_driver=False)
-    except Exception as error:  # Ray raises something else for each way in which there is no cluster
-        raise BakeoffError(
-            f"no Ray cluster at {address}: {first_line(error)}; start one by `ray start --head`, or give --address HOST:PORT"
-        ) from None
-    try:
-        yield
-    finally:
-        ray.shutdown()

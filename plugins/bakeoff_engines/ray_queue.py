@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bakeoff.plugin import first_line
 from bakeoff_engines.background import Queue, mark, start
-from bakeoff_engines.ray_engine import connected, resources_of
+from bakeoff_engines.ray_engine import resources_of
 
 POLL_SECONDS: Final = 0.5
 
@@ -36,21 +36,22 @@ class RayQueue(Queue):
 
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # the cluster ends the tasks of a queue that is gone
         needs = resources_of(self.plan["threads"], self.plan["gpus"], self.plan["memory"])
-        with connected(self.plan["address"]):
-            task = ray.remote(max_retries=0, max_calls=1)(perform).options(
-                num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), memory=needs.get("memory")
-            )
-            active: dict[Any, int] = {}
-            while self.waiting or active:
-                while self.waiting and self.has_room(len(active)):
-                    job = self.waiting.popleft()
-                    active[task.remote(job, self.plan, self.folder)] = job["number"]
-                for reference, number in active.items():
-                    if self.is_cancelled(number):
-                        ray.cancel(reference, force=True)
-                ready, _ = ray.wait([*active], num_returns=len(active), timeout=POLL_SECONDS)
-                for reference in ready:
-                    self.tell("ended", active.pop(reference), how_ended(reference))
+        ray.init(self.plan["address"], logging_level="error", log_to_driver=False)
+        task = ray.remote(max_retries=0, max_calls=1)(perform).options(
+            num_cpus=needs["CPU"], num_gpus=needs.get("GPU", 0), memory=needs.get("memory")
+        )
+        active: dict[Any, int] = {}
+        while self.waiting or active:
+            while self.waiting and self.has_room(len(active)):
+                job = self.waiting.popleft()
+                active[task.remote(job, self.plan, self.folder)] = job["number"]
+            for reference, number in active.items():
+                if self.is_cancelled(number):
+                    ray.cancel(reference, force=True)
+            ready, _ = ray.wait([*active], num_returns=len(active), timeout=POLL_SECONDS)
+            for reference in ready:
+                self.tell("ended", active.pop(reference), how_ended(reference))
+        ray.shutdown()
         if self.plan["then"]:
             self.start(self.plan["then"], "then.log", None).wait()
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import click
 
-from bakeoff.cli.inputs import Called, open_experiment
+from bakeoff.cli.inputs import Called, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, only_option, spec_argument
 from bakeoff.cli.output import print_result
 from bakeoff.contracts.registry import load_registry
 from bakeoff.planning.search import settled
 from bakeoff.planning.selection import select
-from bakeoff.records.store import Store
 from bakeoff.runner.submitting import cancel as cancel_jobs
 from bakeoff.runner.submitting import live_jobs
 from bakeoff.text.numbers import count
@@ -30,7 +29,7 @@ def cancel(spec: Path, into: Path | None, only: tuple[str, ...]) -> None:
     it. `bakeoff submit` submits them all again.
     """
     _, plan = open_experiment(spec)
-    store, registry = Store(into or spec.parent), load_registry()
+    store, registry = indexed_store(into or spec.parent), load_registry()
     plan = select(settled(plan, store.find), only, store.find)
     jobs = live_jobs(store, registry, {*plan.wanted} if only else None)
     cancel_jobs(jobs, registry)

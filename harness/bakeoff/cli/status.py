@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bakeoff.cli.formats import StatusOutput, StatusRunOutput
-from bakeoff.cli.inputs import Called, open_experiment
+from bakeoff.cli.inputs import Called, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, json_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_result
 from bakeoff.cli.run import WAITS
@@ -37,7 +37,7 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
     made.
     """
     _, plan = open_experiment(spec)
-    store = Store(into or spec.parent)
+    store = indexed_store(into or spec.parent)
     plan = settled(plan, store.find)
     phase = first_lacking(plan, store)
     standing = standings(shown_runs(plan, phase, store), store, load_registry())

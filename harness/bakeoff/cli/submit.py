@@ -15,7 +15,7 @@ import click
 
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import SubmitOutput
-from bakeoff.cli.inputs import Called, find_paths, open_experiment, require_text
+from bakeoff.cli.inputs import Called, find_paths, indexed_store, open_experiment, require_text
 from bakeoff.cli.options import (
     changed_option,
     device_option,
@@ -183,7 +183,7 @@ def submit(
     """
     require_own_name(spec)
     document, plan = open_experiment(spec)
-    registry, called, store = load_registry(), Called(spec, into, data), Store(into or spec.parent)
+    registry, called, store = load_registry(), Called(spec, into, data), indexed_store(into or spec.parent)
     engine, options = engine_named(registry, to, given)
     find_paths(data, spec)  # refuses a data folder that does not exist
     require_text(store.folder)

@@ -32,6 +32,7 @@ from bakeoff.runner.experiment import declaration
 from bakeoff.runner.job import now
 from bakeoff.runner.sharded import Phase, first_lacking
 from bakeoff.spec.document import Document
+from bakeoff.text.numbers import MEBIBYTE
 from bakeoff.text.values import grouped, listed
 from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
@@ -43,7 +44,6 @@ START_SECONDS: Final = 300
 """Added to a job's time limit for imports, loading, and a disk that many nodes read from."""
 ENVIRONMENT: Final = ("BAKEOFF_DATA", "BAKEOFF_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
 """Variables that jobs get with the values they have here, whatever the engine does."""
-MEBIBYTE: Final = 2**20
 
 
 @dataclass(frozen=True)
