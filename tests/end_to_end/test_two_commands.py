@@ -15,12 +15,15 @@ from typing import Any
 import pytest
 from end_to_end.experiments import call, records, start, wait_until, write_spec
 
+from bakeoff.files import HOST
 from bakeoff.planning.runs import Run
 from bakeoff.records import claims
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import RECORD_FILE, Failure, Record
 from bakeoff.records.store import Store
+from bakeoff.runner import scheduler
 from bakeoff.runner.scheduler import Scheduler
+from bakeoff.runner.supervisor import Supervisor
 
 SLOWLY = {"manual-loop": {"trainer": "torch-loop", "recipe": {"epochs": 200}}}
 QUICKLY = {"manual-loop": {"trainer": "torch-loop"}}
@@ -72,6 +75,31 @@ def test_who_lost_its_claim_publishes_no_failure_and_leaves_the_claim_alone(
     assert records(folder) == {}
     (claim,) = left(folder)
     assert (folder / "records" / claim).read_bytes() == theirs
+
+
+def test_a_record_that_was_complete_when_its_claim_was_lost_is_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The claim is lost between the last byte of the record and the end of the run's process."""
+    folder = tmp_path / "e"
+    watch, lost = Supervisor.poll, list[Path]()
+
+    def lose(self: Supervisor) -> Record | None:
+        if lost or not (self.folder / RECORD_FILE).exists():
+            return watch(self)
+        lost.extend(folder.glob("records/.claim-*"))
+        lost[0].write_text(json.dumps({"host": HOST, "process": os.getpid(), "token": "theirs"}))
+        monkeypatch.setattr(scheduler, "CLAIM_SECONDS", 0.0)
+        return None
+
+    monkeypatch.setattr(claims, "STALE_SECONDS", 1.0)
+    monkeypatch.setattr(Supervisor, "poll", lose)
+    answer = call("run", write_spec(folder, QUICKLY), folder=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    (record,) = records(folder).values()
+    assert (record["status"], record["attempts"]) == ("ok", [])
+    assert [name for name in left(folder) if name.startswith(".tmp-")] == []
+    assert answer.stderr.count(": started") == 1, "nobody makes again what is complete"
 
 
 @pytest.mark.slow

@@ -118,7 +118,8 @@ class Scheduler:
     def find(self, run_id: str) -> Record | None:
         """The run's record, if it need not be made again; None if there is none, or if it is to be replaced, is damaged, or
         was interrupted."""
-        return None if self.is_rerun(run_id, self.store.mark(run_id)) else self.store.find(run_id)
+        rerun = run_id in self.reruns and self.is_rerun(run_id, self.store.mark(run_id))
+        return None if rerun else self.store.find(run_id)
 
     def is_rerun(self, run_id: str, mark: Mark | None) -> bool:
         """Whether the record with this mark is to be replaced."""
@@ -209,7 +210,7 @@ class Scheduler:
             elif time.monotonic() - one.claimed > CLAIM_SECONDS:
                 one.claimed = time.monotonic()
                 if not self.owns(one):
-                    self.hand_over(one)
+                    ended += self.yield_run(one)
         return ended
 
     def publish(self, one: Active, record: Record) -> list[Record]:
@@ -236,6 +237,15 @@ class Scheduler:
         again."""
         claims, run_id = self.store.claims, one.run.id
         return claims.renew(run_id) or (self.store.mark(run_id) == one.instead_of and claims.take(run_id))
+
+    def yield_run(self, one: Active) -> list[Record]:
+        """Ends a run whose claim is lost, and hands it over. A record that is complete by now is published all the same, and
+        returned in a list."""
+        record = one.supervisor.stop("interrupted", "another process has taken it over")
+        if record.failure is None:
+            return self.publish(one, record)
+        self.hand_over(one)
+        return []
 
     def hand_over(self, one: Active) -> None:
         """Leaves a run to another process, which has taken over its claim while this process was suspended."""
