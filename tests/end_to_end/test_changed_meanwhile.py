@@ -129,7 +129,7 @@ def test_weights_that_are_written_while_they_are_read_are_not_trained_on(made: P
     assert message.endswith("model.safetensors was changed while it was read; repeat the command when it is complete")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_rows_that_are_edited_while_the_command_runs_stop_the_seeds_that_are_left(made: Path) -> None:
     path = spec(made, seeds=3, steps=40)
     process = start("run", path, "--jobs", "1", "--threads", "1", folder=made)

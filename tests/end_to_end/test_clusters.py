@@ -52,7 +52,7 @@ def test_the_scripts_are_shell_and_the_job_is_yaml() -> None:
     assert f'/{job["spec"]["completions"]}"' in job["spec"]["template"]["spec"]["containers"][0]["command"][2]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_array_and_the_pods_make_all_runs_in_one_folder(folder: Path) -> None:
     (folder / "shards.sbatch").write_text(script_with("#SBATCH --array"))
     of_array = {"SLURM_ARRAY_TASK_COUNT": str(SHARDS), "SLURM_CPUS_PER_TASK": "1"}
@@ -64,7 +64,7 @@ def test_the_array_and_the_pods_make_all_runs_in_one_folder(folder: Path) -> Non
     assert {*records(folder)} == RUNS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_workers_without_a_common_disk_are_merged_and_go_on_where_they_stopped(folder: Path, tmp_path: Path) -> None:
     (folder / "worker.sh").write_text(script_with("# worker.sh"))
     for number in (1, 2):

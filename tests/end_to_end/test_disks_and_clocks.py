@@ -70,6 +70,7 @@ def checkpoints(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.glob("records/.checkpoints-*/*"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_at_a_checkpoint_is_no_error_of_the_run(small_disk: Path, tmp_path: Path) -> None:
     """Nothing is recorded of any run, the whole checkpoint stays, and with room again the same command goes on from it."""
     remount(small_disk, "size=2m")  # one checkpoint of 1.08 MB fits
@@ -282,7 +283,7 @@ def test_two_records_of_one_moment_do_not_mix(tmp_path: Path) -> None:
     assert [path.name for path in store.records.iterdir()] == ["r1-0"]
 
 
-@pytest.mark.parametrize("done", ["moved", "deleted"])
+@pytest.mark.parametrize("done", [pytest.param("moved", marks=pytest.mark.slow), "deleted"])
 def test_a_folder_that_is_gone_while_its_runs_are_made_rises_no_more(
     tmp_path: Path, done: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.long
 def test_a_killed_script_goes_on_when_it_is_called_again_and_other_rows_are_other_runs(tmp_path: Path) -> None:
     script, out = tmp_path / "script.py", tmp_path / "out"
     script.write_text(SCRIPT.replace("STEPS", "40"))
@@ -106,6 +107,7 @@ def test_a_killed_script_goes_on_when_it_is_called_again_and_other_rows_are_othe
     assert len(list(out.glob("rows/*.parquet"))) == 3
 
 
+@pytest.mark.long
 def test_an_interrupted_cell_leaves_no_worker_and_no_half_record_and_the_next_one_goes_on(tmp_path: Path) -> None:
     manager = pytest.importorskip("jupyter_client.manager").KernelManager(kernel_name="python3")
     manager.start_kernel(cwd=str(tmp_path))

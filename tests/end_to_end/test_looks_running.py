@@ -76,7 +76,7 @@ def test_runs_are_made_look_by_look_and_only_while_they_can_decide(whole: Path) 
     assert "checking that" not in again.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_again_and_again_it_ends_with_the_same_runs_and_verdicts(whole: Path, tmp_path: Path) -> None:
     spec = write(tmp_path / "cut")
     for most in (2, 8, 10):

@@ -11,8 +11,8 @@ from peers.scripts import CASES, EXACT, FOLDER, LOOP, ROUNDING, SHIPPED, beside
 
 from bakeoff.machine.hardware import usable_threads
 
-IN_CI = {"plain", "no Trainer"}
-"""With a Trainer and without; the others take minutes more."""
+IN_CI = {"plain"}
+"""The others take minutes more."""
 
 EQUAL_WEIGHTS = {"label smoothing"}
 """The harness smooths labels by torch's formula, the Trainer by its own: losses differ in rounding, and not the weights."""

@@ -57,8 +57,8 @@ def spec(folder: Path, label: str, kind: str, strategies: dict[str, Any] = THREE
 @pytest.mark.parametrize(
     ("label", "kind", "problem"),
     [
-        ("red", "classification", "single_label_classification"),
-        pytest.param("set", "multilabel", "multi_label_classification", marks=pytest.mark.slow),
+        pytest.param("red", "classification", "single_label_classification", marks=pytest.mark.slow),
+        pytest.param("set", "multilabel", "multi_label_classification", marks=pytest.mark.long),
         pytest.param("count", "regression", "regression", marks=pytest.mark.long),
     ],
 )
@@ -86,6 +86,7 @@ def test_a_kept_model_of_any_kind_gives_the_recorded_predictions_in_plain_transf
     np.testing.assert_allclose(logits, np.stack(table["logits"]), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_sets_of_labels_are_learnt_by_every_trainer_alike(own: Path) -> None:
     path = spec(own, "set", "multilabel")
     answer = call("run", path, folder=own)
@@ -113,6 +114,7 @@ def test_sets_of_labels_are_learnt_by_every_trainer_alike(own: Path) -> None:
     assert call("rescore", own, "--metric", "f1 (blue)", folder=own).returncode == 0
 
 
+@pytest.mark.slow
 def test_numbers_and_words_are_learnt(own: Path) -> None:
     (own / "numbers").mkdir()
     for name in ("train.jsonl", "test.jsonl"):
@@ -129,6 +131,7 @@ def test_numbers_and_words_are_learnt(own: Path) -> None:
         assert "/" not in json.dumps(record["requested"]["task"]["options"]), "no place of this machine is recorded"
 
 
+@pytest.mark.slow
 def test_texts_are_encoded_once_for_all_runs(own: Path) -> None:
     path = spec(own, "red", "classification", {"fast": THREE["fast"]}, seeds=2)
     assert call("run", path, folder=own).returncode == 0
@@ -212,8 +215,8 @@ def test_the_same_file_has_the_same_identity_wherever_it_lies(own: Path, tmp_pat
     assert [run.id for run in resolve(read_document(tmp_path / "elsewhere" / "spec.yaml"), load_registry()).runs] == here
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("count", "most_gib"), [(200_000, 0.9), pytest.param(2_000_000, 3.0, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize(("count", "most_gib"), [(200_000, 0.9), (2_000_000, 3.0)])
 def test_many_rows_stay_on_disk(tmp_path: Path, count: int, most_gib: float) -> None:
     draw = random.Random(0)  # noqa: S311 - no secret
     words = [f"{colour} {thing}" for colour in COLOURS for thing in THINGS]

@@ -240,7 +240,7 @@ def ranks_of(word: str) -> list[int]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_no_rank_outlives_the_command_or_the_time_that_a_run_may_take(tmp_path: Path) -> None:
     strategies = {"sleeps": {"trainer": {"name": "uneven", "fault": "sleeps"}, "recipe": {"processes": 2}}}
     process = start("run", write_spec(tmp_path, strategies, head=HEAD), folder=tmp_path)

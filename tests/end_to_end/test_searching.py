@@ -85,7 +85,7 @@ def test_trials_choose_and_are_told_apart_from_what_is_reported(tmp_path: Path) 
     assert "How configurations were chosen" in (tmp_path / "report.html").read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_among_its_trials_it_goes_on_and_chooses_the_same(tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):

@@ -31,6 +31,7 @@ def shard(spec: Path, which: str, *more: str) -> tuple[int, dict[str, Any]]:
     return done.returncode, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_shards_make_all_runs_once_and_the_plain_command_finds_them_made(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "shards", STRATEGIES, head=HEAD, seeds=3)
     outputs = [shard(spec, f"{number}/3") for number in (3, 1, 2)]
@@ -80,7 +81,7 @@ def test_with_a_search_each_shard_waits_for_the_trials_of_all(tmp_path: Path) ->
     assert (done.returncode, json.loads(done.stdout)["done_now"]) == (0, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_run_that_another_process_makes_is_left_to_it(tmp_path: Path) -> None:
     strategies = {**STRATEGIES, "full": {"trainer": "torch-loop", "recipe": {"max_steps": 4000}}}
     spec = write_spec(tmp_path, strategies, head=HEAD, seeds=1)

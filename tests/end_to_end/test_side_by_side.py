@@ -24,6 +24,7 @@ def _plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(TOYBOX), os.environ.get("PYTHONPATH", "")]))
 
 
+@pytest.mark.slow
 def test_jobs_come_to_the_same_records_seed_by_seed(tmp_path: Path) -> None:
     one, two = write_spec(tmp_path / "one", BOTH, seeds=2), write_spec(tmp_path / "two", BOTH, seeds=2)
     alone = call("run", one, "--threads", "1", folder=tmp_path)

@@ -24,6 +24,7 @@ def dead_process() -> int:
     return process.pid
 
 
+@pytest.mark.slow
 def test_a_run_is_made_among_links_and_nothing_outside_changes(tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "e", LOOP, checkpoint_every=1, seeds=2)
     assert call("run", spec, folder=tmp_path).returncode == 0

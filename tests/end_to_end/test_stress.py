@@ -30,7 +30,7 @@ OFTEN = [pytest.param(kind, 8, 2, marks=pytest.mark.long, id=kind) for kind in D
 """A minute each."""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_signals_lose_nothing_and_the_result_is_the_undisturbed_one(tmp_path: Path) -> None:
     one = play(tmp_path / "round", seed=3, number=0, kinds=["signals"], disturbances=3, seeds=1)
@@ -69,7 +69,7 @@ def test_several_at_once_record_every_run_once(tmp_path: Path, commands: int, se
     assert twins(tmp_path, commands, seeds=seeds) == {"commands": commands, "runs": runs, "recorded": runs, "ended": runs}
 
 
-@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [8, pytest.param(100, marks=pytest.mark.slow)])
 def test_every_altered_file_of_a_record_is_named(tmp_path: Path, count: int) -> None:
     assert damage(tmp_path, count, seed=0) == {"alterations": count, "named": count}
 

@@ -119,7 +119,7 @@ def test_jobs_make_all_runs_and_the_last_one_writes_the_tables(tmp_path: Path, m
     assert [path.name for path in (spec.parent / "submitted").iterdir() if path.name.isdecimal()] == ["1"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_search_is_followed_phase_by_phase(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, SEARCHED, head=HEAD, seeds=1)
     done = submit(spec, "--bundle", "8", "--follow")

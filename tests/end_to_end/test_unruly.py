@@ -133,7 +133,7 @@ def test_an_unruly_trainer_harms_its_own_run_at_most(tmp_path: Path) -> None:
     hold(tmp_path, FAILS, WELL, REMARKED)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whatever_an_unruly_trainer_does_the_experiment_goes_on(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / "of-the-user").touch()

@@ -73,6 +73,7 @@ def test_every_size_is_run_once_and_a_killed_command_goes_on(tmp_path: Path) -> 
     assert (told.returncode, records(tmp_path)["loop@8/0"]["id"] in told.stdout) == (0, True)
 
 
+@pytest.mark.long
 def test_costs_seeds_and_single_runs_of_sizes_are_asked_for_as_of_any_rows(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"loop": ROWS["loop"], "api": {"trainer": "hf-trainer"}}, **SIZES)
     one = call("run", spec, "--only", "loop@8:0", folder=tmp_path)

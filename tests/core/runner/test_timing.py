@@ -32,7 +32,7 @@ def timed(
     return call("time", spec, "--threads", "1", "--budget", "0.5", "--within", "60", *more, folder=folder)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_each_kind_of_strategy_is_timed_and_one_that_fails_is_told(tmp_path: Path) -> None:
     answer = timed(
         tmp_path,
