@@ -268,6 +268,8 @@ class StatusOutput(Part):
     """The first phase that lacks records: `trials`, `look 2 of 5`, or `runs`."""
     runs: list[StatusRunOutput]
     """The runs that are recorded, and those of the phase."""
+    follow_up: str
+    """How the command failed that was to go on when the jobs of the newest submission had ended; empty if it did not."""
 
 
 class BestModelOutput(Part):

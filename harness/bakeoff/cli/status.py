@@ -18,7 +18,7 @@ from bakeoff.planning.runs import Plan, Run
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
 from bakeoff.runner.sharded import Phase, first_lacking
-from bakeoff.runner.submitting import Standing, live_jobs, standings
+from bakeoff.runner.submitting import Standing, failed_to_go_on, live_jobs, standings
 from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path
 
@@ -43,10 +43,12 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
     standing = standings(shown_runs(plan, phase, store), store, load_registry())
     code = code_of(standing)
     if as_json:
-        print_json(output_of(plan, phase, standing, code).model_dump_json(indent=1, ensure_ascii=True))
+        output = output_of(plan, phase, standing, code, failed_to_go_on(store))
+        print_json(output.model_dump_json(indent=1, ensure_ascii=True))
     else:
         called = Called(spec, into)
-        print_result(*table(standing), "", *summary(phase, standing, called), *others(plan, store, called))
+        lines = [*summary(phase, standing, called), *follow_up(store, called), *others(plan, store, called)]
+        print_result(*table(standing), "", *lines)
     return code
 
 
@@ -86,6 +88,13 @@ def summary(phase: Phase, standing: Sequence[Standing], called: Called) -> list[
     return lines
 
 
+def follow_up(store: Store, called: Called) -> list[str]:
+    """A line where the command failed that was to go on when all jobs had ended; empty if it did not."""
+    how = failed_to_go_on(store)
+    again = called.again("submit", "--to", "ENGINE")
+    return [f"nothing went on when the jobs had ended: {how}; `{again}` goes on, or writes the tables"] if how else []
+
+
 def others(plan: Plan, store: Store, called: Called) -> list[str]:
     """A line on jobs that wait or run for runs that the experiment file no longer names; empty if there are none."""
     known = plan.by_id.keys()
@@ -95,7 +104,7 @@ def others(plan: Plan, store: Store, called: Called) -> list[str]:
     return [f"{count(len(jobs), 'job')} of runs that the file no longer names: `{called.again('cancel')}` cancels all jobs"]
 
 
-def output_of(plan: Plan, phase: Phase, standing: Sequence[Standing], code: int) -> StatusOutput:
+def output_of(plan: Plan, phase: Phase, standing: Sequence[Standing], code: int, follow_up: str) -> StatusOutput:
     """What `bakeoff status --json` prints."""
     runs = [
         StatusRunOutput(
@@ -108,4 +117,4 @@ def output_of(plan: Plan, phase: Phase, standing: Sequence[Standing], code: int)
         )
         for one in standing
     ]
-    return StatusOutput(ok=code == 0, experiment=plan.spec.name, phase=phase.name, runs=runs)
+    return StatusOutput(ok=code == 0, experiment=plan.spec.name, phase=phase.name, runs=runs, follow_up=follow_up)

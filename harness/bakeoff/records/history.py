@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import Final
 
 from bakeoff.contracts.unit import DEFAULT_MARGIN, POINTS
 from bakeoff.records.schema import Change, Declared, EarlierDeclaration
-from bakeoff.text.values import spelt
+from bakeoff.text.values import spelt, utc_now
 
 
 def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierDeclaration]:
@@ -26,7 +25,7 @@ def continued(before: Declared, after: Declared, recorded: int) -> list[EarlierD
     came_or_went = any((name in seeds) != (name in now) for name in others)
     changes = list(changes_of(before, after, names))
     if recorded and (other_seeds or came_or_went or changes):
-        when = datetime.now(UTC).isoformat(timespec="seconds")
+        when = utc_now()
         history.append(EarlierDeclaration(when=when, seeds=seeds, recorded=recorded, changes=changes))
     return history
 
@@ -98,6 +97,8 @@ def _unnamed(declared: Declared) -> str:
 def reseeded(declared: Declared) -> set[str]:
     """Strategies whose seeds or looks were changed after results were known. No p-value holds for them: whoever may stop as
     soon as the results please finds too many differences."""
+    if not declared.history:
+        return set()
     states = [*(earlier.seeds for earlier in declared.history), declared.seeds]
     found: set[str] = set()
     for number, earlier in enumerate(declared.history):

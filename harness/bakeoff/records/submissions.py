@@ -18,6 +18,8 @@ from bakeoff.files import Tree, read_regular
 from bakeoff.text.words import shown_path
 
 FOLDER: Final = "submitted"
+THEN: Final = "then"
+"""Names the command that follows all jobs of a submission, in its command line and files."""
 FILE: Final = "submission.json"
 MOST_BYTES: Final = 2**28
 """The largest size of a submission's file in bytes; a job takes some 100 and its runs 25 each."""
@@ -117,15 +119,16 @@ def read_submission(place: Path) -> Submission:
     return _read(Submission, place / FILE)
 
 
-def note_of(place: Path, number: int) -> JobNote | None:
-    """What a job has written of itself; None if it wrote nothing, or nothing that can be read."""
+def note_of(place: Path, number: int | None) -> JobNote | None:
+    """What a job has written of itself; None if it wrote nothing, or nothing that can be read. number: None for the command
+    that follows all jobs."""
     with suppress(FileNotFoundError, StoreError):
         return _read(JobNote, _note_file(place, number))
     return None
 
 
-def write_note(place: Path, number: int, note: JobNote) -> None:
-    """Writes a job's note into the submission's folder. Raises OSError."""
+def write_note(place: Path, number: int | None, note: JobNote) -> None:
+    """Writes a job's note into the submission's folder. number: as in `note_of`. Raises OSError."""
     Tree(place).write(_note_file(place, number), _content(note), synced=False)
 
 
@@ -134,8 +137,8 @@ def log_file(place: Path, number: int) -> Path:
     return place / f"job-{number}.log"
 
 
-def _note_file(place: Path, number: int) -> Path:
-    return place / f"job-{number}.json"
+def _note_file(place: Path, number: int | None) -> Path:
+    return place / (f"{THEN}.json" if number is None else f"job-{number}.json")
 
 
 def _content(part: _Part) -> bytes:

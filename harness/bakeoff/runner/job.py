@@ -1,7 +1,8 @@
 """One job of a submission, on the node where an engine starts it: makes its runs by `bakeoff run`, and notes how that ended.
 
 `python -m bakeoff.runner.job FOLDER NUMBER COMMAND...`: FOLDER is the submission's, and the ids of the job's runs are added to
-the words of COMMAND. A signal to end is passed on to the command, which then records its run as interrupted.
+the words of COMMAND. A signal to end is passed on to the command, which then records its run as interrupted. With `then` in
+place of NUMBER it performs the command that follows all jobs, as it stands.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from threading import Thread
 from types import FrameType
@@ -24,7 +24,8 @@ from bakeoff.errors import BakeoffError
 from bakeoff.files import write_all
 from bakeoff.machine.processes import end_with
 from bakeoff.machine.streams import write_line
-from bakeoff.records.submissions import JobNote, read_submission, write_note
+from bakeoff.records.submissions import THEN, JobNote, read_submission, write_note
+from bakeoff.text.values import utc_now
 from bakeoff.text.words import escaped, shown_path
 
 NOT_SEEN: Final = 78
@@ -38,26 +39,29 @@ LONGEST_LINE: Final = 300
 
 def main(arguments: Sequence[str]) -> int:
     """Performs the job. Returns the command's exit code, or 128 and the number of the signal that ended it."""
-    place, number, words = Path(arguments[0]), int(arguments[1]), [*arguments[2:]]
+    place, words = Path(arguments[0]), [*arguments[2:]]
+    number = None if arguments[1] == THEN else int(arguments[1])
     host = socket.gethostname()
     try:
         submission = read_submission(place)
     except (OSError, BakeoffError) as error:
         write_line(sys.stderr, f"{host} does not see the submission's folder: {error}")
         return NOT_SEEN
-    job = next((one for one in submission.jobs if one.number == number), None)
-    if job is None:
-        write_line(sys.stderr, f"{shown_path(place)} has no job {number}")
-        return NOT_SEEN
-    begun = JobNote(host=host, begun=now())
+    if number is not None:
+        job = next((one for one in submission.jobs if one.number == number), None)
+        if job is None:
+            write_line(sys.stderr, f"{shown_path(place)} has no job {number}")
+            return NOT_SEEN
+        words += [word for run in job.runs for word in ("--only", run)]
+    begun = JobNote(host=host, begun=utc_now())
     note(place, number, begun)
-    code, tail = perform([*words, *(word for run in job.runs for word in ("--only", run))])
+    code, tail = perform(words)
     reason = "" if code == 0 else " | ".join(tail)
-    note(place, number, begun.model_copy(update={"ended": now(), "code": code, "reason": reason}))
+    note(place, number, begun.model_copy(update={"ended": utc_now(), "code": code, "reason": reason}))
     return code if code >= 0 else 128 - code
 
 
-def note(place: Path, number: int, content: JobNote) -> None:
+def note(place: Path, number: int | None, content: JobNote) -> None:
     """Writes what is known of the job, or says why not: no run depends on it."""
     try:
         write_note(place, number, content)
@@ -97,10 +101,6 @@ def perform(words: Sequence[str]) -> tuple[int, list[str]]:
     code = child.wait()
     reader.join(OUTPUT_SECONDS)  # a process that it left may have its output open
     return code, [*tail]
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Literal
 
@@ -20,6 +19,7 @@ from bakeoff.machine.worker_process import Message, ask_worker
 from bakeoff.records.provenance import environment
 from bakeoff.records.schema import Control
 from bakeoff.runner.settings import Settings
+from bakeoff.text.values import utc_now
 
 WARM_UP_SECONDS = 0.2
 MEASURED_SECONDS = 0.5
@@ -38,7 +38,7 @@ LONGEST_SECONDS = 3.0
 def measure_control(settings: Settings, *, session: str, moment: Literal["before", "after"]) -> Control:
     """Times the benchmark on the device and threads of the runs. session: identifies the command whose two control runs belong
     together. Raises BakeoffError if the process ends early."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
+    started = utc_now()
     found = ask_worker(work_and_send, settings.device, settings.threads, key="seconds", named="the control run")
     seconds: list[float] = found["seconds"]
     lower, median, upper = statistics.quantiles(seconds, n=4)

@@ -11,7 +11,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final, Literal, Protocol
 
 import psutil
@@ -26,6 +25,7 @@ from bakeoff.runner.settings import Settings, request_of
 from bakeoff.runner.turn_worker import SilenceError, TurnError, TurnWorker
 from bakeoff.statistics.median_ratio import median_ratio
 from bakeoff.text.numbers import gibibytes, rounded
+from bakeoff.text.values import utc_now
 from bakeoff.training.run_in_turns import FIRST_STEPS
 from bakeoff.training.turns import Ready, Taken, Turn
 
@@ -205,7 +205,7 @@ class Rounds:
         """Times all contenders until `until` (seconds of `time.monotonic()`): all in the same rounds if their processes fit
         into memory together, else in several sets, each together with the baseline. Raises BakeoffError if the baseline
         fails."""
-        began, moment, load = time.monotonic(), datetime.now(UTC).isoformat(timespec="seconds"), os.getloadavg()[0]
+        began, moment, load = time.monotonic(), utc_now(), os.getloadavg()[0]
         first, *others = self.group.contenders
         waiting, members = deque(others), list[Active]()
         baseline = self.start(first, until)

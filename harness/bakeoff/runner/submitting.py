@@ -27,19 +27,21 @@ from bakeoff.planning.search import settled
 from bakeoff.records.claims import Claims
 from bakeoff.records.ownership import keep_spec, require_owner
 from bakeoff.records.store import Store
-from bakeoff.records.submissions import Submission, Submissions, SubmittedJob, log_file, note_of
+from bakeoff.records.submissions import THEN, JobNote, Submission, Submissions, SubmittedJob, log_file, note_of
 from bakeoff.runner.experiment import declaration
-from bakeoff.runner.job import now
 from bakeoff.runner.sharded import Phase, first_lacking
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import MEBIBYTE
-from bakeoff.text.values import grouped, listed
+from bakeoff.text.values import grouped, listed, utc_now
 from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
 
 PYTHON: Final = (sys.executable, "-P", "-m")
 """The command that starts a module of this installation; nothing is imported from the working directory."""
+JOB: Final = "bakeoff.runner.job"
 SLACK: Final = 1.5
 """A job's time limit and memory are this many times what similar runs took."""
+TOLD_OF_RUNS: Final = (0, 1, 5)
+"""Exit codes of `bakeoff submit` that say how runs ended, and not that it could not go on."""
 START_SECONDS: Final = 300
 """Added to a job's time limit for imports, loading, and a disk that many nodes read from."""
 ENVIRONMENT: Final = ("BAKEOFF_DATA", "BAKEOFF_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
@@ -214,8 +216,22 @@ def _state_of(run: Run, last: Given, said: JobState, store: Store) -> tuple[Stat
         return "ended", said.reason or f"it wrote nothing: its node may not see {shown_path(last.place)}"
     if note.code is None:
         return "ended", said.reason or f"it was killed on {note.host}"
-    how = f"signal {-note.code}" if note.code < 0 else f"exit code {note.code}"
-    return "ended", escaped(f"{how} on {note.host}{f': {note.reason}' if note.reason else ''}")
+    return "ended", _how_it_ended(note, note.code)
+
+
+def _how_it_ended(note: JobNote, code: int) -> str:
+    how = f"signal {-code}" if code < 0 else f"exit code {code}"
+    return escaped(f"{how} on {note.host}{f': {note.reason}' if note.reason else ''}")
+
+
+def failed_to_go_on(store: Store) -> str:
+    """How the command failed that followed the jobs of the newest submission, and where it printed why; empty if it did not
+    fail. Runs that failed, or have no record, are told of their own jobs."""
+    place, _ = next(Submissions(store.tree, store.folder).all(), (None, None))
+    note = None if place is None else note_of(place, None)
+    if place is None or note is None or note.code in (None, *TOLD_OF_RUNS):
+        return ""
+    return f"{_how_it_ended(note, note.code)}; it printed {shown_path(place / f'{THEN}.log')}"
 
 
 def live_jobs(store: Store, registry: Registry, run_ids: Set[str] | None = None) -> list[Given]:
@@ -309,11 +325,13 @@ def batch_of(order: Order, due: Due, place: Path, run_words: Sequence[str], then
         name=f"bakeoff-{name}"[:64],
         folder=place,
         directory=Path.cwd(),
-        words=(*PYTHON, "bakeoff.runner.job", str(place), NUMBER, *PYTHON, "bakeoff", *run_words),
+        words=(*PYTHON, JOB, str(place), NUMBER, *PYTHON, "bakeoff", *run_words),
         jobs=tuple(jobs),
         needs=order.needs,
         environment={name: os.environ[name] for name in ENVIRONMENT if name in os.environ},
-        then=(*PYTHON, "bakeoff", *(place.name if word == NUMBER else word for word in then)) if then else (),
+        then=(*PYTHON, JOB, str(place), THEN, *PYTHON, "bakeoff", *(place.name if word == NUMBER else word for word in then))
+        if then
+        else (),
     )
 
 
@@ -328,7 +346,7 @@ def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], t
         engine=order.engine.name,
         options=order.options.model_dump(mode="json"),
         folder=str(place.resolve()),
-        begun=now(),
+        begun=utc_now(),
         phase=due.phase.name,
         jobs=[
             SubmittedJob(number=number, runs=[run.id for run in own])

@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -26,7 +25,7 @@ from bakeoff.planning.runs import Run
 from bakeoff.records.record_files import UNFINISHED, dump, without_model
 from bakeoff.records.schema import OUTPUT_FILE, PHASES, RECORD_FILE, Cost, Failure, Reason, Record
 from bakeoff.runner.settings import Progress
-from bakeoff.text.values import spelt
+from bakeoff.text.values import spelt, utc_now
 from bakeoff.text.words import escaped, quoted, shown_path
 from bakeoff.training.record_writer import bare_record
 from bakeoff.training.request import Request
@@ -85,7 +84,7 @@ class Supervisor:
         """folder: empty; the process writes the record into it. timeout: in seconds. read: reads the record in a folder."""
         self.run, self.folder, self.request, self.timeout, self.progress = run, folder.absolute(), request, timeout, progress
         self.read = read
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+        self.started = utc_now()
         self.worker = Worker(perform_and_report, request.model_dump_json(), str(self.folder), output=self.folder / OUTPUT_FILE)
         self.seen = Seen()
         self.seconds, self.polled = 0.0, time.monotonic()

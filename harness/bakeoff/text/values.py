@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any, Final, TypeVar
 
@@ -12,6 +13,11 @@ from bakeoff.text.words import escaped, is_shown, quoted_whole
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+
+def utc_now() -> str:
+    """The time now as records write it: UTC, ISO 8601, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def spelt(value: Any) -> str:

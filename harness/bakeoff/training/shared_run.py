@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +18,7 @@ from bakeoff.machine.signals import was_stopped
 from bakeoff.machine.streams import write_line
 from bakeoff.records.record_files import without_model
 from bakeoff.records.schema import RECORD_FILE, Failure, Reason, Record
+from bakeoff.text.values import utc_now
 from bakeoff.training.clock import Clock
 from bakeoff.training.distributed import NO_MACHINE, RankError, World, launch
 from bakeoff.training.record_writer import bare_record, failure_of, write_record, write_traceback
@@ -59,7 +59,7 @@ def share(
 
     before_forking: called before the ranks are forked from this process. Raises MachineError for a fault of the machine.
     """
-    started, clock, ranks_folder = datetime.now(UTC).isoformat(timespec="seconds"), Clock(), folder / RANKS
+    started, clock, ranks_folder = utc_now(), Clock(), folder / RANKS
     processes, tree = request.requested.processes, Tree(folder)
 
     def attempt_as_rank(world: World) -> bool:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from bakeoff.records.provenance import (
 from bakeoff.records.record_files import UNFINISHED
 from bakeoff.records.schema import PREDICTIONS_FILE, STEPS_FILE, Failure, Record
 from bakeoff.records.training_state import TENSORS
+from bakeoff.text.values import utc_now
 from bakeoff.training.assembly import Findings, assemble, components
 from bakeoff.training.checkpoints import Checkpoints
 from bakeoff.training.clock import Clock
@@ -150,7 +150,7 @@ def perform(request: Request, folder: Path, report: Report = print_notes) -> Rec
 def attempt(request: Request, folder: Path, report: Report, world: World, clock: Clock) -> Record:
     """Performs this process's part of a run and returns its record, written into `folder`. Raises MachineError for a fault of
     the machine (a full disk, say), which is not recorded."""
-    started, process = datetime.now(UTC).isoformat(timespec="seconds"), os.getpid()
+    started, process = utc_now(), os.getpid()
     found = Findings()
 
     def report_alone(phase: str, step: int, total: int, loss: float | None, note: str = "") -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 from builders import failed, make_record, write_run
 from core.planning.test_runs import plan_of
+from messages import tells
 
 from bakeoff.contracts.engine import Engine, JobBatch, JobState, Needs
 from bakeoff.contracts.recipe import Options
@@ -20,9 +23,20 @@ from bakeoff.planning.estimate import Outlook
 from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
-from bakeoff.records.submissions import Submissions
+from bakeoff.records.submissions import THEN, Submissions
 from bakeoff.runner.sharded import Phase, first_lacking
-from bakeoff.runner.submitting import Due, Order, bundles, cancel, estimated, live_jobs, standings, submit_due
+from bakeoff.runner.submitting import (
+    JOB,
+    Due,
+    Order,
+    bundles,
+    cancel,
+    estimated,
+    failed_to_go_on,
+    live_jobs,
+    standings,
+    submit_due,
+)
 
 SPEC = """\
 name: toy
@@ -109,6 +123,19 @@ def test_where_nothing_was_taken_the_engine_s_own_words_are_the_error(
         submit_due(order_of(Refuses()), all_due(), store, ["run"], [])
     assert str(error.value) == "no such partition"
     assert {one.state for one in standings(PLAN.runs, store, registry)} == {"to do"}
+
+
+@pytest.mark.parametrize(("code", "told"), [(2, True), (5, False)])
+def test_a_command_that_could_not_go_on_after_the_jobs_is_told(store: Store, engine: Limited, code: int, told: bool) -> None:
+    with pytest.raises(BakeoffError):
+        submit_due(order_of(engine), all_due(), store, ["run"], [])
+    assert failed_to_go_on(store) == ""
+    ((place, _),) = Submissions(store.tree, store.folder).all()
+    words = [sys.executable, "-m", JOB, str(place), THEN, sys.executable, "-c"]
+    done = subprocess.run([*words, f"print('the disk is full'); raise SystemExit({code})"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (code, "the disk is full\n")
+    found = failed_to_go_on(store)
+    assert tells(found, "exit code 2 on ", "the disk is full", f"{THEN}.log") if told else found == ""
 
 
 def test_a_later_submission_of_a_run_counts(store: Store, engine: Limited, registry: Registry) -> None:
