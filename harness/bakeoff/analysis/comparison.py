@@ -290,7 +290,10 @@ def _notes(prepared: PreparedGroup) -> list[str]:
     if bare := [name for name, records in prepared.layout.succeeded.items() if records and name not in prepared.sides]:
         found.append(f"shown and not compared, for want of predictions: {listed(bare)}.")
     if prepared.crowded:
-        found.append(f"{len(prepared.sides)} rows: only the differences to the baseline are tested, and no ranks are given.")
+        found.append(
+            f"{len(prepared.sides)} rows: only the differences to the baseline are tested, without a "
+            "bootstrap beside the test where it needs none, and no ranks are given."
+        )
     for name, split in prepared.data.splits.items():
         if not split.labelled:
             found.append(f"{name}: {split.examples:,} examples without labels, predicted and kept, not scored.")

@@ -270,7 +270,7 @@ def pairs_of(family: Family, prepared: PreparedGroup, *, thorough: bool = True) 
             all_runs.append(LookResult(one, family.looks[0], "open", None, None, first) if taken else None)
     if thorough:
         drawn = [one.group.replicates if one and one.group else None for one in all_runs]
-        found = [detailed(pair, one, terms, own) for pair, one, own in zip(found, compared, drawn, strict=True)]
+        found = detailed(found, compared, terms, drawn)
     return [_with_all_runs(pair, one, prepared) if one else pair for pair, one in zip(found, all_runs, strict=True)]
 
 

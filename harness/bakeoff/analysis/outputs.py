@@ -44,13 +44,7 @@ class Measured:
     @cached_property
     def terms(self) -> tuple[Floats, Floats] | None:
         """Numerator and denominator of the score, (K, N) each; None where the metric is no ratio of sums."""
-        found = [terms for run in self.answers if (terms := self.metric.ratio_terms(run, self.labels)) is not None]
-        if len(found) < len(self.answers) or not found:
-            return None
-        above, below = [numerator for numerator, _ in found], [denominator for _, denominator in found]
-        if all((denominator == 1).all() for denominator in below):  # a mean: no need to hold a one for every example and run
-            return np.stack(above), np.broadcast_to(below[0], (len(below), len(below[0])))
-        return np.stack(above), np.stack(below)
+        return self.metric.ratio_terms_of_runs(self.answers, self.labels) if len(self.answers) else None
 
     @cached_property
     def values(self) -> Floats | None:

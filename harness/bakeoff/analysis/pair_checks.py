@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from bakeoff.analysis.pairs import PairwiseComparison
@@ -10,12 +12,30 @@ from bakeoff.analysis.sides import Side
 from bakeoff.contracts.metric import Floats
 from bakeoff.statistics.best_of_n import probability_of_improvement
 from bakeoff.statistics.bootstrap import Replicates
-from bakeoff.statistics.exact import mcnemar_p, permutation, sign_flip
+from bakeoff.statistics.exact import Randomisation, mcnemar_p, permutations, sign_flip
 from bakeoff.statistics.intervals import mean_estimate, welch
 
 
-def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher_is_better: bool) -> Checks:
-    """Other tests of a pair. They do not make the verdict; where they disagree with it, a reader should know."""
+def checks_of(
+    pairs: Sequence[PairwiseComparison], replicates: Sequence[Replicates | None], *, higher_is_better: bool
+) -> list[Checks]:
+    """Other tests of each pair. They do not make the verdict; where they disagree with it, a reader should know.
+
+    replicates: of each pair's sides, None where there are none.
+    """
+    unpaired = [number for number, one in enumerate(pairs) if one.least_seeds >= 2 and not one.paired]
+    dealt = permutations([(pairs[number].first.scores, pairs[number].second.scores) for number in unpaired])
+    of_pair = dict(zip(unpaired, dealt, strict=True))
+    return [
+        _checks(one, drawn, of_pair.get(number), higher_is_better=higher_is_better)
+        for number, (one, drawn) in enumerate(zip(pairs, replicates, strict=True))
+    ]
+
+
+def _checks(
+    compared: PairwiseComparison, replicates: Replicates | None, dealt: Randomisation | None, *, higher_is_better: bool
+) -> Checks:
+    """dealt: the permutation test of a pair that is not paired by seed."""
     first, second = compared.first, compared.second
     ahead, behind = (first, second) if higher_is_better else (second, first)
     several = compared.least_seeds >= 2
@@ -24,7 +44,7 @@ def check(compared: PairwiseComparison, replicates: Replicates | None, *, higher
         apart = first.scores - second.scores
         exact, t = sign_flip(apart), mean_estimate(apart)
     elif several:
-        exact, t = permutation(first.scores, second.scores), welch(first.scores, second.scores)
+        exact, t = dealt, welch(first.scores, second.scores)
     drawn = replicates.compare(first.number, second.number) if replicates is not None and several else None
     return Checks(
         randomisation_p=exact.p if exact else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -161,6 +161,7 @@ class Measures:
     shrinks: bool = True
     """Whether variances over seeds are shrunk upwards; not where several looks share an error budget, which is made for the
     unshrunk test."""
+    _cautious_tables: dict[tuple[str, tuple[int, ...], bool], RunTable] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
     def tables(self) -> Mapping[str, RunTable]:
@@ -284,12 +285,19 @@ class Measures:
         return table
 
     def _cautious(self, one: Side, other: Side, *, paired: bool) -> TwoWay:
-        a, b = one.with_two_examples(ahead=True), other.with_two_examples(ahead=False)
         if paired:
-            return replace(of_differences(run_table(a - b)), span=one.unit.span)
-        tables = run_table(a), run_table(b)
+            apart = one.with_two_examples(ahead=True) - other.with_two_examples(ahead=False)
+            return replace(of_differences(run_table(apart)), span=one.unit.span)
+        tables = self._with_two_examples(one, ahead=True), self._with_two_examples(other, ahead=False)
         mine, theirs = (self._shrunk_with_two_examples(side, table) for side, table in zip((one, other), tables, strict=True))
         return replace(of_two_tables(*tables, variances=(mine, theirs)), span=one.unit.span)
+
+    def _with_two_examples(self, side: Side, *, ahead: bool) -> RunTable:
+        """The table of `Side.with_two_examples`; a side's is computed once for all its pairs."""
+        key = side.name, side.seeds, ahead
+        if key not in self._cautious_tables:
+            self._cautious_tables[key] = run_table(side.with_two_examples(ahead=ahead))
+        return self._cautious_tables[key]
 
     def _shrunk_with_two_examples(self, side: Side, table: RunTable) -> Variance:
         if (lifted := self.shrunk.get(side.name)) is None:

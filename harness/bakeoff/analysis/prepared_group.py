@@ -197,7 +197,10 @@ class PreparedGroup:
 
     @cached_property
     def replicates(self) -> Replicates | None:
-        return self._resampled(self.learned)
+        """Bootstrap replicates of all rows. None in a crowded group where the primary test needs none: there they would only be
+        a check beside it, and take longer than all the rest."""
+        needed = any(side.values is None for side in self.sides.values())
+        return self._resampled(self.learned) if needed or not self.crowded else None
 
     def _resampled(self, outputs: Outputs) -> Replicates | None:
         own = outputs.splits.get(self.split)

@@ -13,10 +13,10 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bakeoff.analysis.pair_checks import check
+from bakeoff.analysis.pair_checks import checks_of
 from bakeoff.analysis.pairs import PairwiseComparison, possible
 from bakeoff.analysis.recipes import OWNED
-from bakeoff.analysis.results import AtLook, Budget, Fact, Finding, Pair
+from bakeoff.analysis.results import AtLook, Budget, Checks, Fact, Finding, Pair
 from bakeoff.contracts.unit import Figures
 from bakeoff.statistics.bootstrap import Replicates
 from bakeoff.statistics.intervals import ALPHA, Estimate
@@ -67,7 +67,7 @@ def judge(
     pairs = [_pair(one, p, both, sides, terms, family) for one, p, both, sides in given]
     if not thorough:
         return pairs
-    return [detailed(pair, one, terms, replicates) for pair, one in zip(pairs, compared, strict=True)]
+    return detailed(pairs, compared, terms, [replicates] * len(pairs))
 
 
 def by_holm(p: Sequence[float | None], tests: Sequence[Hashable] | None = None) -> list[float | None]:
@@ -129,11 +129,18 @@ def pair_at_look(
     )
 
 
-def detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, replicates: Replicates | None) -> Pair:
-    """The pair with further tests, the limit that its examples set, and advice."""
+def detailed(
+    pairs: Sequence[Pair], compared: Sequence[PairwiseComparison], terms: Terms, replicates: Sequence[Replicates | None]
+) -> list[Pair]:
+    """The pairs with further tests, the limit that their examples set, and advice. replicates: of each pair's sides, None where
+    there are none."""
+    checked = checks_of(compared, replicates, higher_is_better=terms.higher_is_better)
+    return [_detailed(pair, one, terms, checks) for pair, one, checks in zip(pairs, compared, checked, strict=True)]
+
+
+def _detailed(pair: Pair, compared: PairwiseComparison, terms: Terms, checks: Checks) -> Pair:
     advice = _advice(compared, terms, max(1, pair.comparisons)) if pair.verdict == "inconclusive" else ""
     limit = None if compared.identical else _limit(compared.estimate)
-    checks = check(compared, replicates, higher_is_better=terms.higher_is_better)
     return pair.model_copy(update={"checks": checks, "advice": advice, "detectable_with_all_seeds": limit})
 
 

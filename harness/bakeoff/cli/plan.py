@@ -19,6 +19,7 @@ from bakeoff.cli.output import aligned, print_json, print_note, print_result
 from bakeoff.cli.trust import trust_notes
 from bakeoff.contracts.task import Paths
 from bakeoff.errors import BakeoffError, Problem
+from bakeoff.machine.garbage import without_collection
 from bakeoff.planning.estimate import Left, Outlook, State, left, survey
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.planning.search import settled
@@ -140,10 +141,11 @@ class PlanOutlook:
 
 def outlook_of(document: Document, plan: Plan, store: Store, paths: Paths, called: Called) -> PlanOutlook:
     """The runs of the plan with their state and expected time, and notes on files that changed or are missing."""
-    plan = settled(plan, store.find)
-    changes, notes = find_changes(plan, store, paths, called)
-    look = look_for_files(document, plan, paths)
-    runs = with_looks(plan, store, survey(plan, store, changes.files))
+    with without_collection():
+        plan = settled(plan, store.find)
+        changes, notes = find_changes(plan, store, paths, called)
+        look = look_for_files(document, plan, paths)
+        runs = with_looks(plan, store, survey(plan, store, changes.files))
     notes += trust_notes(document, plan, remedy=f"`{called.again('run', '--trust')}` runs them")
     store.keep_index()
     return PlanOutlook(plan, runs, list(look.problems), [*notes, *look.unseen])

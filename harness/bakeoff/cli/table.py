@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from bakeoff.analysis.findings import Comparison
 from bakeoff.cli.inputs import indexed_store, note_changes, note_troubles
 from bakeoff.cli.options import EXPERIMENT_FOLDER, folder_argument, json_option
 from bakeoff.cli.output import print_brief, print_json, print_markdown, print_note, write_files
+from bakeoff.machine.garbage import without_collection
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.records.load.folders import RunFiles, read_folder
@@ -76,13 +76,10 @@ class Reading:
 def read(folders: Sequence[Path | Store], *, pool: bool = False) -> Reading:
     """Loads folders of records and compares their strategies. pool: as for `load_experiment`. Raises StoreError if a folder has
     no experiment."""
-    gc.disable()  # thousands of records stay alive: searching them for cycles takes time in vain
-    try:
+    with without_collection():
         stores = [one if isinstance(one, Store) else indexed_store(one) for one in folders]
         experiment = load_experiment(stores, pool=pool)
         return Reading(experiment, compare(experiment))
-    finally:
-        gc.enable()
 
 
 def read_side(store: Store) -> tuple[Declared, Sequence[Record]]:

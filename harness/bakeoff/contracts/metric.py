@@ -145,6 +145,16 @@ class Metric(ABC):
         """
         return None
 
+    def ratio_terms_of_runs(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats] | None:
+        """`ratio_terms` of the answers of K runs, 1 or more, predictions (K, n): both (K, n)."""
+        found = [self.ratio_terms(run, references) for run in predictions]
+        terms = [one for one in found if one is not None]
+        if len(terms) < len(found):
+            return None
+        above, below = np.stack([one for one, _ in terms]), np.stack([one for _, one in terms])
+        # a mean: no need to hold a one for every example and run
+        return above, np.broadcast_to(below[0], below.shape) if (below == 1).all() else below
+
     def score(self, predictions: Answers, references: Answers) -> float:
         """The score of answers (n,), in the metric's own unit (accuracy: 0 to 1). Raises DataError if no score of its
         name is computed."""
@@ -232,7 +242,14 @@ class Ratio(BuiltIn):
 
     @abstractmethod
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        """Numerator and denominator of each example, each (n,); the score is the ratio of their sums over all examples."""
+        """Numerator and denominator of each example, each (n,); the score is the ratio of their sums over all examples.
+
+        The answers of K runs at once, predictions (K, n), give (K, n) of each, or (n,) of what is the same in all runs.
+        """
+
+    def ratio_terms_of_runs(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
+        above, below = self.ratio_terms(predictions, references)
+        return above, np.broadcast_to(below, above.shape)
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         numerator, denominator = self.ratio_terms(predictions, references)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from bakeoff.contracts.configured import canonical
-from bakeoff.errors import StoreError
+from bakeoff.errors import DamageError, StoreError
 from bakeoff.machine import hardware
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.records.provenance import environment, same_hardware
@@ -69,9 +69,19 @@ def survey(plan: Plan, store: Store, changed: Collection[str] = (), *, anywhere:
     have changed since. anywhere: the runs may be made on other machines, so that what like runs took anywhere counts, the
     longest of them."""
     runs = [run for run in (*plan.trials, *plan.runs) if plan.is_wanted(run)]
-    todo = {run.id for run in runs if store.is_due(run.id)}
-    alike = like_runs(plan, store, anywhere=anywhere) if todo else {}
-    return [_outlook(run, store, alike if run.id in todo else None, changed) for run in runs]
+    known = {run.id: _known(store, run.id) for run in runs}
+    alike = like_runs(plan, store, anywhere=anywhere) if None in known.values() else {}
+    return [_outlook(run, known[run.id], store, alike, changed) for run in runs]
+
+
+def _known(store: Store, run_id: str) -> Record | DamageError | None:
+    """The run's record, or the error of reading it; None where `bakeoff run` makes it by itself: it has no record, or was
+    interrupted."""
+    try:
+        record = store.read(run_id) if store.has(run_id) else None
+    except DamageError as error:
+        return error
+    return None if record is None or record.was_interrupted else record
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
@@ -142,19 +152,19 @@ def likeness(asked: Requested) -> str:
     return canonical([asked.task_label, asked.model_label, trained, asked.recipe])
 
 
-def _outlook(run: Run, store: Store, alike: Mapping[str, Like] | None, changed: Collection[str]) -> Outlook:
-    """One run's state. alike: `likeness` -> what such runs took; None if the run is recorded."""
-    if alike is not None:
+def _outlook(
+    run: Run, known: Record | DamageError | None, store: Store, alike: Mapping[str, Like], changed: Collection[str]
+) -> Outlook:
+    """One run's state. known: from `_known`. alike: `likeness` -> what such runs took."""
+    if known is None:
         state: State = "running" if store.claims.is_held(run.id) else "to do"
         like = alike.get(likeness(run.requested))
         if like is None:
             return Outlook(run, state, None)
         return Outlook(run, state, like.seconds, memory=like.memory, device_memory=like.device_memory)
-    try:
-        record = store.read(run.id)
-    except StoreError as error:
-        return Outlook(run, "damaged", None, str(error))
-    seconds = record.cost.total_seconds if record.cost else None
-    if record.failure:
-        return Outlook(run, "failed", seconds, f"{record.failure.reason}: {record.failure.message}")
+    if isinstance(known, DamageError):
+        return Outlook(run, "damaged", None, str(known))
+    seconds = known.cost.total_seconds if known.cost else None
+    if known.failure:
+        return Outlook(run, "failed", seconds, f"{known.failure.reason}: {known.failure.message}")
     return Outlook(run, "changed" if run.id in changed else "recorded", seconds)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from bakeoff.errors import BakeoffError, DamageError, SpecError, StoreError
 from bakeoff.machine.faults import raise_machine_error
+from bakeoff.machine.garbage import without_collection
 from bakeoff.machine.surroundings import same_folder
 from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import declared_searches, settled, undecided
@@ -70,7 +71,7 @@ def run_experiment(
         require_owner(store, declared, spec, document.content)
         if recovered := store.recover():
             progress.note(f"{count(len(recovered), 'run')} that a command had finished before it was killed: recorded now")
-        with same_folder():  # the code of tasks and models runs here
+        with same_folder(), without_collection():  # the code of tasks and models runs here
             reruns, sources = choose_reruns(document, settled(plan, store.find), store, settings, progress)
         plan = settled(plan, lambda run_id: None if run_id in reruns else store.find(run_id))
         store.declare(declaration(document, plan))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations, count
@@ -79,35 +80,60 @@ def permutation(a: Floats, b: Floats, *, seed: int = 0) -> Randomisation:
     Up to 200,000 ways all are tried; above, 100,000 random ones are drawn by a generator with that `seed`, and the observed one
     counts as one of them.
     """
-    scores, k = np.concatenate([a, b]).astype(np.float64), len(a)
-    if min(k, len(b)) < 1:
-        raise ValueError(f"a permutation test needs a run on each side, not {k} and {len(b)}")
-    if not np.ptp(scores):
-        return Randomisation(1.0, 1.0)
-    smallest = smallest_permutation_p(k, len(b))
-    far = abs(float(np.mean(a) - np.mean(b))) - 1e-9 * float(np.abs(scores).max())  # equal means differ by rounding
-    total, hits = float(scores.sum()), 0
-    dealt, ways = _dealt(len(scores), k, seed), math.comb(len(scores), k)
-    mirrored = ways <= MOST_SPLITS and k == len(b)
+    return permutations([(a, b)], seed=seed)[0]
+
+
+def permutations(pairs: Sequence[tuple[Floats, Floats]], *, seed: int = 0) -> list[Randomisation]:
+    """`permutation` of each of several pairs of sides. Pairs with as many runs are tried together: they share the deals."""
+    of_sizes: dict[tuple[int, int], list[int]] = {}
+    for number, (a, b) in enumerate(pairs):
+        if min(len(a), len(b)) < 1:
+            raise ValueError(f"a permutation test needs a run on each side, not {len(a)} and {len(b)}")
+        of_sizes.setdefault((len(a), len(b)), []).append(number)
+    found: dict[int, Randomisation] = {}
+    for numbers in of_sizes.values():
+        firsts, seconds = (np.array([pairs[number][side] for number in numbers], dtype=np.float64) for side in (0, 1))
+        found |= zip(numbers, _permuted(firsts, seconds, seed), strict=True)
+    return [found[number] for number in range(len(pairs))]
+
+
+def _permuted(firsts: Floats, seconds: Floats, seed: int) -> list[Randomisation]:
+    """The test of P pairs of sides, scores (P, Ka) and (P, Kb)."""
+    scores, ka, kb = np.concatenate([firsts, seconds], axis=1), firsts.shape[1], seconds.shape[1]
+    rounding = 1e-9 * np.abs(scores).max(axis=1)  # by so little equal means may differ
+    far = np.abs(firsts.mean(axis=1) - seconds.mean(axis=1)) - rounding
+    total, hits = scores.sum(axis=1), np.zeros(len(scores), dtype=np.int64)
+    dealt, ways = _dealt(ka + kb, ka, seed), math.comb(ka + kb, ka)
+    mirrored = ways <= MOST_SPLITS and ka == kb
     if mirrored:  # the ways without the first run are those with it, sides changed
         dealt = dealt[: ways // 2]
     for start in range(0, len(dealt), AT_ONCE):
-        sums = scores.take(dealt[start : start + AT_ONCE].astype(np.intp), mode="clip").sum(axis=1)  # no number is too large
-        hits += int((np.abs(sums / k - (total - sums) / len(b)) >= far).sum())
+        sums = dealt[start : start + AT_ONCE].astype(np.float64) @ scores.T
+        hits += (np.abs(sums / ka - (total - sums) / kb) >= far).sum(axis=0)
+    least = smallest_permutation_p(ka, kb)
     if ways <= MOST_SPLITS:
-        return Randomisation((2 if mirrored else 1) * hits / ways, smallest)
-    return Randomisation((hits + 1) / (RANDOM_FLIPS + 1), max(smallest, 1 / (RANDOM_FLIPS + 1)))
+        p, smallest = (2 if mirrored else 1) * hits / ways, least
+    else:
+        p, smallest = (hits + 1) / (RANDOM_FLIPS + 1), max(least, 1 / (RANDOM_FLIPS + 1))
+    constant = np.ptp(scores, axis=1) == 0
+    return [
+        Randomisation(1.0, 1.0) if same else Randomisation(float(one), smallest) for same, one in zip(constant, p, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1)
-def _dealt(runs: int, k: int, seed: int) -> NDArray[np.uint16]:
-    """(ways, k) numbers of the runs that go to the first side in each way that `permutation` tries. All pairs of a group with
-    as many runs share them."""
+def _dealt(runs: int, k: int, seed: int) -> NDArray[np.bool_]:
+    """(ways, runs) whether a run goes to the first side, in each way that `permutation` tries. All pairs of a group with as
+    many runs share them."""
     if math.comb(runs, k) <= MOST_SPLITS:
-        return np.array(list(combinations(range(runs), k)), np.uint16)
-    draw, dealt = np.random.default_rng(seed), np.empty((RANDOM_FLIPS, k), np.uint16)
+        chosen = np.array(list(combinations(range(runs), k)), np.intp)
+        dealt = np.zeros((len(chosen), runs), bool)
+        np.put_along_axis(dealt, chosen, True, axis=1)
+        return dealt
+    draw, dealt = np.random.default_rng(seed), np.zeros((RANDOM_FLIPS, runs), bool)
     for start in range(0, RANDOM_FLIPS, AT_ONCE):
-        dealt[start : start + AT_ONCE] = draw.random((AT_ONCE, runs)).argpartition(k - 1, axis=1)[:, :k]
+        chosen = draw.random((AT_ONCE, runs)).argpartition(k - 1, axis=1)[:, :k]
+        np.put_along_axis(dealt[start : start + AT_ONCE], chosen, True, axis=1)
     return dealt
 
 

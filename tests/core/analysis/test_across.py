@@ -14,7 +14,7 @@ from scipy import stats
 from bakeoff.analysis.across import across_tasks
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison, ComparisonGroup
-from bakeoff.analysis.pair_checks import check
+from bakeoff.analysis.pair_checks import checks_of
 from bakeoff.analysis.pairs import Measures
 from bakeoff.analysis.sides import Side
 from bakeoff.api.comparisons import Comparisons
@@ -193,7 +193,7 @@ def side(name: str, scores: Sequence[float]) -> Side:
 
 def test_an_improvement_is_a_lower_score_where_less_is_better_and_single_runs_show_none() -> None:
     contest = Measures({"row": side("row", [0.5, 0.7]), "base": side("base", [0.6, 0.7])}).compare("row", "base")
-    chances = [check(contest, None, higher_is_better=higher).probability_of_improvement for higher in (True, False)]
+    chances = [checks_of([contest], [None], higher_is_better=higher)[0].probability_of_improvement for higher in (True, False)]
     assert chances == [0.375, 0.625]
     single = Measures({"row": side("row", [0.5]), "base": side("base", [0.6, 0.7])}).compare("row", "base")
-    assert check(single, None, higher_is_better=True).probability_of_improvement is None
+    assert checks_of([single], [None], higher_is_better=True)[0].probability_of_improvement is None

@@ -56,14 +56,14 @@ class Counted(F1):
         self.asked: Counter[bytes] = Counter()
 
     def ratio_terms(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
-        self.asked[np.asarray(predictions, dtype=np.int64).tobytes()] += 1
+        self.asked.update(run.tobytes() for run in np.atleast_2d(predictions).astype(np.int64))
         return super().ratio_terms(predictions, references)
 
 
 class NoRatio(Counted):
     """The same by its score alone, counted on the whole split; resamples are other answers."""
 
-    def ratio_terms(self, predictions: Answers, references: Answers) -> None:  # type: ignore[override]
+    def ratio_terms_of_runs(self, predictions: Answers, references: Answers) -> None:  # type: ignore[override]
         return None
 
     def score(self, predictions: Answers, references: Answers) -> float:

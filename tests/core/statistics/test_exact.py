@@ -13,8 +13,10 @@ from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 
 from bakeoff.statistics.exact import (
     RANDOM_FLIPS,
+    Randomisation,
     mcnemar_p,
     permutation,
+    permutations,
     seeds_for_permutation,
     seeds_for_sign_flip,
     sign_flip,
@@ -107,6 +109,16 @@ def test_pairs_that_share_their_deals_get_the_p_of_deals_of_their_own(ka: int, k
         sums = scores[first].sum(axis=1)
         far = np.abs(sums / ka - (scores.sum() - sums) / kb) >= abs(a.mean() - b.mean()) - 1e-9
         assert permutation(a, b).p == ((far.sum() + 1) / (RANDOM_FLIPS + 1) if ka > 1 else far.mean())
+
+
+def test_several_pairs_at_once_get_the_p_that_each_gets_alone() -> None:
+    rng, sizes = np.random.default_rng(5), [(3, 3), (12, 14), (4, 5), (3, 3), (12, 14)]
+    pairs = [(rng.integers(0, 4, ka) / 4, rng.integers(1, 5, kb) / 4) for ka, kb in sizes]
+    pairs.insert(2, (np.full(3, 0.5), np.full(3, 0.5)))
+    found = permutations(pairs)
+    assert found == [permutation(a, b) for a, b in pairs]
+    assert found[2] == Randomisation(1.0, 1.0), "all runs score alike"
+    assert len({one.p for one in found}) > 3
 
 
 @pytest.mark.parametrize(("k", "smallest"), [(3, 0.1), (4, 2 / 70), (5, 2 / 252)])

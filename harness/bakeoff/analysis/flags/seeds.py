@@ -146,6 +146,8 @@ def seeds_changed(judged: Judged) -> Iterator[Found]:
     """changed-after-looking: seeds that were added or left, or strategies that left, when results had been recorded
     already."""
     declared, changes = judged.experiment.declared, list[str]()
+    if not declared.history:
+        return
     states = [*(look.seeds for look in declared.history), declared.seeds]
     for number, look in enumerate(declared.history):
         after = {row: next((later[row] for later in states[number + 1 :] if row in later), []) for row in look.seeds}

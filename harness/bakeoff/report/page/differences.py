@@ -28,14 +28,14 @@ SIGNS = {
 }
 """A sign for each verdict, beside its name and colour."""
 
-MOST_DRAWN = 150
-"""How many rows the sections below the leaderboard show at most; the leaderboard has all."""
+MOST_DRAWN = 50
+"""How many rows the page shows, and the baseline; the table of all figures has all, to be searched."""
 
 MOST_IN_MATRIX, MOST_PAIRS, MOST_SLICES = 24, 300, 300
 
 
 def drawn_rows(group: ComparisonGroup) -> list[Row]:
-    """The rows that are shown below the leaderboard: the `MOST_DRAWN` best, and the baseline."""
+    """The rows that the page shows: the `MOST_DRAWN` best, and the baseline."""
     rows = group.ranked
     return [*rows[:MOST_DRAWN], *(row for row in rows[MOST_DRAWN:] if row.baseline)]
 
