@@ -12,6 +12,7 @@ from typing import Any
 
 from bakeoff.contracts.engine import NUMBER, Engine, EngineJob, JobBatch, JobState, Needs
 from bakeoff.contracts.hookspecs import hookimpl
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.method import Adaptation, Method, ParameterGroup
 from bakeoff.contracts.metric import Metric, MetricNames
@@ -83,6 +84,7 @@ __all__ = [
     "EngineJob",
     "EstimatorTrainer",
     "Example",
+    "HubDataset",
     "JobBatch",
     "JobState",
     "Kind",

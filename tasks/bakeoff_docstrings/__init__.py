@@ -62,6 +62,9 @@ class Docstrings(Task):
             slice_columns=("library", "length"),
         )
 
+    def licence(self, options: DocstringsOptions) -> str:
+        return "BSD-3-Clause, of each library that is read"
+
     def files(self, options: DocstringsOptions, places: Paths) -> dict[str, list[Path]]:
         """No files: nobody edits those that are read. `source_versions` gives the libraries' versions instead."""
         return {}

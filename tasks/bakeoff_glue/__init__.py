@@ -8,8 +8,19 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field, create_model
 
-from bakeoff.plugin import CLASSIFICATION, REGRESSION, MetricNames, Options, Paths, Task, TaskInfo, hookimpl, metric_named
-from bakeoff_glue.facts import EVERY, Columns, GlueFacts
+from bakeoff.plugin import (
+    CLASSIFICATION,
+    REGRESSION,
+    HubDataset,
+    MetricNames,
+    Options,
+    Paths,
+    Task,
+    TaskInfo,
+    hookimpl,
+    metric_named,
+)
+from bakeoff_glue.facts import EVERY, LICENCE, REPOSITORY, REVISION, Columns, GlueFacts
 from bakeoff_glue.folder import find_folder, read_split
 from bakeoff_glue.hub import cached_files, find_on_hub, read_hub_split
 
@@ -58,6 +69,14 @@ class GlueTask(Task):
             labelled_splits=tuple(facts.splits),
             hidden_splits=facts.hidden_splits,
         )
+
+    def hub_dataset(self, options: GlueOptions) -> HubDataset:
+        """The hub's rows, also where the official files are read: they are the same."""
+        splits = {name: split.hub_name for name, split in self.facts.splits.items()}
+        return HubDataset(id=REPOSITORY, config=self.facts.name, revision=REVISION, splits=splits)
+
+    def licence(self, options: GlueOptions) -> str:
+        return LICENCE
 
     def check_available(self, options: GlueOptions, places: Paths) -> None:
         if (data := places.data_named(FAMILY)) is not None:

@@ -9,6 +9,8 @@ from bakeoff.plugin import DataError
 
 REPOSITORY = "nyu-mll/glue"
 REVISION = "bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c"
+LICENCE = "other: each dataset's own, as its owners give it"
+"""What the hub's card of GLUE says of the licence."""
 
 Columns = dict[str, list[str] | list[int] | list[float]]
 """A split as columns: the text columns by the hub's names, and `label`, which holds numbers of labels, or for a regression the
@@ -26,6 +28,11 @@ class Split:
     """File name in the hub's repository."""
     stand_ins: Mapping[str, str] = field(default_factory=dict)
     """Name of a file that a folder may have instead of `file` -> why it can't be used."""
+
+    @property
+    def hub_name(self) -> str:
+        """The split's name on the hub: `validation` of `mrpc/validation-00000-of-00001.parquet`."""
+        return self.hub_file.rpartition("/")[2].partition("-")[0]
 
     def check_rows(self, found: int, where: str) -> None:
         """Raises DataError if a file has another number of rows than the official one."""

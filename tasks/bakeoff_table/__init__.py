@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bakeoff.plugin import (
     DataError,
+    HubDataset,
     NewRows,
     Paths,
     Task,
@@ -103,7 +104,7 @@ class Table(RowsTask):
         return columns_of(options)
 
 
-class HubDataset(RowsTask):
+class HubDatasetTask(RowsTask):
     """Rows from files of a dataset on the hub, at a pinned commit."""
 
     name = "hub-dataset"
@@ -112,6 +113,10 @@ class HubDataset(RowsTask):
 
     def title(self, options: HubOptions) -> str:
         return options.path.rpartition("/")[2]
+
+    def hub_dataset(self, options: HubOptions) -> HubDataset:
+        """Dataset and commit; the names of files don't tell the hub's configuration and splits."""
+        return HubDataset(id=options.path, revision=options.revision)
 
     def check_available(self, options: HubOptions, places: Paths) -> None:
         folder, named = self.snapshot(options)
@@ -143,4 +148,4 @@ class HubDataset(RowsTask):
 
 @hookimpl
 def bakeoff_tasks() -> list[Task]:
-    return [Table(), HubDataset()]
+    return [Table(), HubDatasetTask()]

@@ -10,7 +10,7 @@ hostile names in every place.
 from __future__ import annotations
 
 from builders.comparisons import COURSE, MadeComparison, drawn_slice_scores, falling_loss, make_comparison, not_judged
-from builders.declarations import declare, declared_run, make_declaration, published
+from builders.declarations import MRPC_ON_HUB, declare, declared_run, make_declaration, published
 from builders.experiments import (
     BASELINE,
     LABELS,
@@ -65,6 +65,7 @@ __all__ = [
     "LABELS",
     "MARKDOWN",
     "MARKUP",
+    "MRPC_ON_HUB",
     "ROW",
     "ROWS",
     "SEEDS",

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.files import Tree
 from bakeoff.records.record_files import dump
 from bakeoff.records.schema import (
@@ -15,6 +16,14 @@ from bakeoff.records.schema import (
     Record,
 )
 from bakeoff.records.store import Store
+
+MRPC_ON_HUB = HubDataset(
+    id="nyu-mll/glue",
+    config="mrpc",
+    revision="bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c",
+    splits={"test": "test", "dev": "validation"},
+)
+"""What the task `glue/mrpc`, which records of `make_record` are of, says of the hub."""
 
 
 def declared_run(run_id: str, *, strategy: str = "a", seed: int = 0, task: str = "t", model: str = "m") -> DeclaredRun:

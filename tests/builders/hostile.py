@@ -24,7 +24,7 @@ from bakeoff.records.schema import (
     Search,
     TrialRun,
 )
-from builders.declarations import make_declaration, published
+from builders.declarations import MRPC_ON_HUB, make_declaration, published
 from builders.folders import write_folder
 from builders.records import (
     STARTED,
@@ -122,6 +122,8 @@ def runs_and_plan(rename: Renamer) -> tuple[Runs, Declared]:
         trials={rename("second"): 12},
         metrics={rename("glue/mrpc"): rename("accuracy")},
         gate={"quality": "-1.0 points"},
+        hub_datasets={rename("glue/mrpc"): MRPC_ON_HUB.model_copy(update={"splits": {rename("test"): "test"}})},
+        licences={rename("minilm"): "the licence of a stranger"},
         imported=[
             published(source="a page", split=rename("test"), **{rename("accuracy"): 0.7}),
         ],

@@ -22,7 +22,7 @@ from bakeoff.errors import DataError
 from bakeoff.training.assembly import load as load_checked
 from bakeoff.training.data import Columns
 from bakeoff.training.data_checks import data_checks
-from bakeoff_table import HubDataset, Table
+from bakeoff_table import HubDatasetTask, Table
 
 TABLE = Table()
 ROWS = [("hello, you", 'she said "hi"', "yes"), ("a", "b", "no"), ("c\nd", "e", "no")]
@@ -382,7 +382,7 @@ def test_files_of_the_hub_are_read_from_its_cache_at_their_commit(tmp_path: Path
     snapshot = tmp_path / "hub" / "datasets--someone--pairs" / "snapshots" / REVISION / "data"
     snapshot.mkdir(parents=True)
     pq.write_table(pa.table({"q1": ["a", "b"], "same": ["no", "yes"]}), snapshot / "train.parquet")
-    task, more = HubDataset(), {"text": "q1", "label": "same"}
+    task, more = HubDatasetTask(), {"text": "q1", "label": "same"}
     options = {"path": "someone/pairs", "revision": REVISION, "train": "data/train.parquet", **more}
     loaded = load_checked(task, task.Options.model_validate(options), Paths(None, tmp_path / "cache"))
     info, splits = loaded.info, loaded.splits
@@ -399,7 +399,7 @@ def test_files_of_the_hub_are_read_from_its_cache_at_their_commit(tmp_path: Path
 def test_what_is_no_dataset_at_a_commit_is_refused(key: str, value: str) -> None:
     options = {"path": "someone/pairs", "revision": REVISION, "train": "a.parquet", "text": "q1", "label": "same", key: value}
     with pytest.raises(ValidationError, match=key):
-        HubDataset.Options.model_validate(options)
+        HubDatasetTask.Options.model_validate(options)
 
 
 # --- kinds of cells --------------------------------------------------------------------------------------------------------

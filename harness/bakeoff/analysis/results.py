@@ -15,11 +15,12 @@ from bakeoff.text.numbers import per_cent, with_decimals
 
 
 class Bounds(NamedTuple):
-    """A 95 % interval of a score, and in words what it covers; the fields are those of `Score`."""
+    """A 95 % interval of a score, in words what it covers, and the standard error; the fields are those of `Score`."""
 
     low: float | None = None
     high: float | None = None
     method: str = ""
+    se: float | None = None
 
 
 class Score(Part):
@@ -34,6 +35,9 @@ class Score(Part):
     method: str
     """What the interval covers, in words: `seeds and examples`, `examples only (one run)`, `examples only (does not depend on
     the seed)`, `seeds only`, or nothing."""
+    se: float | None = None
+    """Standard error of the mean, over what the interval covers; None where the interval is of percentiles, or where nothing
+    varies."""
     seeds: list[int]
     values: list[float]
     """The score of each seed, in the order of `seeds`."""

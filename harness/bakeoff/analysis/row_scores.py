@@ -50,7 +50,8 @@ def bounds_of(
         low, high = _of_any(measured) if drawn is None else np.quantile(drawn.scores[:, 0], [0.025, 0.975])
         found = float(low), float(high)
     alone = SEED_FREE if row in outputs.seed_free else ONE_RUN
-    return _bounds(found, measured, SEEDS_AND_EXAMPLES if several else alone)
+    bounds = _bounds(found, measured, SEEDS_AND_EXAMPLES if several else alone)
+    return bounds if bounds.low is None else bounds._replace(se=_standard_error(found, measured))
 
 
 def above_majority_p(outputs: SplitOutputs, metric: Metric, row: str, constant: Measured) -> float | None:
@@ -77,6 +78,14 @@ def _bounds(found: Estimate | tuple[float, float] | None, measured: Measured, co
         found = Estimate(score, 0.0, math.inf)
     low, high = (None, None) if found is None else score_interval(found, unit, measured.informative)
     return Bounds(low, high, covers) if low is not None else Bounds()
+
+
+def _standard_error(found: Estimate | tuple[float, float] | None, measured: Measured) -> float | None:
+    """The standard error behind an interval: the estimate's; of one run's ratio of sums, by the delta method. None where it is
+    0, since nothing varies then, and where there is none."""
+    if isinstance(found, tuple) and measured.terms is not None:
+        found = ratio_estimate(measured.terms[0][0], measured.terms[1][0])
+    return found.se if isinstance(found, Estimate) and found.variance > 0 else None
 
 
 def _of_a_ratio(above: Floats, below: Floats, *, quick: bool) -> Estimate | tuple[float, float]:

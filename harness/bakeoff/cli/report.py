@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 
 from bakeoff.analysis.findings import Comparison
 from bakeoff.analysis.flags.catalogue import CATALOGUE, no_such_warning
+from bakeoff.analysis.summary.spent import spent
 from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.inputs import find_paths, note_troubles
 from bakeoff.cli.options import EXPERIMENT_FOLDER, PATH, json_option
@@ -19,9 +21,12 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError, StoreError
 from bakeoff.files import Tree
 from bakeoff.records.experiment import Experiment
+from bakeoff.records.publishing import attempt_of
+from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.report.page.html import Texts, write_html
 from bakeoff.report.page.views import Steps
+from bakeoff.report.text.checklist import write_checklist
 from bakeoff.report.text.csv_json import write_json
 from bakeoff.report.text.hub_cards import eval_results, is_ours, model_index
 from bakeoff.report.text.latex import write_tex
@@ -32,6 +37,7 @@ from bakeoff.text.words import escaped, shown_path
 LARGEST_RESULTS = 2**18
 """The largest size, in bytes, that a file of hub results by Bakeoff has; a larger one was not written by it."""
 HTML_FILE, TEX_FILE, MODEL_INDEX_FILE, RESULTS_FOLDER = "report.html", "table.tex", "model-index.yaml", ".eval_results"
+CHECKLIST_FILE = "checklist.md"
 WARNED = 4
 """The exit code of `--strict` if a warning is raised."""
 
@@ -53,6 +59,11 @@ WARNED = 4
     help="Show on the page the texts of examples that strategies get wrong, read from the data on this machine. Whoever gets "
     "the page can read them; no record holds any.",
 )
+@click.option(
+    "--checklist",
+    is_flag=True,
+    help=f"Also write {CHECKLIST_FILE}: answers to the NeurIPS paper checklist's items on experiments, from the records.",
+)
 @data_option
 @json_option
 def report(
@@ -62,14 +73,16 @@ def report(
     strict: bool,
     allow: tuple[str, ...],
     with_texts: bool,
+    checklist: bool,
     data: DataFolders,
     as_json: bool,
 ) -> int:
     """Compare the experiments in DIR... and write the leaderboard.
 
-    Writes report.html (all figures, offline), table.md, table.csv, table.tex, and model-index.yaml and .eval_results/ for the
-    Hugging Face hub. Several experiments make one leaderboard, with the baseline, margin and split of the first; folders of one
-    experiment, whose runs were made apart, become one by `bakeoff merge`. Warnings are explained by `bakeoff explain NAME`.
+    Writes report.html (all figures, offline), table.md, table.csv, table.tex, and model-index.yaml and, of tasks that declare
+    their dataset there, .eval_results/ for the Hugging Face hub. Several experiments make one leaderboard, with the baseline,
+    margin and split of the first; folders of one experiment, whose runs were made apart, become one by `bakeoff merge`.
+    Warnings are explained by `bakeoff explain NAME`.
 
     Exit code 0: written, 4: --strict, and a warning was raised, 2: an error.
     """
@@ -90,6 +103,9 @@ def report(
     if into is not None:
         reading = replace(reading, comparison=written_into(reading.comparison, folders, into, pool=pool))
     written = files_of(reading, example_texts(reading, data) if with_texts else {})
+    if checklist:
+        all_runs = spent(reading.experiment, replaced_records(reading.experiment))
+        written[CHECKLIST_FILE] = write_checklist(reading.comparison, reading.experiment, all_runs)
     note_troubles(reading.experiment)
     Tree(target).require_no_link(target / RESULTS_FOLDER)  # before anything is written
     save(reading, target)
@@ -146,6 +162,18 @@ def files_of(reading: Reading, texts: Texts | None = None) -> dict[str, str]:
         MODEL_INDEX_FILE: model_index(comparison),
         **{f"{RESULTS_FOLDER}/{name}": text for name, text in eval_results(comparison).items()},
     }
+
+
+def replaced_records(experiment: Experiment) -> list[Record]:
+    """The archived records of runs that succeeded and were made again, of those that can be read. Failed attempts are not among
+    them: the new records list these."""
+    found = []
+    for store in (Store(Path(folder)) for folder in experiment.folders):
+        for _, folder in store.archived():
+            with suppress(StoreError):
+                record = store.read_in(folder)
+                found += [] if attempt_of(record) else [record]
+    return found
 
 
 def losses_of(experiment: Experiment) -> Callable[[str], Steps | None]:

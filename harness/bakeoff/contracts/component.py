@@ -31,6 +31,11 @@ class Component(ABC):
         part of a run's id."""
         return self.name
 
+    def licence(self, options: Any) -> str:
+        """The licence of the task's rows, or of the model's weights, that these options choose, as their owner states it:
+        `Apache-2.0`. Empty, the default, where it is not known."""
+        return ""
+
     def missing_extras(self) -> list[str]:
         """Extras, by name, that have to be installed before this component can run."""
         return sorted({extra for module, extra in self.needs.items() if not _is_installed(module)})

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe import Options, Recipe
 from bakeoff.contracts.recipe_parts import PARTS, part_of
@@ -96,6 +97,23 @@ class Configured:
         component = self.registered.component
         own = required(component.title(self.options), str, of=f"{component.kind} '{self.name}': title", must="a text")
         return one_line(own)[:LONGEST_TITLE]
+
+    @property
+    def hub_dataset(self) -> HubDataset | None:
+        """The dataset on the hub with a task's rows; None where there is none. Raises PluginError for anything else."""
+        found = self.registered.component.hub_dataset(self.options)
+        if found is None:
+            return None
+        dataset: HubDataset = required(found, HubDataset, of=f"task '{self.name}': hub_dataset")
+        return dataset
+
+    @property
+    def licence(self) -> str:
+        """The licence that a task or model states for its rows or weights; empty if it states none. Raises PluginError if it is
+        not a text."""
+        component = self.registered.component
+        own = required(component.licence(self.options), str, of=f"{component.kind} '{self.name}': licence", must="a text")
+        return one_line(own)[:LONGEST_NOTE]
 
     def changed(self, options: Mapping[str, Any]) -> Configured:
         """A copy in which these options (name -> value) replace its own. Raises pydantic's ValidationError for an invalid

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, create_model, model_validator
 
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.contracts.recipe import UNSAID, Options
 from bakeoff.contracts.task import Paths, Task, TaskInfo
 from bakeoff.errors import DataError
@@ -108,7 +109,7 @@ class SplitOptions(Options):
 
 UNCHANGED = (
     *("name", "summary", "version", "needs", "title", "check_available", "files", "source_versions", "majority_baseline"),
-    *("takes_rows", "row_columns", "read_rows"),
+    *("takes_rows", "row_columns", "read_rows", "licence"),
 )
 """Attributes copied from the wrapped task: `Task` has defaults for them, so `__getattr__` would never be called for them."""
 
@@ -145,6 +146,13 @@ class SplittableTask(Task):
             labelled_splits=_in_order(info.labelled_splits, split.made),
             held_out=split.shares,
         )
+
+    def hub_dataset(self, options: Any) -> HubDataset | None:
+        """That of the wrapped task, without train where rows of it are held out."""
+        found, split = self.task.hub_dataset(options), getattr(options, "split", None)
+        if found is None or split is None:
+            return found
+        return found.model_copy(update={"splits": {name: there for name, there in found.splits.items() if name != "train"}})
 
     def load(self, options: Any, places: Paths) -> dict[str, Dataset]:
         splits = self.task.load(options, places)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from bakeoff.contracts.component import Component
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.contracts.kind import Kind
 from bakeoff.contracts.metric import Ints, Metric
 from bakeoff.contracts.versions import refuse_old_methods
@@ -192,6 +193,12 @@ class Task(Component):
         None, the default: the harness reads the file itself, as CSV, TSV, JSON lines or Parquet whose columns have the names of
         `info`'s text columns. Raises DataError with file and line for a damaged file.
         """
+        return None
+
+    def hub_dataset(self, options: Any) -> HubDataset | None:
+        """The dataset on the hub that has the rows of the task under these options, so that published results link there;
+        None, the default, where there is none. Only a split whose rows are all of the hub's split, and no others, is in its
+        `splits`."""
         return None
 
     def source_versions(self) -> Mapping[str, str]:

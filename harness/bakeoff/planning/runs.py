@@ -11,6 +11,7 @@ from typing import Any
 
 from bakeoff.contracts.configured import Configured, canonical, identity, notes_of
 from bakeoff.contracts.held_out import selection_split
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.contracts.metric import Metric
 from bakeoff.contracts.recipe import FOLLOWED_BY_ALL, Recipe
 from bakeoff.contracts.task import TaskInfo
@@ -491,6 +492,17 @@ class Plan:
                 if one.called(name) != name
             },
         )
+
+    @property
+    def hub_datasets(self) -> dict[str, HubDataset]:
+        """Label of a task -> the dataset on the hub that has its rows; tasks without one are left out."""
+        return {task.label: found for task in self.tasks if (found := task.hub_dataset) is not None}
+
+    @property
+    def licences(self) -> dict[str, str]:
+        """Label of a task or model -> the licence that its plugin states; those without one are left out."""
+        parts = [*self.tasks, *(model for model, _ in self.all_models.values())]
+        return {part.label: found for part in parts if (found := part.licence)}
 
     @property
     def waiting(self) -> int:

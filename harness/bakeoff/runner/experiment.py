@@ -156,6 +156,8 @@ def declaration(document: Document, plan: Plan) -> Declared:
         history=[],
         vary=plan.vary,
         seed_free=plan.seed_free,
+        hub_datasets=plan.hub_datasets,
+        licences=plan.licences,
         searches=declared_searches(plan),
         runs=[
             DeclaredRun(id=run.id, task=run.task.label, model=run.model_label, strategy=run.strategy.name, seed=run.seed)

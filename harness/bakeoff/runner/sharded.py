@@ -142,12 +142,14 @@ def begin_or_join(document: Document, plan: Plan, spec: Path, store: Store) -> N
 
 
 def outline(declared: Declared) -> Any:
-    """A plan without what grows while its runs are made: history, choices of searches, and the runs that follow from them."""
+    """A plan without what grows while its runs are made (history, choices of searches, and the runs that follow from them), and
+    without what plugins only tell of rows and weights."""
     searches = {name: search.model_copy(update={"chosen": []}) for name, search in declared.searches.items()}
     runs = sorted(
         (run.task, run.model, run.strategy, run.seed, run.id) for run in declared.runs if run.strategy not in searches
     )
-    return declared.model_copy(update={"history": [], "seal": "", "searches": searches, "runs": []}), runs
+    update = {"history": [], "seal": "", "searches": searches, "runs": [], "hub_datasets": {}, "licences": {}}
+    return declared.model_copy(update=update), runs
 
 
 def in_words(done: ShardDone, shard: Shard) -> list[str]:

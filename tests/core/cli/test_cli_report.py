@@ -12,11 +12,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_folder
+from builders import MRPC_ON_HUB, drawn_answers, make_attempt, make_folder, run_id
 from core.calling import Call
 from messages import tells
 
+from bakeoff.analysis.summary.spent import ATTEMPTS, FAILED, REPLACED, REPORTED
 from bakeoff.cli.report import WARNED
+from bakeoff.records.record_files import dump
+from bakeoff.records.store import Store
+from bakeoff.text.numbers import duration
 
 LABELS = np.arange(300) % 3 // 2
 GATE = {"quality": "-1.0 points"}
@@ -115,12 +119,47 @@ def test_a_record_that_may_not_be_read_is_told_and_left_out(folder: Path, call: 
 
 
 def test_results_of_rows_that_are_gone_are_cleared_away_and_nobody_elses(tmp_path: Path, call: Call) -> None:
-    into, before = tmp_path / "into", made(tmp_path / "before", "trainer-api", "old-name")
+    hub = {"hub_datasets": {"glue/mrpc": MRPC_ON_HUB}}
+    into, before = tmp_path / "into", made(tmp_path / "before", "trainer-api", "old-name", **hub)
     assert call("report", before, "--into", into)[0] == 0
     (into / ".eval_results" / "theirs.yaml").write_text("value: 1\n")
-    assert call("report", made(tmp_path / "after", "trainer-api", "new-name"), "--into", into)[0] == 0
+    assert call("report", made(tmp_path / "after", "trainer-api", "new-name", **hub), "--into", into)[0] == 0
     names = {path.stem.split("minilm-")[-1] for path in into.glob(".eval_results/*.yaml")}
     assert names == {"trainer-api", "new-name", "theirs"}
+    assert call("report", made(tmp_path / "own rows", "trainer-api"), "--into", into)[0] == 0
+    assert [path.stem for path in into.glob(".eval_results/*.yaml")] == ["theirs"]
+
+
+def test_the_checklist_tells_what_all_runs_took_and_what_is_unknown(tmp_path: Path, call: Call) -> None:
+    """Made, failed, repeated and replaced runs: 2 x 708 s, one unknown, 30 s, and another 708 s."""
+    folder = made(tmp_path / "made", "trainer-api", "lost", failing={"lost": [0, 1, 2]}, licences={"minilm": "MIT"})
+    store = Store(folder)
+    first, second, third = (store.read(run_id("trainer-api", seed)) for seed in range(3))
+    again = first.model_copy(update={"attempts": [make_attempt(seconds=30.0)]})
+    (store.records / first.id / "record.json").write_bytes(dump(again))
+    (store.records / third.id).rename(store.records / f".replaced-{third.id}-0123abcd")
+    assert call("report", folder)[0] == 0
+    assert not (folder / "checklist.md").exists()
+    code, out, _ = call("report", folder, "--checklist")
+    assert (code, "checklist.md" in out) == (0, True)
+    page = (folder / "checklist.md").read_text(encoding="utf-8")
+    kinds = {cells[1].strip(): [cell.strip() for cell in cells[2:5]] for cells in tables(page, of=5)}
+    assert kinds[REPORTED] == ["2", duration(2 * 708), "–"]
+    assert kinds[FAILED] == ["3", duration(0), "3"]
+    assert kinds[ATTEMPTS] == ["1", "30 s", "–"]
+    assert kinds[REPLACED] == ["1", duration(708), "–"]
+    assert kinds["all"] == ["7", duration(3 * 708 + 30), "3"]
+    assert "**minilm**: MIT" in page
+    unknown = page.partition("## What the records do not tell")[2]
+    assert tells(unknown, "", "glue/mrpc", "publish", "3 runs", "glue/mrpc")
+    assert second.data is not None
+    assert f"{second.data.splits['test'].examples} " in page
+
+
+def tables(page: str, *, of: int) -> list[list[str]]:
+    """The cells of every row of the tables with so many columns."""
+    rows = [line.strip("|").split("|") for line in page.splitlines() if line.startswith("|")]
+    return [cells for cells in rows if len(cells) == of]
 
 
 def test_of_several_groups_each_flag_says_which(tmp_path: Path, call: Call) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_folder
+from builders import MRPC_ON_HUB, drawn_answers, make_folder
 from core.calling import Call, everything
 from messages import tells
 
@@ -25,7 +25,8 @@ RESULTS = "- dataset: {id: x, task_id: accuracy}\n  value: 1.0\n  notes: accurac
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An experiment with its records."""
     answers = {name: drawn_answers(LABELS, seeds=2, accuracy=0.8, seed=number) for number, name in enumerate("ab")}
-    return make_folder(tmp_path_factory.mktemp("made") / "e", answers, LABELS)
+    hub = {"glue/mrpc": MRPC_ON_HUB}
+    return make_folder(tmp_path_factory.mktemp("made") / "e", answers, LABELS, hub_datasets=hub)
 
 
 @pytest.fixture

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from builders import EVERYTHING, HOSTILE, Renamer, hostile_folder, runs_and_plan
+from core.report.test_every_eval_ever import require_valid
 from core.report.test_html import Page
 from core.text.test_markdown import GITHUB, NEVER, alive, inlines, kinds
+from core.text.test_markdown import STRUCTURE as BLOCKS
 from huggingface_hub import ModelCardData, parse_eval_result_entries
 from ruamel.yaml import YAML
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.analysis.summary.spent import spent
 from bakeoff.api.comparisons import Comparisons
 from bakeoff.api.results import Results
 from bakeoff.records.experiment import Experiment
 from bakeoff.records.load import load_experiment
 from bakeoff.report.page.html import write_html
+from bakeoff.report.text.checklist import write_checklist
+from bakeoff.report.text.every_eval_ever import eee_files
 from bakeoff.report.text.hub_cards import eval_results, is_ours, model_index
 from bakeoff.report.text.latex import write_tex
 from bakeoff.text.words import escaped
@@ -102,12 +109,34 @@ def test_cards_for_the_hub_are_read_back_with_names_as_text(experiment: Experime
         assert len(ModelCardData(**document).eval_results) == 2
     files = eval_results(comparison)
     assert len(files) == len(rows)
+    (dataset,) = comparison.declared.hub_datasets.values()
     for name, text in files.items():
         assert re.fullmatch(r"[A-Za-z0-9_-]+\.yaml", name)
         plain = YAML(typ="safe").load(text)
-        assert [entry.dataset_id for entry in parse_eval_result_entries(plain)] == [escaped(comparison.groups[0].task)] * 2
+        (entry,) = parse_eval_result_entries(plain)
+        assert (entry.dataset_id, entry.task_id) == (dataset.id, escaped(dataset.config))
         assert is_ours(text.encode())
         assert hidden("".join(strings(plain))) == hidden(text) == []
+
+
+def test_results_for_every_eval_ever_hold_names_as_text(experiment: Experiment) -> None:
+    files = eee_files(compare(experiment), experiment.records, organisation=EVERYTHING, made_at=1)
+    assert len(files) == 3
+    for path, text in files.items():
+        require_valid(path, text)
+        assert hidden("".join(strings(json.loads(text)))) == hidden(text) == []
+
+
+def test_the_checklist_holds_names_as_text(experiment: Experiment) -> None:
+    pages = []
+    plain = load_experiment([hostile_folder(Path(experiment.folders[0]).parent / "plain", Renamer(["p"]))])
+    for made in (experiment, plain):
+        text = write_checklist(compare(made), made, spent(made, []))
+        assert hidden(text) == []
+        pages.append(GITHUB.parse(text))
+    hostile, usual = map(kinds, pages)
+    assert [one for inline in inlines(pages[0]) for one in alive(inline)] == []
+    assert [hostile[kind] for kind in (*NEVER, *BLOCKS)] == [usual[kind] for kind in (*NEVER, *BLOCKS)]
 
 
 @pytest.mark.parametrize("first", [0, 15, 20, 50, 85, 95])

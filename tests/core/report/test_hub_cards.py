@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from builders import drawn_answers, make_experiment, published, scored_by
+from builders import MRPC_ON_HUB, declaring, drawn_answers, make_experiment, published, scored_by
 from huggingface_hub import ModelCardData, parse_eval_result_entries
 from huggingface_hub.repocard_data import model_index_to_eval_results
 from messages import tells
 from ruamel.yaml import YAML
 
 from bakeoff.analysis.comparison import compare
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.contracts.metrics import F1, Accuracy
 from bakeoff.kinds import CLASSIFICATION
 from bakeoff.records.experiment import Experiment
@@ -27,6 +28,7 @@ def experiment(*names: str) -> Experiment:
     return make_experiment(
         {name: drawn_answers(LABELS, seeds=3, accuracy=0.85 - 0.1 * number, seed=number) for number, name in enumerate(names)},
         LABELS,
+        hub_datasets={"glue/mrpc": MRPC_ON_HUB},
     )
 
 
@@ -43,11 +45,11 @@ def test_each_row_has_a_file_that_the_hubs_reader_gives_back() -> None:
     written = files(made)
     assert list(written) == ["glue-mrpc-minilm-trainer-api.yaml", "glue-mrpc-minilm-loop.yaml"]
     for standing, text in zip(compare(made).groups[0].rows, written.values(), strict=True):
-        first, second = parse_eval_result_entries(YAML(typ="safe").load(text))
+        (first,) = parse_eval_result_entries(YAML(typ="safe").load(text))  # a dataset's configuration has one value
         score = standing.scores["test"]["accuracy"]
-        assert (first.dataset_id, first.task_id, second.task_id) == ("glue/mrpc", "accuracy", "f1")
+        assert (first.dataset_id, first.task_id) == ("nyu-mll/glue", "mrpc")
+        assert first.dataset_revision == MRPC_ON_HUB.revision
         assert first.value == pytest.approx(score.mean)
-        assert second.value == pytest.approx(standing.scores["test"]["f1"].mean)
         assert tells(first.notes, "", "95 % interval", f"{score.low:.4f} to {score.high:.4f}, ")
         assert tells(first.notes, "", "3 seeds (0 to 2)")
         assert tells(first.notes, "", f"strategy {standing.strategy}, ", "minilm", "hf-trainer", "full")
@@ -64,10 +66,34 @@ def test_each_row_has_a_model_index_that_the_hubs_reader_gives_back() -> None:
             ("accuracy", "test", "text-classification"),
             ("f1", "test", "text-classification"),
         ]
+        assert {(one.dataset_type, one.dataset_config) for one in results} == {("nyu-mll/glue", "mrpc")}
         assert results[0].metric_value == pytest.approx(standing.scores["test"]["accuracy"].mean)
         assert "95 % interval" in results[0].metric_args["notes"]
         again = ModelCardData(**document)
         assert again.eval_results == results
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {},
+        {"glue/mrpc": HubDataset(id="nyu-mll/glue")},
+        {"glue/mrpc": MRPC_ON_HUB.model_copy(update={"splits": {"dev": "dev"}})},
+    ],
+    ids=["no dataset", "no configuration", "another split"],
+)
+def test_what_would_link_nowhere_has_no_file_and_its_model_index_all_the_same(declared: dict[str, HubDataset]) -> None:
+    made = declaring(experiment("trainer-api"), hub_datasets=declared)
+    assert files(made) == {}
+    _, (first, _) = model_index_to_eval_results(YAML(typ="safe").load(cards(made).strip("-\n"))["model-index"])
+    assert (first.dataset_type, first.dataset_split) == ("nyu-mll/glue" if declared else "glue/mrpc", "test")
+
+
+def test_a_split_has_its_name_on_the_hub() -> None:
+    answers = {"trainer-api": drawn_answers(LABELS, seeds=2, accuracy=0.8)}
+    made = make_experiment(answers, LABELS, split="dev", hub_datasets={"glue/mrpc": MRPC_ON_HUB})
+    _, (first, _) = model_index_to_eval_results(YAML(typ="safe").load(cards(made).strip("-\n"))["model-index"])
+    assert (first.dataset_split, first.dataset_revision) == ("validation", MRPC_ON_HUB.revision)
 
 
 class TopFive(Accuracy):
@@ -88,11 +114,10 @@ def test_a_metric_of_a_class_has_the_type_of_its_metric_and_no_other_has() -> No
 
 
 def test_the_difference_to_the_baseline_is_told_with_the_primary_metric_only() -> None:
-    entries = parse_eval_result_entries(
-        YAML(typ="safe").load(files(experiment("trainer-api", "loop"))["glue-mrpc-minilm-loop.yaml"])
-    )
-    assert "trainer-api" in (entries[0].notes or "")
-    assert "trainer-api" not in (entries[1].notes or "")
+    documents = list(YAML(typ="safe").load_all(cards(experiment("trainer-api", "loop"))))
+    _, (first, second) = model_index_to_eval_results(documents[-1]["model-index"])
+    assert "trainer-api" in first.metric_args["notes"]
+    assert "trainer-api" not in second.metric_args["notes"]
 
 
 def test_names_cannot_leave_the_folder_and_never_clash() -> None:
@@ -107,7 +132,7 @@ def test_hostile_names_stay_text() -> None:
     made = experiment("trainer-api", name)
     (text,) = [text for file, text in files(made).items() if "evil" in file]
     entries = parse_eval_result_entries(YAML(typ="safe").load(text))
-    assert [entry.dataset_id for entry in entries] == ["glue/mrpc", "glue/mrpc"]
+    assert [entry.dataset_id for entry in entries] == ["nyu-mll/glue"]
     assert "strategy x\\n- dataset: {id: evil}\\u202e: [1]" in (entries[0].notes or "")
     assert "\u202e" not in text + cards(made)
     assert len(list(YAML(typ="safe").load_all(cards(made)))) == 2
@@ -118,6 +143,7 @@ def test_one_seed_is_said_and_a_row_without_scores_has_no_file() -> None:
         {"one": drawn_answers(LABELS, seeds=1, accuracy=0.85), "none": drawn_answers(LABELS, seeds=1, accuracy=0.8)},
         LABELS,
         failing={"none": [0]},
+        hub_datasets={"glue/mrpc": MRPC_ON_HUB},
     )
     written = files(made)
     assert list(written) == ["glue-mrpc-minilm-one.yaml"]

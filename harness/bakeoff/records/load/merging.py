@@ -116,6 +116,8 @@ def _declaration(own: Sequence[Declared]) -> Declared:
             "trials": {row: count for declared in own for row, count in declared.trials.items()},
             "searches": _searches(own),
             "vary": _vary(own),
+            "hub_datasets": {task: one for declared in reversed(own) for task, one in declared.hub_datasets.items()},
+            "licences": {label: one for declared in reversed(own) for label, one in declared.licences.items()},
             "seed_free": list(dict.fromkeys(row for declared in own for row in declared.seed_free)),
             "looks": [],
             "ranks": False,

@@ -26,6 +26,7 @@ from bakeoff.contracts.fields import (
     Some,
     Text,
 )
+from bakeoff.contracts.hub_dataset import HubDataset
 from bakeoff.records.schema.shared import (
     AS_FILE,
     SCHEMA_VERSION,
@@ -320,6 +321,10 @@ class Declared(Part):
     seed_free: list[Text] = Field(default_factory=list)
     """Strategies that do not depend on the seed: each has one run for a task and data set, of the plan's first seed, which
     counts at every seed that the others have. Its variance over seeds is known to be 0."""
+    hub_datasets: dict[Text, HubDataset] = Field(default_factory=dict)
+    """Label of a task -> the dataset on the hub that has its rows, as its plugin declares it; other tasks are left out."""
+    licences: dict[Text, Text] = Field(default_factory=dict)
+    """Label of a task or model -> the licence of its rows or weights, as its plugin states it; others are left out."""
     runs: list[DeclaredRun]
     """All runs that may be made: with looks, those of all looks up to the last one."""
     seal: Sha256 = UNSEALED

@@ -1,13 +1,14 @@
 """Results for the Hugging Face hub: `.eval_results/*.yaml`, and the `model-index` of model cards.
 
 Written by functions of huggingface_hub. Values are means over seeds in the metric's own unit (accuracy: 0 to 1); the notes
-have interval, seeds and method.
+have interval, seeds and method. What the hub calls the dataset, its configuration and its split is known of tasks whose plugin
+declares it (`Task.hub_dataset`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import chain, count
 
 from ruamel.yaml import YAML
@@ -28,23 +29,30 @@ TASK_TYPE = "text-classification"
 
 
 def eval_results(comparison: Comparison) -> dict[str, str]:
-    """File name -> YAML with a strategy's scores on the reported split, a file for each strategy that has scores."""
+    """File name -> YAML with a strategy's score by the primary metric on the reported split, a file for each strategy that has
+    one, on tasks that declare their dataset on the hub.
+
+    The hub links a result by dataset and task, which is the dataset's configuration; so there is one value for each, and tasks
+    whose configuration, or reported split, is not known on the hub have no file.
+    """
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
     from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined]  # public, by a list of names
 
     files: dict[str, str] = {}
     for group, row, scores in _rows(comparison):
-        entries = [
-            EvalResultEntry(
-                dataset_id=escaped(group.task),
-                task_id=escaped(metric),
-                value=portable(score.mean),
-                notes=_notes(group, row, metric, score),
-            )
-            for metric, score in scores.items()
-        ]
-        name = _file_name(f"{group.task}-{group.model}-{row.strategy}", files)
-        files[name] = yaml_dump(eval_result_entries_to_yaml(entries), sort_keys=False)
+        dataset = comparison.declared.hub_datasets.get(group.task)
+        if dataset is None or dataset.config is None or group.split not in dataset.splits or group.metric not in scores:
+            continue
+        score = scores[group.metric]
+        entry = EvalResultEntry(
+            dataset_id=dataset.id,
+            task_id=escaped(dataset.config),
+            dataset_revision=dataset.revision,
+            value=portable(score.mean),
+            notes=_notes(group, row, group.metric, score),
+        )
+        name = file_name(f"{group.task}-{group.model}-{row.strategy}", ".yaml", files)
+        files[name] = yaml_dump(eval_result_entries_to_yaml([entry]), sort_keys=False)
     return files
 
 
@@ -67,12 +75,15 @@ def model_index(comparison: Comparison) -> str:
     documents = []
     for group, row, scores in _rows(comparison):
         kinds = {facts.name: called(facts) for facts in group.metrics}
+        dataset = comparison.declared.hub_datasets.get(group.task)
         results = [
             EvalResult(
                 task_type=TASK_TYPE,
-                dataset_type=escaped(group.task),
+                dataset_type=dataset.id if dataset else escaped(group.task),
                 dataset_name=escaped(group.task_title),
-                dataset_split=escaped(group.split),
+                dataset_config=escaped(dataset.config) if dataset and dataset.config else None,
+                dataset_split=escaped(dataset.splits.get(group.split, group.split) if dataset else group.split),
+                dataset_revision=dataset.revision if dataset else None,
                 metric_type=escaped(kinds.get(metric, metric)),
                 metric_name=escaped(metric),
                 metric_value=portable(score.mean),
@@ -81,7 +92,7 @@ def model_index(comparison: Comparison) -> str:
             for metric, score in scores.items()
         ]
         card = ModelCardData(
-            model_name=escaped(" ".join(filter(None, (_model_title(group, row), row.title)))), eval_results=results
+            model_name=escaped(" ".join(filter(None, (model_title_of(group, row), row.title)))), eval_results=results
         )
         documents.append(f"---\n{card.to_yaml()}\n")
     return "".join(documents)
@@ -94,7 +105,8 @@ def _model(group: ComparisonGroup, row: Row) -> str:
     return group.model if label and group.model.startswith(f"{label} (") else label
 
 
-def _model_title(group: ComparisonGroup, row: Row) -> str:
+def model_title_of(group: ComparisonGroup, row: Row) -> str:
+    """What headings call the row's model; empty if the row's trainer owns its model."""
     label = _model(group, row)
     return group.model_title if label == group.model else label
 
@@ -132,8 +144,8 @@ def _notes(group: ComparisonGroup, row: Row, metric: str, score: Score) -> str:
     return escaped("; ".join([*parts, MADE_WITH]))
 
 
-def _file_name(text: str, taken: dict[str, str]) -> str:
+def file_name(text: str, ending: str, taken: Container[str]) -> str:
     """A file name made from the text, without path separators and not among the names `taken`."""
     stem = re.sub(r"[^A-Za-z0-9_-]+", "-", text).strip("-")[:100] or "row"
-    names = chain([f"{stem}.yaml"], (f"{stem}-{number}.yaml" for number in count(2)))
+    names = chain([f"{stem}{ending}"], (f"{stem}-{number}{ending}" for number in count(2)))
     return next(name for name in names if name not in taken)
