@@ -1,5 +1,5 @@
-"""Everything that an author of a task, model, method, trainer, optimizer, loss or engine imports; plugins import nothing
-else of Bakeoff.
+"""Everything that an author of a task, model, method, trainer, optimizer, loss, engine or tracker imports; plugins import
+nothing else of Bakeoff.
 
     from bakeoff.plugin import hookimpl, Task, TaskInfo, Options
 
@@ -23,6 +23,7 @@ from bakeoff.contracts.own_model import Answer, Example, OwnModelJob, OwnModelTr
 from bakeoff.contracts.recipe import SET, Options, Recipe, no_duplicates
 from bakeoff.contracts.recipe_parts import Loss, Optimizer
 from bakeoff.contracts.task import NewRows, Paths, Row, Task, TaskInfo
+from bakeoff.contracts.tracker import SUMMARY, Series, TrackedExperiment, TrackedRun, Tracker
 from bakeoff.contracts.trainer import MicroBatch, Owned, Signal, Supports, Trainer, TrainingJob
 from bakeoff.contracts.unit import CORRELATION, PERCENT, SHARE, Unit
 from bakeoff.contracts.versions import CONTRACT_VERSION, RENAMED
@@ -71,6 +72,7 @@ __all__ = [
     "REGRESSION",
     "SET",
     "SHARE",
+    "SUMMARY",
     "Accuracy",
     "Adaptation",
     "Answer",
@@ -110,12 +112,16 @@ __all__ = [
     "Recipe",
     "ReportedStep",
     "Row",
+    "Series",
     "Signal",
     "Supports",
     "Task",
     "TaskInfo",
     "Template",
     "TextEncoder",
+    "TrackedExperiment",
+    "TrackedRun",
+    "Tracker",
     "Trainer",
     "TrainingJob",
     "Tree",

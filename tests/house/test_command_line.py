@@ -23,6 +23,7 @@ OWN_MEANING = {
     ("worker", "--trust"),
     ("submit", "--threads"),
     ("submit", "--retry"),
+    ("export", "--to"),
 }
 """Where an option is not the one that other commands have under its name."""
 HOUSE_WORDS = (

@@ -34,5 +34,6 @@ def test_options_have_one_wording() -> None:
 
 
 def test_options_of_a_component_are_validated_at_doors_only() -> None:
-    doors = {"contracts/configured.py", "training/assembly.py", "records/load/metrics.py", "runner/submitting.py"}
+    given = {"contracts/from_words.py", "runner/submitting.py"}  # on a command line, now or at a submission
+    doors = {"contracts/configured.py", "training/assembly.py", "records/load/metrics.py", *given}
     assert validating("Options") == doors

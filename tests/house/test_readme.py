@@ -16,9 +16,10 @@ from stress import table as stress
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.cli import VERBS, Verbs
-from bakeoff.contracts.registry import load_registry
 from bakeoff.records.load import load_experiment
 from bakeoff.report.text.brief import write_brief
+from bakeoff_engines import bakeoff_engines
+from bakeoff_trackers import bakeoff_trackers
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results" / "README.md"
@@ -33,9 +34,12 @@ PAGES = sorted(
 )
 
 
-ENGINES = [registered.component for registered in load_registry().all() if registered.component.kind == "engine"]
-OF_ENGINES = {f"--{name.replace('_', '-')}" for engine in ENGINES for name in engine.Options.model_fields}
-"""The options of engines, which `bakeoff submit` takes besides its own."""
+CHOSEN = {"submit": bakeoff_engines(), "export": bakeoff_trackers(), "run": bakeoff_trackers()}
+"""Command -> the components whose options it takes besides its own."""
+FURTHER = {
+    verb: {f"--{name.replace('_', '-')}" for one in components for name in one.Options.model_fields}
+    for verb, components in CHOSEN.items()
+}
 
 
 def block(page: str, name: str) -> str:
@@ -120,8 +124,7 @@ def test_commands_on_the_pages_exist_with_their_options(page: Path) -> None:
         command = group.get_command(click.Context(group), verb)
         assert command is not None
         known = {name for parameter in command.params for name in parameter.opts}
-        if verb == "submit":
-            known |= OF_ENGINES
+        known |= FURTHER.get(verb, set())
         for argument in arguments:
             if argument.startswith("--"):
                 assert argument.partition("=")[0] in known, f"{page.name}: bakeoff {verb} has no {argument}"

@@ -272,6 +272,28 @@ class StatusOutput(Part):
     """How the command failed that was to go on when the jobs of the newest submission had ended; empty if it did not."""
 
 
+class ExportOutput(Part):
+    """What `bakeoff export --json` prints."""
+
+    format: Literal[1] = 1
+    ok: bool
+    """Whether no record was left out because it is damaged: exit code 0, else 1."""
+    experiment: str
+    tracker: str
+    written: list[str]
+    """Names of the runs that were written now."""
+    already: int
+    """How many runs the tracker had already."""
+    held: int
+    """How many runs another command is writing to the tracker at the moment."""
+    summary: bool
+    """Whether the summary was written now; false where the tracker had it, and where nothing is recorded."""
+    damaged: list[str]
+    """A sentence for each record that can't be read."""
+    shown: str
+    """Where the runs can be seen, or the command that shows them."""
+
+
 class BestModelOutput(Part):
     """The model to use of one comparison group. What is not known is None."""
 

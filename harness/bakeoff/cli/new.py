@@ -31,6 +31,8 @@ USAGES = {
     "loss": "recipe: {{loss: {name}}}",
 }
 """Kind of component -> how an experiment file names it."""
+CALLED = {"engine": "bakeoff submit spec.yaml --to {name}", "tracker": "bakeoff export --to {name}"}
+"""Kind of component that no experiment file names -> the command that names it."""
 LOOKS = (
     "For what is being compared for the first time, `seeds: {looks: [3, 5, 8, 12, 20]}`\nruns seeds only while they can still "
     "decide; without it there are three."
@@ -46,8 +48,8 @@ SKLEARN = {"template": "sklearn.py", "dependencies": '"bakeoff[sklearn]"', "cont
 @click.option("--sklearn", is_flag=True, help="A trainer that is an estimator of scikit-learn, in place of a PyTorch loop.")
 @click.option("--folder", metavar="DIR", type=PATH, help="Folder to create; must be new or empty (default: ./bakeoff-NAME).")
 def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
-    """Create a plugin package with one working task, model, method, trainer, optimizer, loss or engine, called NAME, and a test
-    of it.
+    """Create a plugin package with one working task, model, method, trainer, optimizer, loss, engine or tracker, called NAME,
+    and a test of it.
 
     Install it, run its test, then replace the example by your own code.
 
@@ -110,8 +112,8 @@ def template_words(kind: str, name: str) -> dict[str, str]:
 
 def usage(kind: str, name: str) -> str:
     """How a component is used, for its README."""
-    if kind == "engine":
-        return f"On the command line: `bakeoff submit spec.yaml --to {name}`."
+    if kind in CALLED:
+        return f"On the command line: `{CALLED[kind].format(name=name)}`."
     return f"In an experiment file: `{USAGES[kind].format(name=name)}`. {LOOKS}"
 
 

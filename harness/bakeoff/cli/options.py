@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -15,6 +17,37 @@ from bakeoff.spec.location import experiment_file, experiment_folder
 from bakeoff.text.words import quoted
 
 PATH = click.Path(path_type=Path)
+WORD = re.compile(r"--([a-z][a-z0-9-]*)(?:=(.*))?", re.DOTALL)
+"""An option as it stands on the command line."""
+
+
+class WithFurtherOptions(click.Command):
+    """A command that takes the options of an engine or tracker beside its own: those that it does not know, each with its
+    value, as a mapping from options to their values in `ctx.obj`."""
+
+    def __init__(self, *args: Any, chosen_by: str, **keywords: Any) -> None:
+        """chosen_by: the option that names the engine or tracker. Without it, unknown options are errors, as elsewhere."""
+        super().__init__(*args, **keywords)
+        self.chosen_by = chosen_by
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        given, rest, words = defaultdict[str, list[str]](list), list[str](), iter(args)
+        own = {word for parameter in self.get_params(ctx) for word in (*parameter.opts, *parameter.secondary_opts)}
+        if not any(word.partition("=")[0] == self.chosen_by for word in args):
+            own |= {word.partition("=")[0] for word in args}
+        for word in words:
+            found = WORD.fullmatch(word)
+            if word == "--":
+                rest += [word, *words]
+            elif found is None or f"--{found[1]}" in own:
+                rest.append(word)
+            else:
+                value = found[2] if found[2] is not None else next(words, None)
+                if value is None:
+                    raise click.UsageError(f"{word} needs a value", ctx)
+                given[found[1]].append(value)
+        ctx.obj = dict(given)
+        return super().parse_args(ctx, rest)
 
 
 class Place(click.ParamType[Path]):

@@ -20,8 +20,8 @@ from bakeoff.text.markdown import wrap
 @click.option("--kind", type=click.Choice(list(COMPONENT_KINDS)), help="List only components of this kind.")
 @json_option
 def plugins(kind: str | None, as_json: bool) -> None:
-    """List the installed tasks, models, methods, trainers, optimizers, losses and engines, and the plugins that cannot be used,
-    with their errors."""
+    """List the installed tasks, models, methods, trainers, optimizers, losses, engines and trackers, and the plugins that
+    cannot be used, with their errors."""
     registry = load_registry()
     if as_json:
         print_json(json.dumps(as_data(registry, kind), indent=2))

@@ -11,9 +11,11 @@ import click
 
 from bakeoff.cli.comparisons import confounded_lines
 from bakeoff.cli.data_folders import DataFolders, data_option
+from bakeoff.cli.following import Followers, following, orders_of
 from bakeoff.cli.formats import NOT_KEPT, RunOutput, RunProblemOutput, ShardOutput
 from bakeoff.cli.inputs import Called, find_paths, indexed_store, open_experiment, require_text
 from bakeoff.cli.options import (
+    WithFurtherOptions,
     changed_option,
     device_option,
     into_option,
@@ -30,6 +32,7 @@ from bakeoff.cli.progress import make_progress
 from bakeoff.cli.report import HTML_FILE, MODEL_INDEX_FILE, TEX_FILE
 from bakeoff.cli.table import CSV_FILE, PAGE_FILE, Reading, read, save, where_all_is
 from bakeoff.cli.trust import agreed
+from bakeoff.contracts.registry import load_registry
 from bakeoff.errors import BakeoffError
 from bakeoff.machine import fork_server
 from bakeoff.machine.hardware import prepare_environment, usable_threads
@@ -54,7 +57,7 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 """Names of files that `run` and `report` write or replace."""
 
 
-@click.command()
+@click.command(cls=WithFurtherOptions, chosen_by="--export-to")
 @spec_argument
 @into_option
 @data_option
@@ -75,10 +78,21 @@ WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 )
 @only_option
 @shard_option
+@click.option(
+    "--export-to",
+    metavar="TRACKER",
+    multiple=True,
+    help="Also write each run to this tracker once it is recorded, in a process beside the training: tensorboard, mlflow, "
+    "wandb or a plugin's (can be repeated). Its own options follow, as for `bakeoff export`. Its errors are notes, and change "
+    "no exit code.",
+)
 @trust_option
 @trusted_option
 @json_option
+@click.pass_obj
 def run(
+    given: dict[str, list[str]],
+    *,
     spec: Path,
     into: Path | None,
     data: DataFolders,
@@ -90,6 +104,7 @@ def run(
     retry: Literal["failed", "unkept"] | None,
     only: tuple[str, ...],
     shard: Shard | None,
+    export_to: tuple[str, ...],
     trust: bool,
     trusted: str,
     as_json: bool,
@@ -107,6 +122,7 @@ def run(
     if into is not None:
         require_text(into)
     store, threads = indexed_store(into or spec.parent), threads or max(1, usable_threads() // jobs)
+    orders = orders_of(load_registry(), export_to, given, store.folder, shard) if export_to else []
     begin_imports(spec, store, threads)
     document, plan = open_experiment(spec)
     plan = select(plan, only, store.find)
@@ -122,23 +138,33 @@ def run(
         control=control,
         trusted=agreed(document, plan, trust=trust, trusted=trusted, remedy=f"`{called.again('run', '--trust')}`"),
     )
-    if shard is not None:
-        with stopped_by_signals(), make_progress() as progress:
-            shard_done = make_shard(document, plan, document.path, store, shard, settings=settings, progress=progress)
-        if as_json:
-            print_json(shard_output(shard_done, shard, plan).model_dump_json(indent=1, ensure_ascii=True))
+    with following(orders) as followers:
+        if shard is not None:
+            code = run_shard(document, plan, store, shard, settings, followers, as_json=as_json)
         else:
-            print_result(*map(escaped, in_words(shard_done, shard)))
-        return 0 if shard_done.complete else WAITS
-    with stopped_by_signals(), make_progress() as progress:
-        outcome = make(document, plan, store, settings, progress)
+            with stopped_by_signals(), make_progress() as progress, followers.told_by(progress.note):
+                outcome = make(document, plan, store, settings, progress)
+            finished = finish(outcome, plan, store, called, only)
+            if as_json:
+                print_json(output_of(finished, plan, store).model_dump_json(indent=1, ensure_ascii=True))
+            else:
+                print_result(*in_lines(finished, store, called, finished.summary))
+            code = 0 if finished.complete else 1
+        followers.finish()
+    return code
 
-    finished = finish(outcome, plan, store, called, only)
+
+def run_shard(
+    document: Document, plan: Plan, store: Store, shard: Shard, settings: Settings, followers: Followers, *, as_json: bool
+) -> int:
+    """Makes the runs of a shard, and prints what was done. Returns the exit code."""
+    with stopped_by_signals(), make_progress() as progress, followers.told_by(progress.note):
+        done = make_shard(document, plan, document.path, store, shard, settings=settings, progress=progress)
     if as_json:
-        print_json(output_of(finished, plan, store).model_dump_json(indent=1, ensure_ascii=True))
+        print_json(shard_output(done, shard, plan).model_dump_json(indent=1, ensure_ascii=True))
     else:
-        print_result(*in_lines(finished, store, called, finished.summary))
-    return 0 if finished.complete else 1
+        print_result(*map(escaped, in_words(done, shard)))
+    return 0 if done.complete else WAITS
 
 
 @dataclass(frozen=True)

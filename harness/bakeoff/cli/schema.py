@@ -12,7 +12,7 @@ from bakeoff.cli.output import print_json
 from bakeoff.contracts.registry import load_registry
 from bakeoff.spec.json_schema import DRAFT, experiment_schema
 
-OUTPUTS = ("check", "plan", "run", "submit", "status", "table", "gate", "best", "disk")
+OUTPUTS = ("check", "plan", "run", "submit", "status", "table", "gate", "best", "disk", "export")
 """The commands whose `--json` output has a schema."""
 
 
@@ -35,7 +35,16 @@ def schema(of: str) -> None:
 def output_schema(verb: str) -> dict[str, Any]:
     """The JSON Schema of what `--json` of a command prints."""
     # not for experiment files, whose schema is quick
-    from bakeoff.cli.formats import BestOutput, CheckOutput, DiskOutput, PlanOutput, RunOutput, StatusOutput, SubmitOutput
+    from bakeoff.cli.formats import (
+        BestOutput,
+        CheckOutput,
+        DiskOutput,
+        ExportOutput,
+        PlanOutput,
+        RunOutput,
+        StatusOutput,
+        SubmitOutput,
+    )
     from bakeoff.report.formats import GateOutput, TableOutput
 
     models: dict[str, type[BaseModel]] = {
@@ -48,6 +57,7 @@ def output_schema(verb: str) -> dict[str, Any]:
         "gate": GateOutput,
         "best": BestOutput,
         "disk": DiskOutput,
+        "export": ExportOutput,
     }
     found = models[verb].model_json_schema(mode="serialization")
     declared = found.get("$defs", {}).get("Declared")

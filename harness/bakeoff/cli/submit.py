@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import re
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from bakeoff.cli.data_folders import DataFolders, data_option
 from bakeoff.cli.formats import SubmitOutput
 from bakeoff.cli.inputs import Called, find_paths, indexed_store, open_experiment, require_text
 from bakeoff.cli.options import (
+    WithFurtherOptions,
     changed_option,
     device_option,
     into_option,
@@ -69,8 +69,6 @@ MOST_REFUSALS: Final = 7
 MOST_THREADS: Final = 4
 """CPU threads of a job if the user says nothing and this machine has as many."""
 TIME = re.compile(r"(?:([0-9]{1,4})d)?(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?")
-WORD = re.compile(r"--([a-z][a-z0-9-]*)(?:=(.*))?", re.DOTALL)
-"""An option as it stands on the command line."""
 
 
 class Duration(click.ParamType[int]):
@@ -89,28 +87,7 @@ class Duration(click.ParamType[int]):
         return seconds
 
 
-class WithEngineOptions(click.Command):
-    """A command that takes options of an engine beside its own: those that it does not know, each with its value."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        own = {word for parameter in self.get_params(ctx) for word in (*parameter.opts, *parameter.secondary_opts)}
-        given, rest, words = defaultdict[str, list[str]](list), list[str](), iter(args)
-        for word in words:
-            found = WORD.fullmatch(word)
-            if word == "--":
-                rest += [word, *words]
-            elif found is None or f"--{found[1]}" in own:
-                rest.append(word)
-            else:
-                value = found[2] if found[2] is not None else next(words, None)
-                if value is None:
-                    raise click.UsageError(f"{word} needs a value", ctx)
-                given[found[1]].append(value)
-        ctx.obj = dict(given)
-        return super().parse_args(ctx, rest)
-
-
-@click.command(cls=WithEngineOptions)
+@click.command(cls=WithFurtherOptions, chosen_by="--to")
 @spec_argument
 @click.option(
     "--to", metavar="ENGINE", required=True, help="Engine that starts the jobs: `bakeoff plugins --kind engine` lists them."

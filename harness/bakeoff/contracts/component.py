@@ -1,4 +1,4 @@
-"""What tasks, models, methods, trainers, optimizers, losses and engines have in common."""
+"""What tasks, models, methods, trainers, optimizers, losses, engines and trackers have in common."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ TITLED = ("task", "model")
 
 
 class Component(ABC):
-    """A task, model, method, trainer, optimizer, loss or engine. Its author raises `version` when the same options no longer
-    give the same result."""
+    """A task, model, method, trainer, optimizer, loss, engine or tracker. Its author raises `version` when the same options no
+    longer give the same result."""
 
-    kind: ClassVar[Literal["task", "model", "method", "trainer", "optimizer", "loss", "engine"]]
+    kind: ClassVar[Literal["task", "model", "method", "trainer", "optimizer", "loss", "engine", "tracker"]]
     name: str
     summary: str
     version: str

@@ -12,6 +12,7 @@ from bakeoff.contracts.method import Method
 from bakeoff.contracts.model import Model
 from bakeoff.contracts.recipe_parts import Loss, Optimizer
 from bakeoff.contracts.task import Task
+from bakeoff.contracts.tracker import Tracker
 from bakeoff.contracts.trainer import Trainer
 
 GROUP = "bakeoff"
@@ -56,6 +57,11 @@ def bakeoff_engines() -> Iterable[Engine]:  # type: ignore[empty-body]
     """Returns the engines that the plugin offers: `return [Slurm()]`."""
 
 
+@hookspec
+def bakeoff_trackers() -> Iterable[Tracker]:  # type: ignore[empty-body]
+    """Returns the trackers that the plugin offers: `return [TensorBoard()]`."""
+
+
 COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "task": Task,
     "model": Model,
@@ -64,7 +70,8 @@ COMPONENT_KINDS: Mapping[str, type[Component]] = {
     "optimizer": Optimizer,
     "loss": Loss,
     "engine": Engine,
+    "tracker": Tracker,
 }
 """Kind of component, in the singular (`task` for the hook `bakeoff_tasks`) -> the base class of such components."""
-SPEC_KINDS = tuple(kind for kind in COMPONENT_KINDS if kind != "engine")
-"""The kinds that an experiment file names; engines are named on the command line."""
+SPEC_KINDS = tuple(kind for kind in COMPONENT_KINDS if kind not in ("engine", "tracker"))
+"""The kinds that an experiment file names; engines and trackers are named on the command line."""

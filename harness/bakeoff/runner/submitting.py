@@ -13,12 +13,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, get_origin
-
-from pydantic import ValidationError
+from typing import Any, Final, Literal, NamedTuple
 
 from bakeoff.contracts.configured import canonical
 from bakeoff.contracts.engine import NUMBER, Engine, EngineJob, JobBatch, JobState, Needs
+from bakeoff.contracts.from_words import Words, component_from_words
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import BakeoffError
 from bakeoff.planning.estimate import Outlook
@@ -33,7 +32,7 @@ from bakeoff.runner.sharded import Phase, first_lacking
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import MEBIBYTE
 from bakeoff.text.values import grouped, listed, utc_now
-from bakeoff.text.words import did_you_mean, escaped, quoted, shown_path
+from bakeoff.text.words import escaped, shown_path
 
 PYTHON: Final = (sys.executable, "-P", "-m")
 """The command that starts a module of this installation; nothing is imported from the working directory."""
@@ -64,30 +63,9 @@ class Order:
         return replace(self, needs=needs)
 
 
-def engine_named(registry: Registry, name: str, given: Mapping[str, Sequence[str]]) -> tuple[Engine, Any]:
-    """The engine and its options. given: option, as on the command line without its hyphens -> its values. Raises BakeoffError
-    for an unknown engine, one that lacks an extra, and wrong options."""
-    registered = registry.get("engine", name)
-    if registered.told_needs:
-        raise BakeoffError(f"engine '{name}' {registered.told_needs}")
-    engine: Engine = registered.component
-    fields = engine.Options.model_fields
-    plain: dict[str, Any] = {}
-    for option, values in given.items():
-        key = option.replace("-", "_")
-        if key not in fields:
-            known = [field.replace("_", "-") for field in fields]
-            raise BakeoffError(f"--{option}: {did_you_mean(f'option of engine {name}', option, known)}")
-        many = get_origin(fields[key].annotation) is list
-        if len(values) > 1 and not many:
-            raise BakeoffError(f"--{option} is given {len(values)} times; engine '{name}' takes it once")
-        plain[key] = [*values] if many else values[0]
-    try:
-        return engine, engine.Options.model_validate(plain, strict=False)
-    except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])).replace("_", "-")
-        raise BakeoffError(f"--{key}: {quoted(first['input'])}: {first['msg']}") from None
+def engine_named(registry: Registry, name: str, given: Words) -> tuple[Engine, Any]:
+    """The engine and its options. Raises as `component_from_words`."""
+    return component_from_words(registry, "engine", name, given)
 
 
 # --- how the runs stand ---

@@ -17,6 +17,7 @@ from bakeoff.testing.models import ModelContract
 from bakeoff.testing.own_models import OwnModelContract
 from bakeoff.testing.recipe_parts import LossContract, OptimizerContract
 from bakeoff.testing.tasks import TaskContract
+from bakeoff.testing.trackers import TrackerContract
 from bakeoff.testing.trainers import TrainerContract
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "OptimizerContract",
     "OwnModelContract",
     "TaskContract",
+    "TrackerContract",
     "TrainerContract",
     "installed",
 ]

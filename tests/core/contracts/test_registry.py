@@ -197,7 +197,7 @@ HOOKS_BROKEN = {
     "no hook": (
         "",
         "it implements none of Bakeoff's hooks (bakeoff_tasks, bakeoff_models, bakeoff_methods, bakeoff_trainers, "
-        "bakeoff_optimizers, bakeoff_losses, bakeoff_engines)",
+        "bakeoff_optimizers, bakeoff_losses, bakeoff_engines, bakeoff_trackers)",
     ),
     "raises": (HOOK.replace("return [Colours()]", "raise RuntimeError('no licence')"), "RuntimeError: no licence ("),
     "exits": (HOOK.replace("return [Colours()]", "raise SystemExit(0)"), "SystemExit: 0 ("),

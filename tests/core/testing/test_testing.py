@@ -21,6 +21,7 @@ from bakeoff.testing import (
     OptimizerContract,
     OwnModelContract,
     TaskContract,
+    TrackerContract,
     TrainerContract,
 )
 
@@ -32,6 +33,7 @@ CONTRACTS: dict[str, type[Contract]] = {
     "optimizer": OptimizerContract,
     "loss": LossContract,
     "engine": EngineContract,
+    "tracker": TrackerContract,
 }
 COLUMNS = {"text": ["text", "other"], "label": "same"}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -61,7 +63,13 @@ def promises(contract: type[Contract]) -> list[str]:
     return sorted(name for name in dir(contract) if name.startswith("test_"))
 
 
+SLOW_TO_START = {"mlflow", "wandb"}
+"""Trackers that take seconds for each of their promises."""
+
+
 def marks_of(component: Any, promise: str) -> list[pytest.MarkDecorator]:
+    if component.name in SLOW_TO_START:
+        return [pytest.mark.slow]
     if promise != LONG:
         return []
     return [pytest.mark.slow if component.name in {"hf-trainer", "torch-loop"} else pytest.mark.long]

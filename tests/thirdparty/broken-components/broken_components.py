@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import itertools
+import json
 import random
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any, ClassVar
 
 from pydantic import ConfigDict
@@ -40,10 +42,16 @@ from bakeoff.plugin import (
     Task,
     TaskInfo,
     TextEncoder,
+    TrackedExperiment,
+    TrackedRun,
+    Tracker,
     Trainer,
     TrainingJob,
+    Tree,
     make_optimizer,
     make_scheduler,
+    read_json,
+    read_regular,
     weight_decay_groups,
 )
 from bakeoff.testing.contract import place_of
@@ -792,6 +800,62 @@ class ComplainsOfTheGone(RightEngine):
         super().cancel(handles, options)
 
 
+# --- trackers ------------------------------------------------------------------------------------------------------------
+
+
+class RightTracker(Tracker):
+    """Writes a JSON file for each run."""
+
+    name = "notes"
+    summary = "A JSON file for each run."
+    version = "1"
+
+    def check(self, experiment: TrackedExperiment, options: Any) -> None:
+        experiment.made_folder()
+
+    def written(self, experiment: TrackedExperiment, options: Any) -> dict[str, str]:
+        found = [read_json(read_regular(path)) for path in experiment.folder.glob("*.json")]
+        return {run["key"]: run["digest"] for run in found if run["experiment"] == experiment.name}
+
+    def write(self, run: TrackedRun, experiment: TrackedExperiment, options: Any) -> None:
+        series = {name: [*map(str, one.values)] for name, one in run.series.items()}
+        self.note(run, experiment, self.file_of(run, experiment), series)
+
+    def file_of(self, run: TrackedRun, experiment: TrackedExperiment) -> str:
+        return sha256(f"{experiment.name}|{run.key}".encode()).hexdigest()
+
+    def note(self, run: TrackedRun, experiment: TrackedExperiment, name: str, series: Any) -> None:
+        folder, found = experiment.made_folder(), {"key": run.key, "digest": run.digest, "experiment": experiment.name}
+        Tree(folder).write(folder / f"{name}.json", json.dumps({**found, "series": series}).encode())
+
+
+class HalfIsWhole(RightTracker):
+    def write(self, run: TrackedRun, experiment: TrackedExperiment, options: Any) -> None:
+        self.note(run, experiment, self.file_of(run, experiment), {})
+        super().write(run, experiment, options)
+
+
+class KeepsTheFirst(RightTracker):
+    def write(self, run: TrackedRun, experiment: TrackedExperiment, options: Any) -> None:
+        if run.key not in self.written(experiment, options):
+            super().write(run, experiment, options)
+
+
+class OneForAll(RightTracker):
+    def file_of(self, run: TrackedRun, experiment: TrackedExperiment) -> str:
+        return run.key
+
+
+class ByItsName(RightTracker):
+    def file_of(self, run: TrackedRun, experiment: TrackedExperiment) -> str:
+        return f"{len(experiment.name)}-{run.name}"
+
+
+class RefusesLate(RightTracker):
+    def check(self, experiment: TrackedExperiment, options: Any) -> None:
+        pass
+
+
 WRONG = (
     (Nameless(), "test_name_summary_and_version_are_lines_of_text"),
     (Loose(), "test_options_are_strict"),
@@ -857,6 +921,11 @@ WRONG = (
     (NoDecay(), "test_it_follows_learning_rate_and_weight_decay_of_each_group"),
     (ByTheTensor(), "test_elementwise_is_elementwise"),
     (Forgetful(), "test_it_goes_on_from_its_state"),
+    (HalfIsWhole(), "test_a_run_that_was_cut_short_is_not_there_and_is_written_by_the_next_call"),
+    (KeepsTheFirst(), "test_a_run_that_is_written_again_replaces_the_earlier_one"),
+    (OneForAll(), "test_experiments_are_apart"),
+    (ByItsName(), "test_any_names_and_numbers_are_taken"),
+    (RefusesLate(), "test_a_place_that_cannot_be_written_to_is_refused"),
     (NeedsTwoLabels(), "test_it_trains_where_all_rows_have_one_label"),
     (NeverRefuses(), "test_it_answers_soon_what_it_cannot_give"),
     (OwnDirectory(), "test_it_performs_all_jobs_and_then_goes_on"),

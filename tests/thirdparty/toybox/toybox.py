@@ -1,7 +1,8 @@
-"""A toy task that needs no data, and trainers and a model that go wrong on purpose, each in one way."""
+"""A toy task that needs no data, and trainers, a model and a tracker that go wrong on purpose, each in one way."""
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -10,8 +11,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -19,6 +21,7 @@ from bakeoff.plugin import (
     CLASSIFICATION,
     F1,
     Accuracy,
+    BakeoffError,
     Built,
     DataError,
     Encoding,
@@ -29,9 +32,15 @@ from bakeoff.plugin import (
     Task,
     TaskInfo,
     TextEncoder,
+    TrackedExperiment,
+    TrackedRun,
+    Tracker,
     Trainer,
     TrainingJob,
+    Tree,
     hookimpl,
+    read_json,
+    read_regular,
 )
 from bakeoff_tiny_models import TinyBert, TinyOptions
 
@@ -313,6 +322,70 @@ class Breaking(TextEncoder):
                 (folder / "my notes.txt").touch()
             case "forgets":
                 (folder / "model.safetensors").unlink()
+
+
+class NotesOptions(Options):
+    """What goes wrong, and after how many runs."""
+
+    trouble: Literal["none", "refuses", "raises", "hangs", "exits", "prints"] = "none"
+    after: int = 0
+
+
+class Notes(Tracker):
+    """Notes of each run in a JSON file. `written.txt` has a line for each call of `write`."""
+
+    name = "notes"
+    summary = "A JSON file for each run."
+    version = "1"
+    Options = NotesOptions
+
+    def check(self, experiment: TrackedExperiment, options: NotesOptions) -> None:
+        if options.trouble == "refuses":
+            raise BakeoffError("the service is closed")
+        experiment.made_folder()
+
+    def written(self, experiment: TrackedExperiment, options: NotesOptions) -> dict[str, str]:
+        found = [read_json(read_regular(path)) for path in experiment.folder.glob("*.json")]
+        return {run["key"]: run["digest"] for run in found if run["experiment"] == experiment.name}
+
+    def write(self, run: TrackedRun, experiment: TrackedExperiment, options: NotesOptions) -> None:
+        folder = experiment.made_folder()
+        if len([*folder.glob("*.json")]) >= options.after:
+            self.make_trouble(options.trouble)
+        with (folder / "written.txt").open("a") as log:
+            log.write(f"{run.name}\n")
+        noted = {
+            "experiment": experiment.name,
+            "key": run.key,
+            "digest": run.digest,
+            "name": run.name,
+            "strategy": run.strategy,
+            "tags": dict(run.tags),
+            "scores": dict(run.scores),
+            "steps": {name: len(series.steps) for name, series in run.series.items()},
+            "failure": run.failure,
+            "text": run.text,
+            "files": dict(run.files),
+        }
+        name = sha256(f"{experiment.name}|{run.key}".encode()).hexdigest()
+        Tree(folder).write(folder / f"{name}.json", json.dumps(noted).encode())
+
+    def make_trouble(self, trouble: str) -> None:
+        match trouble:
+            case "raises":
+                raise ZeroDivisionError("a bug\nin two lines")
+            case "hangs":
+                time.sleep(600)
+            case "exits":
+                os._exit(3)
+            case "prints":
+                os.write(1, b"exported to notes: nonsense\n")
+                print("no result")
+
+
+@hookimpl
+def bakeoff_trackers() -> list[Tracker]:
+    return [Notes()]
 
 
 @hookimpl
