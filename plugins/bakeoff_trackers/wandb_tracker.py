@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final
 
 from pydantic import Field
 
-from bakeoff.plugin import BakeoffError, Options, TrackedExperiment, TrackedRun, Tracker, Tree, shown_path
+from bakeoff.plugin import BakeoffError, Options, TrackedExperiment, TrackedRun, Tracker, Tree, shown_path, temporary_folder
 from bakeoff_trackers.run_folders import Found, found_in, place_of, root_of, write_mark
 
 SETTINGS: Final[Mapping[str, Any]] = {
@@ -175,12 +175,20 @@ def is_uploaded(folder: Path) -> bool:
 def upload(folder: Path) -> None:
     """Uploads a run by `wandb sync`. Raises BakeoffError with what it prints if it can't."""
     words = [sys.executable, "-P", "-m", "wandb", "sync", str(folder)]
-    try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=UPLOAD_SECONDS, check=False, env=quiet()
-        )
-    except subprocess.TimeoutExpired:
-        raise BakeoffError(f"`wandb sync` did not end within {UPLOAD_SECONDS} s; {kept(folder)}") from None
+    with temporary_folder() as work:  # where it writes logs of its own
+        try:
+            done = subprocess.run(
+                words,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=UPLOAD_SECONDS,
+                check=False,
+                cwd=work,
+                env=quiet(work),
+            )
+        except subprocess.TimeoutExpired:
+            raise BakeoffError(f"`wandb sync` did not end within {UPLOAD_SECONDS} s; {kept(folder)}") from None
     if not is_uploaded(folder):
         lines = [line for line in map(plain, (done.stderr + done.stdout).splitlines()) if line]
         why = lines[-1][:LONGEST_REASON] if lines else f"exit code {done.returncode}"
@@ -191,10 +199,11 @@ def kept(folder: Path) -> str:
     return f"the run is kept in {shown_path(folder.parent)} (check the network and WANDB_API_KEY)"
 
 
-def quiet() -> dict[str, str]:
-    """The environment of `wandb sync`: it reports no errors of its own elsewhere, and gives up soon."""
+def quiet(work: Path) -> dict[str, str]:
+    """The environment of `wandb sync`: it reports no errors of its own elsewhere, gives up soon, and writes its logs to
+    `work`."""
     defaults = {"WANDB_ERROR_REPORTING": "false", "WANDB__GRAPHQL_RETRY_MAX": "2", "WANDB__FILE_STREAM_RETRY_MAX": "2"}
-    return {**defaults, **os.environ}
+    return {**defaults, **os.environ, "WANDB_DIR": str(work)}
 
 
 def plain(line: str) -> str:

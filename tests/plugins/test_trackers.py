@@ -254,11 +254,15 @@ def test_an_upload_without_a_network_is_one_line_and_the_run_is_kept(folder: Pat
     pytest.importorskip("wandb")
     for name, value in OFFLINE.items():
         monkeypatch.setenv(name, value)
+    here = folder.parent / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
     for _ in range(2):
         done = call("export", folder, "--to", "wandb", "--upload", "yes", folder=folder)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1), done.stderr
         assert tells(done.stderr, "`wandb sync` ", str(folder / "tracked" / "wandb"), "WANDB_API_KEY")
         assert len([*(folder / "tracked" / "wandb").glob("offline-run-*")]) == 1, "it is written once"
+        assert not [*here.iterdir()], "no log of W&B's is left where the command was called"
     assert len(export(folder, "--to", "wandb")["written"]) == 5
 
 

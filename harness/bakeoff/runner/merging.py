@@ -150,6 +150,8 @@ def joined(stores: Sequence[Store]) -> tuple[Declared, list[str]]:
         "searches": searches,
         "runs": [runs[place] for place in order],
         "history": sorted(history, key=lambda earlier: earlier.when),
+        "hub_datasets": {task: dataset for one in reversed(declared) for task, dataset in one.hub_datasets.items()},
+        "licences": {label: licence for one in reversed(declared) for label, licence in one.licences.items()},
     }
     return first.model_copy(update=update), notes
 

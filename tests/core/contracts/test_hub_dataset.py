@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from builders import MRPC_ON_HUB, make_folder_of, make_record
 from messages import tells
 from pydantic import ValidationError
 
@@ -14,7 +16,9 @@ from bakeoff.errors import PluginError
 from bakeoff.planning.resolver import resolve
 from bakeoff.planning.runs import Plan
 from bakeoff.records.schema import Declared
+from bakeoff.records.store import Store
 from bakeoff.runner.experiment import declaration
+from bakeoff.runner.merging import joined
 from bakeoff.runner.sharded import outline
 from bakeoff.spec.document import Document, parse_document
 from bakeoff_glue import GlueTask
@@ -70,6 +74,13 @@ def test_what_plugins_tell_of_rows_keeps_no_shard_from_joining() -> None:
     before = now.model_copy(update={"hub_datasets": {}, "licences": {}})
     assert outline(before) == outline(now)
     assert outline(before) != outline(now.model_copy(update={"baseline": "b"}))
+
+
+def test_merged_folders_have_what_any_of_them_tells(tmp_path: Path) -> None:
+    records, hub = [make_record("trainer-api")], {"hub_datasets": {"glue/mrpc": MRPC_ON_HUB}, "licences": {"minilm": "MIT"}}
+    silent, telling = make_folder_of(tmp_path / "a", records), make_folder_of(tmp_path / "b", records, **hub)
+    found, _ = joined([Store(silent), Store(telling)])
+    assert (found.hub_datasets, found.licences) == (hub["hub_datasets"], hub["licences"])
 
 
 @pytest.mark.parametrize("wrong", ["nyu-mll/glue", {"id": "nyu-mll/glue"}])
