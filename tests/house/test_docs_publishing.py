@@ -13,6 +13,7 @@ import click
 from messages import tells
 
 from bakeoff.cli import Verbs
+from bakeoff.cli.every_eval_ever import EeeOptions
 from bakeoff.contracts.hub_dataset import HubDataset
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "publish.md").read_text(encoding="utf-8")
@@ -26,11 +27,12 @@ def commands(program: str) -> list[list[str]]:
 
 def test_the_commands_of_bakeoff_exist_with_their_options() -> None:
     found = commands("bakeoff")
-    assert {verb for verb, *_ in found} == {"report"}
+    assert {verb for verb, *_ in found} == {"export", "report"}
     for verb, *arguments in found:
         command = Verbs().get_command(click.Context(Verbs()), verb)
         assert command is not None
         known = {name for parameter in command.params for name in parameter.opts}
+        known |= {f"--{name}" for name in EeeOptions.model_fields} if verb == "export" else set()
         assert {argument for argument in arguments if argument.startswith("--")} <= known
 
 

@@ -29,7 +29,7 @@ VERBS = {
     "cancel": "Cancel an experiment's jobs that wait or run.",
     "table": "Show an experiment's results as a table of strategies.",
     "report": "Write the leaderboard of one or several experiments: HTML page, tables, hub cards.",
-    "export": "Write the recorded runs to TensorBoard, MLflow, Weights & Biases, or another tracker.",
+    "export": "Write the recorded runs to TensorBoard, MLflow, Weights & Biases, another tracker, or as files of a standard.",
     "best": "Show the kept model of the recommended strategy, with its card.",
     "explain": "Explain a warning, a verdict or a table column, and what to do about it.",
     "gate": "Compare new results with a baseline's: pass, fail, or not enough evidence.",

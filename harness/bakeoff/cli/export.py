@@ -7,13 +7,15 @@ from pathlib import Path
 
 import click
 
+from bakeoff.cli.every_eval_ever import NAME as EEE
+from bakeoff.cli.every_eval_ever import EeeOptions, export_eee
 from bakeoff.cli.formats import ExportOutput
 from bakeoff.cli.inputs import indexed_store
 from bakeoff.cli.options import WithFurtherOptions, folder_argument, json_option
 from bakeoff.cli.output import MOST_NAMED, print_json, print_note, print_result
 from bakeoff.cli.report import HTML_FILE, files_of
 from bakeoff.cli.table import read
-from bakeoff.contracts.from_words import component_from_words
+from bakeoff.contracts.from_words import component_from_words, options_from_words
 from bakeoff.contracts.registry import load_registry
 from bakeoff.contracts.tracker import TrackedRun
 from bakeoff.records.schema import Record
@@ -29,7 +31,8 @@ from bakeoff.text.numbers import count
     "--to",
     metavar="TRACKER",
     required=True,
-    help="Tracker that gets the runs: tensorboard, mlflow, wandb; `bakeoff plugins --kind tracker` lists all.",
+    help="Tracker that gets the runs: tensorboard, mlflow, wandb; `bakeoff plugins --kind tracker` lists all. Or eee: files "
+    "for Every Eval Ever.",
 )
 @json_option
 @click.pass_obj
@@ -41,8 +44,13 @@ def export(given: dict[str, list[str]], *, folder: Path, to: str, as_json: bool)
     settings and tags, and a summary has the leaderboard, the verdicts and the page. What the tracker has already is not written
     again; an export that was stopped continues.
 
-    Exit code 0: the tracker has all recorded runs, 1: a damaged record was left out, 2: an error.
+    With --to eee, instead write the results as files in the schema of Every Eval Ever, a collection of evaluation results: a
+    file for each strategy. Its options: --organization NAME, who trained and evaluated; --folder DIR.
+
+    Exit code 0: the tracker has all recorded runs, 1: a damaged record was left out, or there are no results, 2: an error.
     """
+    if to == EEE:
+        return export_eee(folder, options_from_words(EeeOptions, EEE, given), as_json=as_json)
     tracker, options = component_from_words(load_registry(), "tracker", to, given)
     exporter = Exporter(indexed_store(folder), tracker, options)
     done = Exported()

@@ -281,7 +281,7 @@ class ExportOutput(Part):
     experiment: str
     tracker: str
     written: list[str]
-    """Names of the runs that were written now."""
+    """Names of the runs that were written now; for `eee`, of the files."""
     already: int
     """How many runs the tracker had already."""
     held: int

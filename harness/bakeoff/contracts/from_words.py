@@ -7,6 +7,7 @@ from typing import Any, get_origin
 
 from pydantic import ValidationError
 
+from bakeoff.contracts.recipe import Options
 from bakeoff.contracts.registry import Registry
 from bakeoff.errors import BakeoffError
 from bakeoff.text.words import did_you_mean, quoted
@@ -22,27 +23,38 @@ def component_from_words(registry: Registry, kind: str, name: str, given: Words)
     if registered.told_needs:
         raise BakeoffError(f"{kind} '{name}' {registered.told_needs}")
     component = registered.component
-    fields = component.Options.model_fields
+    return component, options_from_words(component.Options, f"{kind} {name}", given)
+
+
+def options_from_words(known: type[Options], of: str, given: Words) -> Any:
+    """The options of a model `known`, from a command line. of: whose they are: `tracker wandb`. Raises BakeoffError for an
+    unknown option and a wrong value."""
+    fields = known.model_fields
     plain: dict[str, Any] = {}
     for option, values in given.items():
         key = key_of(option)
         if key not in fields:
-            raise BakeoffError(f"--{option}: {did_you_mean(f'option of {kind} {name}', option, options_of(component))}")
+            raise BakeoffError(f"--{option}: {did_you_mean(f'option of {of}', option, spelt_options(known))}")
         many = get_origin(fields[key].annotation) is list
         if len(values) > 1 and not many:
-            raise BakeoffError(f"--{option} is given {len(values)} times; {kind} '{name}' takes it once")
+            raise BakeoffError(f"--{option} is given {len(values)} times; {of} takes it once")
         plain[key] = [*values] if many else values[0]
     try:
-        return component, component.Options.model_validate(plain, strict=False)
+        return known.model_validate(plain, strict=False)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])).replace("_", "-")
         raise BakeoffError(f"--{key}: {quoted(first['input'])}: {first['msg']}") from None
 
 
+def spelt_options(known: type[Options]) -> list[str]:
+    """Names of options as a command line spells them, without hyphens in front: `at-once` for a field `at_once`."""
+    return [name.replace("_", "-") for name in known.model_fields]
+
+
 def options_of(component: Any) -> list[str]:
     """A component's options, as a command line spells them without hyphens in front: `at-once` for a field `at_once`."""
-    return [name.replace("_", "-") for name in component.Options.model_fields]
+    return spelt_options(component.Options)
 
 
 def key_of(option: str) -> str:
