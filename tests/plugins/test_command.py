@@ -292,6 +292,7 @@ dist.all_reduce(total)
 assert dist.get_world_size() == total.item() == 2
 if dist.get_rank() == 0:
     write()
+dist.destroy_process_group()  # without it a rank that ends while gloo's threads run may be aborted
 """
 ACCELERATED = """
 from accelerate import Accelerator
