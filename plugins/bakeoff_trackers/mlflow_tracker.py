@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
-from bakeoff.plugin import BakeoffError, Options, TrackedExperiment, TrackedRun, Tracker, first_line, shown_path
+from bakeoff.plugin import BakeoffError, Options, TrackedExperiment, TrackedRun, Tracker, Tree, first_line, shown_path
 
 T = TypeVar("T")
+DATABASE, ARTIFACTS = "mlflow.db", "mlflow-artifacts"
+"""Names in the experiment's own folder: of the file of SQLite, and of the folder of pages."""
 KEY, DIGEST = "bakeoff.key", "bakeoff.digest"
 """Tags by which a run is found again."""
 SETTINGS: Final = {
@@ -102,7 +104,7 @@ class MLflow(Tracker):
 def uri_of(experiment: TrackedExperiment, options: MLflowOptions) -> str:
     """The tracking URI."""
     given = options.uri or os.environ.get("MLFLOW_TRACKING_URI")
-    return given or f"{SQLITE}{experiment.folder / 'mlflow.db'}"
+    return given or f"{SQLITE}{experiment.folder / DATABASE}"
 
 
 def without_secrets(text: str) -> str:
@@ -111,11 +113,13 @@ def without_secrets(text: str) -> str:
 
 
 def require_place(file: Path, experiment: TrackedExperiment) -> None:
-    """Makes the experiment's own folder, if the file of SQLite lies there. Raises BakeoffError if the file can't be written:
-    MLflow would try for two minutes."""
+    """Makes the experiment's own folder, if the file of SQLite lies there. Raises BakeoffError if the file can't be written,
+    for MLflow would try for two minutes, and if links would lead out of the experiment's folder."""
     try:
         if file.parent == experiment.folder:
-            experiment.made_folder()
+            own = experiment.made_folder()
+            for name in (file.name, ARTIFACTS):
+                Tree(own).require_no_link(own / name)
     except OSError as error:
         raise BakeoffError(f"{shown_path(file)} cannot be written: {error.strerror}") from None
     folder = next(one for one in file.absolute().parents if one.exists())  # MLflow makes the missing ones
@@ -158,12 +162,18 @@ def calling(uri: str) -> Iterator[Any]:
 
 
 def experiment_id(client: Any, experiment: TrackedExperiment) -> str:
-    """The id of MLflow's experiment of this name, which is made if it is missing."""
-    if (found := client.get_experiment_by_name(experiment.name)) is not None:
-        return str(found.experiment_id)
+    """The id of MLflow's experiment of this name, which is made if it is missing. Raises BakeoffError if a file of SQLite in
+    the experiment's folder, which may be a stranger's or a copy, has files put elsewhere."""
     own = client.tracking_uri.startswith(f"{SQLITE}{experiment.folder}/")
-    where = (experiment.folder / "mlflow-artifacts").as_uri() if own else None
-    return str(client.create_experiment(experiment.name, artifact_location=where))
+    where = (experiment.folder / ARTIFACTS).as_uri() if own else None
+    if (found := client.get_experiment_by_name(experiment.name)) is None:
+        return str(client.create_experiment(experiment.name, artifact_location=where))
+    if own and found.artifact_location != where:
+        database = shown_path(experiment.folder / DATABASE)
+        raise BakeoffError(
+            f"{database} was made in another folder ({shown_path(found.artifact_location)}): remove it, and export"
+        )
+    return str(found.experiment_id)
 
 
 def runs_in(client: Any, experiment: TrackedExperiment, condition: str) -> Iterator[Any]:

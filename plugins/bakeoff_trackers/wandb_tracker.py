@@ -191,7 +191,7 @@ def upload(folder: Path) -> None:
             raise BakeoffError(f"`wandb sync` did not end within {UPLOAD_SECONDS} s; {kept(folder)}") from None
     if not is_uploaded(folder):
         lines = [line for line in map(plain, (done.stderr + done.stdout).splitlines()) if line]
-        why = lines[-1][:LONGEST_REASON] if lines else f"exit code {done.returncode}"
+        why = lines[-1][:LONGEST_REASON].rstrip(".") if lines else f"exit code {done.returncode}"
         raise BakeoffError(f"`wandb sync` failed: {why}; {kept(folder)}")
 
 

@@ -169,6 +169,24 @@ def test_where_mlflow_cannot_write_is_one_line_at_once(uri: str, told: str, fold
     assert "secret" not in done.stderr
 
 
+@pytest.mark.slow
+def test_a_database_that_leads_elsewhere_is_refused(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mlflow")
+    elsewhere = tmp_path / "elsewhere.db"
+    elsewhere.touch()
+    (folder / "tracked").mkdir()
+    (folder / "tracked" / "mlflow.db").symlink_to(elsewhere)
+    done = call("export", folder, "--to", "mlflow", folder=folder)
+    assert (done.returncode, len(done.stderr.splitlines()), elsewhere.read_bytes()) == (2, 1, b"")
+    assert tells(done.stderr, str(folder / "tracked" / "mlflow.db"))
+    (folder / "tracked" / "mlflow.db").unlink()
+    export(folder, "--to", "mlflow")
+    copied = Path(shutil.copytree(folder, tmp_path / "copied"))
+    done = call("export", copied, "--to", "mlflow", folder=folder)
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
+    assert tells(done.stderr, str(copied / "tracked" / "mlflow.db"), str(folder))
+
+
 def test_no_message_has_a_password() -> None:
     assert without_secrets("a https://me:secret@host/x and mysql+x://u@h") == "a https://host/x and mysql+x://h"
 

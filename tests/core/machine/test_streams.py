@@ -86,6 +86,7 @@ VERBS: dict[tuple[str, ...], int] = {
     ("table", "one", "--beside", "two"): 0,
     ("report", "one", "--strict", "--json"): 4,
     ("gate", "one", "--against", "two"): 3,
+    ("export", "one", "--to", "notes"): 0,
     ("rescore", "one", "--metric", "mcc"): 0,
     ("plan", "quickstart/spec.yaml"): 0,
     ("plan", "quickstart/spec.yaml", "--resolve", "1"): 0,

@@ -83,19 +83,23 @@ PLANTS: dict[str, Plant] = {
         replaced(folder / ".eval_results" / "old.yaml", outside / "results" / "old.yaml"),
         hard_linked(folder / ".eval_results" / "hard.yaml", outside / "results" / "old.yaml"),
     ],
+    "trackers": lambda folder, outside: replaced(folder / "tracked", outside),
     "outputs": lambda folder, outside: [replaced(folder / name, outside / "file") for name in OUTPUTS],
     "outputs, dangling": lambda folder, outside: [replaced(folder / name, outside / f"new {name}") for name in OUTPUTS],
     "outputs, hard links": lambda folder, outside: [hard_linked(folder / name, outside / "file") for name in OUTPUTS],
 }
-READERS, WRITERS = ("verify", "rescore"), ("table", "report")
+READERS, WRITERS, EXPORT = (("verify",), ("rescore",)), (("table",), ("report",)), ("export", "--to", "notes")
+OF_READERS = {"records", "plan.json", "a run", "a record"}
+OF_EXPORTS = {"trackers", "a run", "a record"}
 
 
 @pytest.mark.parametrize("plant", PLANTS)
 def test_what_links_lead_to_stays_as_it_is(plant: str, folder: Path, outside: Path, call: Call) -> None:
     PLANTS[plant](folder, outside)
     before = everything(outside)
-    for verb in (*WRITERS, *(READERS if plant.split(",")[0] in {"records", "plan.json", "a run", "a record"} else ())):
-        code, out, err = call(verb, folder)
+    readers = READERS if plant.split(",")[0] in OF_READERS else ()
+    for verb, *options in (*WRITERS, *readers, *([EXPORT] if plant in OF_EXPORTS else ())):
+        code, out, err = call(verb, folder, *options)
         assert everything(outside) == before, verb
         assert "Traceback" not in out + err, verb
         assert code in {0, 1, 2}, verb

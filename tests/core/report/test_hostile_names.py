@@ -46,6 +46,7 @@ def folders(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 VERBS = (
     *(("table",), ("table", "--beside", "OTHER"), ("table", "--json"), ("report",), ("report", "--json"), ("verify",)),
+    ("export", "--to", "notes"),
     *(
         ("gate", "--against", "OTHER"),
         ("gate", "--against", "OTHER", "--json"),
