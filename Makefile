@@ -4,7 +4,7 @@ SEED ?= 1
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: quickstart test test-slow test-long bench reports official-scripts models speed speed-cuda verdict-cost calibration stress lint clean
+.PHONY: quickstart test test-slow test-long docs reference bench reports official-scripts models speed speed-cuda verdict-cost calibration stress lint clean
 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("bakeoff needs Python 3.11 or newer; this is " + sys.version.split()[0] + " (make PYTHON=python3.11 ...)" if sys.version_info < (3, 11) else 0)'
@@ -28,6 +28,18 @@ test-slow: $(READY)
 # verbs, kept models, official scripts).
 test-long: $(READY)
 	$(BIN)/pytest -q -m long
+
+# The documentation as a site, into site/; a link or an anchor that leads nowhere ends it. Nothing is fetched but the packages, once.
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+.venv/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The pages of the documentation that are made from the code.
+reference: $(READY)
+	@cd tests && ../$(BIN)/python -m pages.reference
 
 # Alone on the machine: nothing else may run while it measures.
 bench: $(READY)
@@ -72,4 +84,4 @@ lint: $(READY)
 	$(BIN)/mypy
 
 clean:
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf .venv runs site .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks

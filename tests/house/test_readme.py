@@ -11,11 +11,13 @@ from pathlib import Path
 import click
 import pytest
 from benchmarks.speed import render
+from pages import reference
 from peers import scripts
 from stress import table as stress
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.cli import VERBS, Verbs
+from bakeoff.cli.every_eval_ever import EeeOptions
 from bakeoff.records.load import load_experiment
 from bakeoff.report.text.brief import write_brief
 from bakeoff_engines import bakeoff_engines
@@ -27,7 +29,7 @@ PAGES = sorted(
     [
         ROOT / "README.md",
         ROOT / "results" / "README.md",
-        *(ROOT / "docs").glob("*.md"),
+        *(ROOT / "docs").rglob("*.md"),
         ROOT / "CONTRIBUTING.md",
         ROOT / "CHANGELOG.md",
     ]
@@ -40,6 +42,7 @@ FURTHER = {
     verb: {f"--{name.replace('_', '-')}" for one in components for name in one.Options.model_fields}
     for verb, components in CHOSEN.items()
 }
+FURTHER["export"] |= {f"--{name}" for name in EeeOptions.model_fields}  # of `--to eee`
 
 
 def block(page: str, name: str) -> str:
@@ -123,6 +126,8 @@ def test_commands_on_the_pages_exist_with_their_options(page: Path) -> None:
         assert verb in VERBS, f"{page.name}: no command 'bakeoff {verb}'"
         command = group.get_command(click.Context(group), verb)
         assert command is not None
+        if isinstance(command, click.Group) and arguments:
+            command = command.commands[arguments[0]]
         known = {name for parameter in command.params for name in parameter.opts}
         known |= FURTHER.get(verb, set())
         for argument in arguments:
@@ -139,6 +144,12 @@ def test_links_lead_somewhere(page: Path) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
         if "://" not in link:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_pages_that_are_made_from_the_code_are_up_to_date() -> None:
+    made = reference.pages()
+    there = {name: (ROOT / "docs" / name).read_text(encoding="utf-8") for name in made}
+    assert [name for name in made if there[name] != made[name]] == [], "write them anew: make reference"
 
 
 def test_the_readme_is_short() -> None:

@@ -74,11 +74,12 @@ PLACES: Final = {
     "": "Left out",
 }
 HEAD: Final = """\
-# Coming from run_glue.py
+# What run_glue.py's arguments are here
 
 Every argument of Hugging Face's `run_glue.py` and `run_classification.py`, with those of transformers' `TrainingArguments`,
-and what to write here. An experiment file with one of these names gets the same answer, at its line. The page is made from the
-table of those answers (`python -m peers.arguments`, in tests/), and a test holds it against the installed transformers.
+and what to write here; [a tutorial](tutorial/from-run-glue.md) goes from a command line of the script to an experiment. An
+experiment file with one of these names gets the same answer, at its line. The page is made from the table of those answers
+(`python -m peers.arguments`, in tests/), and a test holds it against the installed transformers.
 
 What a run of the script is here: a task, a model, a strategy with `trainer: hf-trainer`, and a recipe. `bakeoff new command
 train.py` makes a contestant of a script as it is.

@@ -1,0 +1,1 @@
+"""The pages of the documentation: those that are made from the code, and the site that is built of all."""
