@@ -11,7 +11,8 @@ DOORS = {"spec/strategy.py", "spec/varied.py", "training/request.py"}
 
 
 def validating(what: str) -> set[str]:
-    """The modules that call `model_validate` of something called so; what is only there for tests of plugins left out."""
+    """The modules that call `model_validate` of something called so, in whatever case; what is only there for tests of plugins
+    left out."""
     return {
         path.relative_to(CORE).as_posix()
         for path in CORE.rglob("*.py")
@@ -19,7 +20,7 @@ def validating(what: str) -> set[str]:
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr.startswith("model_validate")
-        and ast.unparse(node.func.value).rpartition(".")[2] == what
+        and ast.unparse(node.func.value).rpartition(".")[2] in {what, what.lower()}
         and path.parent.name != "testing"
     }
 

@@ -26,21 +26,21 @@ def component_from_words(registry: Registry, kind: str, name: str, given: Words)
     return component, options_from_words(component.Options, f"{kind} {name}", given)
 
 
-def options_from_words(known: type[Options], of: str, given: Words) -> Any:
-    """The options of a model `known`, from a command line. of: whose they are: `tracker wandb`. Raises BakeoffError for an
+def options_from_words(options: type[Options], of: str, given: Words) -> Any:
+    """The options of this model, from a command line. of: whose they are: `tracker wandb`. Raises BakeoffError for an
     unknown option and a wrong value."""
-    fields = known.model_fields
+    fields = options.model_fields
     plain: dict[str, Any] = {}
     for option, values in given.items():
         key = key_of(option)
         if key not in fields:
-            raise BakeoffError(f"--{option}: {did_you_mean(f'option of {of}', option, spelt_options(known))}")
+            raise BakeoffError(f"--{option}: {did_you_mean(f'option of {of}', option, spelt_options(options))}")
         many = get_origin(fields[key].annotation) is list
         if len(values) > 1 and not many:
             raise BakeoffError(f"--{option} is given {len(values)} times; {of} takes it once")
         plain[key] = [*values] if many else values[0]
     try:
-        return known.model_validate(plain, strict=False)
+        return options.model_validate(plain, strict=False)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"])).replace("_", "-")
