@@ -249,7 +249,7 @@ class Ratio(BuiltIn):
 
     def ratio_terms_of_runs(self, predictions: Answers, references: Answers) -> tuple[Floats, Floats]:
         above, below = self.ratio_terms(predictions, references)
-        return above, np.broadcast_to(below, above.shape)
+        return above, np.broadcast_to(below, predictions.shape)
 
     def compute(self, predictions: Answers, references: Answers) -> float:
         numerator, denominator = self.ratio_terms(predictions, references)

@@ -12,6 +12,7 @@ from messages import tells
 from numpy.typing import NDArray
 
 from bakeoff.analysis.gate.gate import Check, Gate, judge
+from bakeoff.contracts.metric import BuiltIn
 from bakeoff.contracts.unit import CORRELATION
 from bakeoff.errors import BakeoffError
 from bakeoff.records.experiment import Experiment
@@ -374,19 +375,16 @@ def test_memory_that_never_varies_passes_at_its_limit_and_fails_beyond() -> None
 
 
 def test_a_metric_that_is_no_ratio_is_judged_by_the_bootstrap() -> None:
-    class Kappa:
+    class Kappa(BuiltIn):
         """Agreement beyond chance, by no parts."""
 
-        name, version, higher_is_better, unit = "accuracy", "1", True, CORRELATION
+        name, unit = "accuracy", CORRELATION
 
-        def ratio_terms(self, predictions: Any, references: Any) -> None:
-            return None
-
-        def score(self, predictions: Any, references: Any) -> float:
+        def compute(self, predictions: Any, references: Any) -> float:
             return float(2 * np.mean(predictions == references) - 1)
 
     def with_kappa(made: Experiment) -> Experiment:
-        return replace(made, metrics={"glue/mrpc": {"accuracy": Kappa()}})  # type: ignore[dict-item]
+        return replace(made, metrics={"glue/mrpc": {"accuracy": Kappa()}})
 
     rules = {"quality": "-3 points"}
     good = judge(with_kappa(experiment(answers(seed=2), gate=rules)), with_kappa(experiment(gate=rules)))
