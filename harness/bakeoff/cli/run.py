@@ -45,14 +45,12 @@ from bakeoff.records.store import Store
 from bakeoff.report.text.brief import write_brief
 from bakeoff.runner.experiment import Outcome, run_experiment
 from bakeoff.runner.settings import Policy, Progress, Settings
-from bakeoff.runner.sharded import ShardDone, in_words, make_shard
+from bakeoff.runner.sharded import WAITS, ShardDone, in_words, make_shard
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count, in_seconds
 from bakeoff.text.values import listed
 from bakeoff.text.words import escaped, shown_path
 
-WAITS = 5
-"""Exit code of a shard that has to wait for other processes."""
 WRITTEN = {PAGE_FILE, CSV_FILE, HTML_FILE, TEX_FILE, MODEL_INDEX_FILE}
 """Names of files that `run` and `report` write or replace."""
 

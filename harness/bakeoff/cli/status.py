@@ -12,12 +12,11 @@ from bakeoff.cli.formats import StatusOutput, StatusRunOutput
 from bakeoff.cli.inputs import Called, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, json_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_result
-from bakeoff.cli.run import WAITS
 from bakeoff.contracts.registry import load_registry
 from bakeoff.planning.runs import Plan, Run
 from bakeoff.planning.search import settled
 from bakeoff.records.store import Store
-from bakeoff.runner.sharded import Phase, first_lacking
+from bakeoff.runner.sharded import WAITS, Phase, first_lacking
 from bakeoff.runner.submitting import Standing, failed_to_go_on, live_jobs, standings
 from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path

@@ -27,7 +27,7 @@ from bakeoff.cli.options import (
     trusted_option,
 )
 from bakeoff.cli.output import print_json, print_note, print_result
-from bakeoff.cli.run import WAITS, finish, in_lines, require_own_name
+from bakeoff.cli.run import finish, in_lines, require_own_name
 from bakeoff.cli.status import in_numbers
 from bakeoff.cli.trust import agreed
 from bakeoff.contracts.engine import NUMBER, Needs
@@ -43,6 +43,7 @@ from bakeoff.records.store import Store
 from bakeoff.records.submissions import Submission, Submissions, read_submission
 from bakeoff.runner.experiment import Outcome
 from bakeoff.runner.settings import Policy
+from bakeoff.runner.sharded import WAITS
 from bakeoff.runner.submitting import (
     Due,
     Order,

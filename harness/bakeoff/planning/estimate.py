@@ -69,19 +69,9 @@ def survey(plan: Plan, store: Store, changed: Collection[str] = (), *, anywhere:
     have changed since. anywhere: the runs may be made on other machines, so that what like runs took anywhere counts, the
     longest of them."""
     runs = [run for run in (*plan.trials, *plan.runs) if plan.is_wanted(run)]
-    known = {run.id: _known(store, run.id) for run in runs}
+    known = {run.id: store.look(run.id) for run in runs}
     alike = like_runs(plan, store, anywhere=anywhere) if None in known.values() else {}
     return [_outlook(run, known[run.id], store, alike, changed) for run in runs]
-
-
-def _known(store: Store, run_id: str) -> Record | DamageError | None:
-    """The run's record, or the error of reading it; None where `bakeoff run` makes it by itself: it has no record, or was
-    interrupted."""
-    try:
-        record = store.read(run_id) if store.has(run_id) else None
-    except DamageError as error:
-        return error
-    return None if record is None or record.was_interrupted else record
 
 
 def left(outlooks: Iterable[Outlook]) -> Left:
@@ -155,7 +145,7 @@ def likeness(asked: Requested) -> str:
 def _outlook(
     run: Run, known: Record | DamageError | None, store: Store, alike: Mapping[str, Like], changed: Collection[str]
 ) -> Outlook:
-    """One run's state. known: from `_known`. alike: `likeness` -> what such runs took."""
+    """One run's state. known: from `Store.look`. alike: `likeness` -> what such runs took."""
     if known is None:
         state: State = "running" if store.claims.is_held(run.id) else "to do"
         like = alike.get(likeness(run.requested))

@@ -166,21 +166,24 @@ class Store(RecordFolders):
         """Whether anything exists at the run's place, a record or not."""
         return os.path.lexists(self.records / run_id)
 
-    def find(self, run_id: str) -> Record | None:
-        """The run's record; None if it is missing or damaged, or if the run was interrupted and so is still to be made."""
+    def look(self, run_id: str) -> Record | DamageError | None:
+        """The run's record, or the error of reading a damaged one; None where `bakeoff run` makes the run by itself: it has no
+        record, or was interrupted."""
         try:
             record = self.read(run_id) if self.has(run_id) else None
-        except DamageError:
-            return None
-        return None if record and record.was_interrupted else record
+        except DamageError as error:
+            return error
+        return None if record is not None and record.was_interrupted else record
+
+    def find(self, run_id: str) -> Record | None:
+        """The run's record; None if it is missing or damaged, or if the run was interrupted and so is still to be made."""
+        found = self.look(run_id)
+        return None if isinstance(found, DamageError) else found
 
     def is_due(self, run_id: str) -> bool:
         """Whether `bakeoff run` trains the run by itself: it has no record, or was interrupted. False if its record is
         damaged."""
-        try:
-            return not self.has(run_id) or self.read(run_id).was_interrupted
-        except DamageError:
-            return False
+        return self.look(run_id) is None
 
     def misfit(self, record: Record, seed_of: Mapping[str, int]) -> str:
         """A sentence if plan and record give the run different seeds, which means that one of them is damaged; else empty."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bakeoff.errors import StoreError
 from bakeoff.machine.faults import raise_machine_error
@@ -29,6 +29,9 @@ from bakeoff.spec.document import Document
 from bakeoff.text.numbers import count
 from bakeoff.text.values import listed
 from bakeoff.text.words import shown_path
+
+WAITS: Final = 5
+"""Exit code of a command that leaves runs without a record because other processes have to make them first."""
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from bakeoff.records.ownership import keep_spec, require_owner
 from bakeoff.records.store import Store
 from bakeoff.records.submissions import THEN, JobNote, Submission, Submissions, SubmittedJob, log_file, note_of
 from bakeoff.runner.experiment import declaration
-from bakeoff.runner.sharded import Phase, first_lacking
+from bakeoff.runner.sharded import WAITS, Phase, first_lacking
 from bakeoff.spec.document import Document
 from bakeoff.text.numbers import MEBIBYTE
 from bakeoff.text.values import grouped, listed, utc_now
@@ -39,7 +39,7 @@ PYTHON: Final = (sys.executable, "-P", "-m")
 JOB: Final = "bakeoff.runner.job"
 SLACK: Final = 1.5
 """A job's time limit and memory are this many times what similar runs took."""
-TOLD_OF_RUNS: Final = (0, 1, 5)
+TOLD_OF_RUNS: Final = (0, 1, WAITS)
 """Exit codes of `bakeoff submit` that say how runs ended, and not that it could not go on."""
 START_SECONDS: Final = 300
 """Added to a job's time limit for imports, loading, and a disk that many nodes read from."""
