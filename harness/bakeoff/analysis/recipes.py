@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, get_args
 
 from bakeoff.analysis.results import Fact
-from bakeoff.contracts.recipe import FOLLOWED_BY_ALL, Recipe
+from bakeoff.contracts.recipe import FOLLOWED_BY_ALL, Recipe, Scheduler
 from bakeoff.records.schema import ComponentOrigin, Cost, Observed, Requested, Weights
 from bakeoff.text.numbers import count, per_cent, significant
 from bakeoff.text.values import grouped, listed, options_in_words, spelt
@@ -24,6 +24,8 @@ FOLLOWED_BY_FEATURES = frozenset({"max_length", "padding"})
 model."""
 SAME_SCALE = 0.01
 """The relative difference up to which a loss counts as the mean over its batch: half precision rounds by 0.4 %."""
+AT_PEAK, DOWN, NEAR_0 = "at its peak to the end", "down to", "down to near 0"
+"""How a learning rate was seen to end."""
 RECIPE = "recipe."
 COMPONENTS = ("trainer", "method", "model")
 
@@ -171,9 +173,9 @@ def _schedule(record: Run) -> str | None:
         return requested
     share = observed.learning_rate_last / observed.learning_rate_peak
     if share > 0.98:
-        return f"{requested or 'unknown'}, at its peak to the end"
+        return f"{requested or 'unknown'}, {AT_PEAK}"
     near = share < 0.1 or share <= _last_share(record, observed)
-    return f"{requested or 'unknown'}, down to {'near 0' if near else f'{per_cent(share)} of its peak'}"
+    return f"{requested or 'unknown'}, {NEAR_0 if near else f'{DOWN} {per_cent(share)} of its peak'}"
 
 
 def _last_share(record: Run, observed: Observed) -> float:
@@ -387,7 +389,7 @@ def equal_and_differing(recipes: Iterable[Mapping[str, str]]) -> tuple[dict[str,
 def differences(first: Mapping[str, str], second: Mapping[str, str], under_test: Sequence[str]) -> list[Fact]:
     """The subjects on which two effective recipes differ, each declared as under test or not."""
     known = {subject.name: subject for subject in SUBJECTS}
-    apart = [name for name in first if name in second and _unmarked(first[name]) != _unmarked(second[name])]
+    apart = [name for name in first if name in second and not _is_same(first[name], second[name])]
     parts = {
         name: known[name].parts if name in known else (f"{RECIPE}{name}",)
         for name in apart
@@ -399,8 +401,22 @@ def differences(first: Mapping[str, str], second: Mapping[str, str], under_test:
     ]
 
 
-def _unmarked(value: str) -> str:
-    return value.removesuffix(CLAIMED)
+SEEN_AS: Final = {name: f"{name}, {NEAR_0}" for name in get_args(Scheduler)} | {
+    "constant": f"constant, {AT_PEAK}",
+    "inverse_sqrt": f"inverse_sqrt, {DOWN}",
+    "adamw": "AdamW",
+    "sgd": "SGD",
+}
+"""A claimed schedule or optimizer -> how the words begin in which a run that follows it was observed."""
+
+
+def _is_same(first: str, second: str) -> bool:
+    """Whether two values of a subject are the same. A claim has the recipe's word, where an observation may tell more."""
+    if first.endswith(CLAIMED) == second.endswith(CLAIMED):
+        return first == second
+    seen, claim = sorted((first, second), key=lambda value: value.endswith(CLAIMED))
+    word = claim.removesuffix(CLAIMED)
+    return seen == word or (word in SEEN_AS and seen.startswith(SEEN_AS[word]))
 
 
 def is_declared(parts: Iterable[str], under_test: Sequence[str]) -> bool:

@@ -167,3 +167,19 @@ def test_what_a_script_claims_is_marked_and_compared_and_the_rest_is_unknown() -
     other = asking(other, learning_rate=1.0)
     rows = side_by_side({ROW: of(other), BASELINE: of(made, BASELINE)})
     assert "learning rate" in [fact.subject for fact in differences(rows[ROW], rows[BASELINE], ())]
+
+
+@pytest.mark.parametrize("scheduler", ["linear", "cosine", "constant", "inverse_sqrt"])
+def test_a_script_that_claims_what_another_was_seen_to_do_differs_in_nothing(scheduler: str) -> None:
+    made = asking(clean_experiment(), scheduler=scheduler, optimizer="adamw", betas=[0.9, 0.999], eps=1e-8)
+    seen = of(made)[0].observed
+    assert seen is not None
+    last = {"constant": 1.0, "inverse_sqrt": 0.3}.get(scheduler, 0.001)
+    made = altered(made, "observed", learning_rate_last=last * seen.learning_rate_peak)
+    script = altered(altered(made, "", claims=of(made)[0].requested.recipe), "", observed=None)
+    rows = side_by_side({ROW: of(script), BASELINE: of(made)})
+    assert [fact.subject for fact in differences(rows[ROW], rows[BASELINE], ())] == []
+    other = 0.001 if scheduler == "constant" else 1.0
+    flat = altered(made, "observed", learning_rate_last=other * seen.learning_rate_peak)
+    rows = side_by_side({ROW: of(script), BASELINE: of(flat)})
+    assert [fact.subject for fact in differences(rows[ROW], rows[BASELINE], ())] == ["schedule"]
