@@ -127,9 +127,9 @@ def test_results_for_every_eval_ever_hold_names_as_text(experiment: Experiment) 
         assert hidden("".join(strings(json.loads(text)))) == hidden(text) == []
 
 
-def test_the_checklist_holds_names_as_text(experiment: Experiment) -> None:
+def test_the_checklist_holds_names_as_text(experiment: Experiment, tmp_path: Path) -> None:
     pages = []
-    plain = load_experiment([hostile_folder(Path(experiment.folders[0]).parent / "plain", Renamer(["p"]))])
+    plain = load_experiment([hostile_folder(tmp_path, Renamer(["p"]))])
     for made in (experiment, plain):
         text = write_checklist(compare(made), made, spent(made, []))
         assert hidden(text) == []
