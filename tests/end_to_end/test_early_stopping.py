@@ -89,7 +89,8 @@ def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(every: int, e
     assert call("run", made(tmp_path / "whole"), folder=tmp_path).returncode == 0
     spec = made(tmp_path / "killed")
     first = start("run", spec, folder=tmp_path)
-    wait_until(lambda: list((tmp_path / "killed" / "records").glob(".checkpoints-*/step-*/manifest.json")))  # complete, not begun
+    checkpoints = ".checkpoints-*/step-*/manifest.json"  # complete ones
+    wait_until(lambda: list((tmp_path / "killed" / "records").glob(checkpoints)))
     first.send_signal(signal.SIGKILL)
     first.communicate(timeout=60)
     assert call("run", spec, folder=tmp_path).returncode == 0
