@@ -23,7 +23,7 @@ WAYS = {"plain": (), "exported": ("--export-to", "tensorboard")}
 def test_training_takes_no_longer_while_runs_are_exported(
     benchmark: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The quickstart's six runs, which train on all cores; seconds of training of each run over those of the same run without an
+    """The quickstart's six runs, which train on all cores: seconds of training of each over those of the same run without an
     export. Target: a median ratio of at most 1.02."""
     pytest.importorskip("tensorboard")
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
