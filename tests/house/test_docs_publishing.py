@@ -1,4 +1,4 @@
-"""docs/how-to/publish.md: its commands exist with their options, those of the hub too, and its code is right."""
+"""docs/how-to/publish.md and paper.md: their commands exist with their options, those of the hub too, and their code is right."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from bakeoff.cli import Verbs
 from bakeoff.cli.every_eval_ever import EeeOptions
 from bakeoff.contracts.hub_dataset import HubDataset
 
-PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "publish.md").read_text(encoding="utf-8")
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to"
+PAGE = "\n".join((HOW_TO / name).read_text(encoding="utf-8") for name in ("publish.md", "paper.md"))
 
 
 def commands(program: str) -> list[list[str]]:
