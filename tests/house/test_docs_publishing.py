@@ -1,4 +1,4 @@
-"""docs/how-to/publish.md and paper.md: their commands exist with their options, those of the hub too, and their code is right."""
+"""How to publish and to write a paper: the commands exist with their options, those of the hub too, and the code is right."""
 
 from __future__ import annotations
 

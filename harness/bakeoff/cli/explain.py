@@ -34,8 +34,9 @@ TERMS: Final[dict[str, str]] = {
     "withheld": "Verdict: seeds or looks were changed, or experiments pooled, when results were known, so no p-value holds.",
     "baseline": "The row that all others are compared with (◂).",
     "majority-baseline": "The score of always predicting the most frequent label of the training data.",
-    "margin": "The largest difference that does not matter, declared before the runs. For metrics shown in points it is 1.0, or what "
-    "one example is worth if that is more, unless the file says otherwise; for others, without one nothing is equivalent.",
+    "margin": "The largest difference that does not matter, declared before the runs. For metrics shown in points it is 1.0, "
+    "or what one example is worth if that is more, unless the file says otherwise; for others, without one nothing is "
+    "equivalent.",
     "interval": "95 % confidence interval for new seeds and new test examples; for a single run, for new examples only.",
     "rank": "The best and the worst rank that the tests over all pairs leave open. With fewer than three seeds, none is given.",
     "p": "Probability of a difference at least this large if the strategies did not differ, adjusted by Holm for all "
