@@ -24,7 +24,7 @@ test-slow: $(READY)
 	$(BIN)/pytest -q -m "slow and not long" -n 2 --dist loadfile --no-loadscope-reorder --durations=30
 
 # What takes too long for CI, two hours: 200 signals among all other disturbances, 1,200 trainings of a strategy against itself,
-# 4,000 worlds of the calibration, two million rows, two examples in full, planted bugs, and the further cases of what slow tests try once or twice (signals, disturbances, hostile names,
+# 4,000 worlds of the calibration, two million rows, the examples in full, planted bugs, and the further cases of what slow tests try once or twice (signals, disturbances, hostile names,
 # verbs, kept models, official scripts).
 test-long: $(READY)
 	$(BIN)/pytest -q -m long

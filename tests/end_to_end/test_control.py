@@ -15,6 +15,7 @@ from bakeoff.records.store import Store
 RIGHT = {"right": {"trainer": "right"}}
 
 
+@pytest.mark.slow
 def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_wanted(tmp_path: Path) -> None:
     answer = call("run", write_spec(tmp_path, RIGHT), folder=tmp_path, control=True)
     assert answer.returncode == 0, answer.stderr
@@ -39,7 +40,7 @@ def test_one_before_and_one_after_where_something_is_to_be_done_and_where_it_is_
     assert len(Store(tmp_path).controls()[0]) == 2
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_interrupt_leaves_only_the_one_before(tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})
     process = start("run", spec, folder=tmp_path, control=True, start_new_session=True)

@@ -32,9 +32,9 @@ def cases(*, long: set[str]) -> list[Any]:
     return [pytest.param(path, id=path.stem, marks=pytest.mark.long if path.stem in long else ()) for path in EXAMPLES]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("path", cases(long={"loop-and-trainer", "lora-or-full"}))
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_runs_as_it_stands(path: Path, shared: Path) -> None:
     folder = shared / path.stem
     answer = call("run", path, "--into", folder, folder=shared)
@@ -46,7 +46,7 @@ def test_an_example_runs_as_it_stands(path: Path, shared: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", cases(long={"your-own-rows", "loop-and-trainer"}))
+@pytest.mark.parametrize("path", cases(long={"loop-and-trainer"}))
 def test_each_strategy_of_an_example_can_be_built(path: Path, shared: Path) -> None:
     """The quicker kin of the test above; the quickstart trains what loop-and-trainer does, in full."""
     answer = call("check", path, "--build", folder=shared)

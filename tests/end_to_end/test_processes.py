@@ -115,6 +115,7 @@ def has_bf16() -> bool:
 BOTH_KINDS = [(kind, trainer) for kind in STEPS for trainer in TRAINERS]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "trainer"), BOTH_KINDS)
 def test_losses_and_gradient_norms_are_those_of_one_process(trained: Trained, kind: str, trainer: str) -> None:
     one, two = trained.table(f"{kind}-one", "steps"), trained.table(f"{kind}-{trainer}", "steps")
@@ -125,6 +126,7 @@ def test_losses_and_gradient_norms_are_those_of_one_process(trained: Trained, ki
     assert min(one["grad_norm"]) < 0.5, "clipping would hide gradients of another size if it bit at every step"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "trainer"), BOTH_KINDS)
 def test_final_weights_are_those_of_one_process_on_every_rank(trained: Trained, kind: str, trainer: str) -> None:
     import torch
@@ -136,6 +138,7 @@ def test_final_weights_are_those_of_one_process_on_every_rank(trained: Trained, 
         assert torch.allclose(ranks[0][name], tensor, rtol=1e-4, atol=1e-6), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "trainer"), BOTH_KINDS)
 def test_predictions_are_complete_in_order_and_those_of_one_process(trained: Trained, kind: str, trainer: str) -> None:
     one, two = trained.table(f"{kind}-one", "predictions"), trained.table(f"{kind}-{trainer}", "predictions")
@@ -144,6 +147,7 @@ def test_predictions_are_complete_in_order_and_those_of_one_process(trained: Tra
     assert np.asarray(two["logits"]) == pytest.approx(np.asarray(one["logits"]), rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "trainer"), BOTH_KINDS)
 def test_the_record_speaks_of_the_whole_batch(trained: Trained, kind: str, trainer: str) -> None:
     one, two = trained.records[f"{kind}-one/0"], trained.records[f"{kind}-{trainer}/0"]
@@ -157,6 +161,7 @@ def test_the_record_speaks_of_the_whole_batch(trained: Trained, kind: str, train
     assert two["cost"]["peak_memory_bytes"] > 1.5 * one["cost"]["peak_memory_bytes"], "of both processes"
 
 
+@pytest.mark.slow
 def test_random_streams_differ_between_ranks(trained: Trained) -> None:
     one = trained.watched("plain-one", 0)["draws"]
     first, second = (trained.watched("plain-torch-loop", rank)["draws"] for rank in (0, 1))
@@ -165,6 +170,7 @@ def test_random_streams_differ_between_ranks(trained: Trained) -> None:
     assert not set(first) & set(second)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not has_bf16(), reason="this processor has no bfloat16 arithmetic")
 def test_bf16_is_the_training_of_one_process_to_its_precision(trained: Trained) -> None:
     one, two = trained.table("bf16-one", "steps"), trained.table("bf16-torch-loop", "steps")
@@ -172,6 +178,7 @@ def test_bf16_is_the_training_of_one_process_to_its_precision(trained: Trained) 
     assert two["loss"] != trained.table("plain-torch-loop", "steps")["loss"]
 
 
+@pytest.mark.slow
 def test_two_processes_and_one_with_all_their_threads_are_of_one_hardware_class(trained: Trained) -> None:
     one, two = (trained.records[f"plain-{name}/0"]["environment"] for name in ("one", "torch-loop"))
     assert (two["hardware"], two["threads"]) == (one["hardware"], one["threads"]), "else their times were not compared"
@@ -181,6 +188,7 @@ def test_two_processes_and_one_with_all_their_threads_are_of_one_hardware_class(
     assert cells["processes"] == "2"
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_the_ranks_rooms(trained: Trained) -> None:
     for name, record in trained.records.items():
         there = {path.name for path in (trained.folder / "records" / record["id"]).iterdir()}
@@ -189,6 +197,7 @@ def test_nothing_is_left_of_the_ranks_rooms(trained: Trained) -> None:
         assert left <= {"output.txt", *allowed}, name
 
 
+@pytest.mark.slow
 def test_the_worker_alone_starts_the_ranks_too(trained: Trained, tmp_path: Path) -> None:
     record = trained.records["plain-torch-loop/0"]
     request = Request(id=record["id"], requested=record["requested"], data=None, cache=tmp_path, device="cpu", threads=CORES)
@@ -203,6 +212,7 @@ def test_the_worker_alone_starts_the_ranks_too(trained: Trained, tmp_path: Path)
 # --- what goes wrong -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("strategy", "reason", "message"),
     [
@@ -224,6 +234,7 @@ def test_a_rank_that_goes_wrong_is_a_failed_run_with_its_reason(
     assert not record["scores"]
 
 
+@pytest.mark.slow
 def test_divergence_stops_all_ranks_at_the_same_step(trained: Trained) -> None:
     assert trained.records["diverges/0"]["cost"]["steps"] == POLL_STEPS
 

@@ -36,7 +36,7 @@ def test_50_damaged_files_of_every_kind_are_read_right_or_named(fuzz: Fuzz) -> N
     assert min(ends.counts["refused"], ends.counts["told"], ends.counts["as before"]) > 5, ends.counts
 
 
-@pytest.mark.parametrize("cases", [pytest.param(500, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("cases", [pytest.param(200, marks=pytest.mark.slow), pytest.param(2000, marks=pytest.mark.long)])
 @pytest.mark.timeout(900)
 def test_other_damaged_files_each_time_are_read_right_or_named(fuzz: Fuzz, cases: int) -> None:
     """A fault begins with the seed that repeats its case (see `stress.every_file`)."""
