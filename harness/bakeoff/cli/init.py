@@ -232,6 +232,8 @@ def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject)
 
 def _shortened(planned: Schedule) -> str:
     """The end of a line: why runs are shorter than usual; empty where they are not."""
+    if planned.late:
+        return f"; longer than asked, but a run of fewer than {planned.training.steps} steps would show little"
     if not planned.shortened:
         return ""
     return "; runs have fewer steps than usual, to end in this time: --minutes allows more"

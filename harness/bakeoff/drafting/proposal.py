@@ -138,6 +138,8 @@ class Schedule:
     """Expected seconds of all runs up to the first look."""
     shortened: bool = False
     """Whether runs train for less than `wanted`, so that the experiment ends in time."""
+    late: bool = False
+    """Whether it does not end in time, though runs have no more than `LEAST_STEPS`."""
 
 
 def minutes_for(rows: int) -> float:
@@ -172,6 +174,7 @@ def schedule(rows: int, timed: Sequence[RunSeconds] | None, minutes: float) -> S
         seconds=total(training, looks[-1]),
         first_look=total(training, looks[0]),
         shortened=training != best,
+        late=total(training, looks[-1]) > 60 * minutes,
     )
 
 

@@ -298,6 +298,8 @@ def test_measured_times_decide_steps_and_cost(call: Call, here: Path, monkeypatc
     steps = plan.strategies[0].recipe.max_steps or 0
     assert steps
     assert 15 * (1 + steps / 2) <= 15 * 60
+    out = call("init", "tickets.csv", "--minutes", "1", "--output", "late.yaml")[1]
+    assert ("longer than asked" in out, "fewer steps than usual" in out) == (True, False)
 
 
 def test_what_cannot_be_timed_with_one_trainer_is_timed_with_the_other(
