@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.findings import Comparison
+from bakeoff.records.load import load_experiment
 from bakeoff.report.text.brief import MOST_LINES, write_brief
 from bakeoff.report.verdict_words import verdict_words
 
@@ -117,3 +118,10 @@ def test_all_shows_what_table_md_has(tmp_path: Path, call: Call) -> None:
     assert everything == (folder / "table.md").read_text(encoding="utf-8")
     assert f"`bakeoff table {folder} --all`" in brief.replace("\n  ", " ")
     assert len(brief.splitlines()) <= MOST_LINES
+
+
+def test_a_long_title_is_broken_between_its_words() -> None:
+    comparison = compare(load_experiment([Path(__file__).parents[3] / "results" / "own-script"]))
+    lines = [line.split("  ")[0] for line in write_brief(comparison, 120)]
+    first = lines.index("The chapter's loop as a")
+    assert lines[first + 1] == "script (script)"

@@ -205,10 +205,10 @@ def _size(column: Column) -> int:
 
 
 def _broken(cell: str, room: int) -> list[str]:
-    """The cell in lines of at most `room` columns; a name without blanks is broken anywhere."""
+    """The cell in lines of at most `room` columns; a word that is longer than a line is broken anywhere."""
     lines = [""]
     for part in re.findall(r"\S+\s*|\s+", cell) or [""]:
-        for letter in [part] if cell_len(lines[-1] + part.rstrip()) <= room else part:
+        for letter in [part] if cell_len(part.rstrip()) <= room else part:
             if cell_len(lines[-1] + letter.rstrip()) > room:
                 lines.append("")
             lines[-1] += letter
