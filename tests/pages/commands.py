@@ -18,14 +18,14 @@ COMMANDS: Final = """\
 # Commands
 
 Every command with its options, as `bakeoff COMMAND --help` has them. SPEC and DIR are the file or the folder of an experiment;
-without them, that of the only one in this folder. [Bakeoff in pipelines](../ci.md) says what scripts can rely on, and
+without them, that of the only one in this folder. [Bakeoff in CI](../ci.md) says what scripts can rely on, and
 [Exit codes](exit-codes.md) what each code means.
 """
 EXIT_CODES: Final = """\
 # Exit codes
 
 Codes are stable: a code keeps its meaning, and a command gets no new one without a note in the
-[changelog](../../CHANGELOG.md). [Bakeoff in pipelines](../ci.md#exit-codes) has what to do with them in a script.
+[changelog](../../CHANGELOG.md). [Bakeoff in CI](../ci.md#exit-codes) has what to do with them in a script.
 """
 FURTHER: Final = {
     "submit": "Further options are [those of the engine](components.md#engines).",
