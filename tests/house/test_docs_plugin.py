@@ -96,7 +96,7 @@ def test_the_commands_of_the_page_work(tmp_path: Path) -> None:
         done = bakeoff(*words[1:], *extra)
         assert done.returncode == 0, f"{words}: {done.stderr}"
     records = [json.loads(path.read_text()) for path in tmp_path.glob("records/*/record.json")]
-    assert len(records) == 4
+    assert len(records) == 6
     for record in records:
         assert record["status"] == "ok"
         assert record["requested"]["task"]["distribution"] == "bakeoff-questions"
