@@ -102,7 +102,14 @@ class Duration(click.ParamType[int]):
     type=click.IntRange(1, 1024),
     help=f"CPU threads of a job (default: {MOST_THREADS}, or as many as this machine has).",
 )
-@click.option("--gpus", metavar="N", type=click.IntRange(0, 64), default=0, show_default=True, help="GPUs of a job; with 0 one of slurm or ray has none.")
+@click.option(
+    "--gpus",
+    metavar="N",
+    type=click.IntRange(0, 64),
+    default=0,
+    show_default=True,
+    help="GPUs of a job; with 0 one of slurm or ray has none.",
+)
 @click.option("--memory", metavar="GIB", type=click.FloatRange(0.1, 100_000), help="Main memory of a job (default: estimated).")
 @click.option(
     "--time", "seconds", metavar="TIME", type=Duration(), help="Time limit of a job, such as 90m or 1d12h (default: estimated)."
