@@ -64,7 +64,9 @@ def followers_of(folder: Path) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("trouble", ["refuses", "raises", "hangs", "exits", "prints"])
+@pytest.mark.parametrize(
+    "trouble", ["raises", "hangs", "exits", *(pytest.param(one, marks=pytest.mark.long) for one in ("refuses", "prints"))]
+)
 def test_no_trouble_of_a_tracker_reaches_the_runs(trouble: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "PATIENCE_SECONDS", 10.0)
     spec = write_spec(tmp_path, ONE, head=HEAD, seeds=2)

@@ -101,7 +101,9 @@ def test_a_baseline_that_fails_is_an_error_and_an_earlier_timing_stays(tmp_path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [*(pytest.param(one, marks=pytest.mark.long) for one in (signal.SIGINT, signal.SIGTERM)), signal.SIGKILL]
+)
 def test_a_command_that_is_stopped_leaves_no_process_and_no_timing(number: signal.Signals, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"loop": LOOP, "fast": {"trainer": "fast-loop"}}, head=HEAD)
     command = start("time", spec, "--threads", "1", "--within", "0.1", folder=tmp_path)
