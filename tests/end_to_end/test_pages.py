@@ -147,7 +147,7 @@ def perform(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert done.returncode in codes, f"{line}: {done.stderr}"
         if words[0] == "submit" and "--dry-run" not in words:
             wait_until(lambda: all_recorded(words[1], folder), seconds=900)
-            wait_until(Path("table.md").is_file, seconds=60)
+            wait_until(Path("table.md").is_file, seconds=300)
     else:
         assert word in ("pip", "uv", "hf"), f"what does {line} do?"
 
