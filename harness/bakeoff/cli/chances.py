@@ -52,11 +52,12 @@ def chance_lines(plan: Plan, resolve: Callable[[str], str]) -> list[str]:
     equivalent, better, by_two = (_in_words(*values) for values in zip(*map(_values, found), strict=True))
     by = f"by the last look, at {question.seeds} seeds" if plan.spec.seeds.looks else f"with {question.seeds} seeds"
     several = f" among {question.comparisons} comparisons" if question.comparisons > 1 else ""
-    low, usual, high = (spelt(sd) for sd in PLANNED_SD)
+    low, usual, high = PLANNED_SD
+    ranges = f" (in brackets, for {spelt(high)} to {count_of(low)})" if "(" in f"{equivalent}{better}{by_two}" else ""
     lines = [
         f"{by}{several}, equal strategies are found equivalent within {margins[0]} in {equivalent} of experiments; a "
-        f"difference of {margins[0]} is found in {better}, one of {margins[1]} in {by_two}. That is for the usual "
-        f"standard deviation over seeds of {usual} points (in brackets, for {high} to {low} points)"
+        f"difference of {margins[0]} is found in {better}, one of {margins[1]} in {by_two}. That counts the luck of seeds "
+        f"alone, at the usual standard deviation of {count_of(usual)}{ranges}: few test rows make each of these less likely"
     ]
     if max(_values(found[1])) < ENOUGH:
         asks = resolve(spelt(question.margin))

@@ -204,10 +204,11 @@ def print_wrapped(line: str, *, style: str = "") -> None:
 
 
 def sizes_in_words(subject: Subject) -> str:
-    """The sizes of the splits: `1,400 rows to train on, 200 dev and 400 test`."""
+    """The sizes of the splits: `1,400 rows to train on, 200 dev and 400 test`; and how many rows are in none of them."""
     sizes = subject.sizes
     held = [f"{number:,} {split}" for split, number in (("dev", sizes.dev), ("test", sizes.test)) if number]
-    return f"{sizes.train:,} rows to train on, {listed(held)}"
+    left_out = "".join(f"; {why}" for key, value, why in subject.entries if (key, value) == ("gaps", "drop"))
+    return f"{sizes.train:,} rows to train on, {listed(held)}{left_out}"
 
 
 def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject) -> list[str]:
@@ -233,7 +234,7 @@ def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject)
 def _shortened(planned: Schedule) -> str:
     """The end of a line: why runs are shorter than usual; empty where they are not."""
     if planned.late:
-        return f"; longer than asked, but a run of fewer than {planned.training.steps} steps would show little"
+        return f"; longer than --minutes allows, but a run of fewer than {planned.training.steps} steps would show little"
     if not planned.shortened:
         return ""
     return "; runs have fewer steps than usual, to end in this time: --minutes allows more"

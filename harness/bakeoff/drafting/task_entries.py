@@ -99,7 +99,8 @@ def _gaps(meaning: Meaning) -> Entry | None:
         return "gaps", "empty", "a missing text is an empty one"
     kept = meaning.sizes.train + meaning.sizes.dev + meaning.sizes.test
     left_out = sum(split not in meaning.unlabelled for split in meaning.splits) - kept
-    return ("gaps", "drop", f"{count(left_out, 'row')} without a text or a label are left out") if left_out else None
+    are = "is" if left_out == 1 else "are"
+    return ("gaps", "drop", f"{count(left_out, 'row')} without a text or a label {are} left out") if left_out else None
 
 
 def subject_of(meaning: Meaning, names: Mapping[Path, str]) -> Subject:

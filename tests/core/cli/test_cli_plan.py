@@ -154,6 +154,16 @@ def test_with_looks_chances_are_those_of_the_last_look(call: Call, spec: Path) -
     assert told[0] != told[1]
 
 
+def test_chances_say_what_they_count_and_explain_no_brackets_that_are_not_there(call: Call, spec: Path) -> None:
+    for margin, shown in ((10, False), (2, True)):
+        spec.write_text(SPEC.replace("seeds: 3", f"margin: {margin}\nseeds: 5"), encoding="utf-8")
+        (line,) = [line for line in call("check", spec)[1].splitlines() if f"equivalent within {margin} points" in line]
+        ranges, in_brackets = re.search(r"\(\d+ to \d+ %\)", line) is not None, "in brackets" in line
+        assert (ranges, in_brackets) == (shown, shown)
+        assert all(words in line for words in ("luck of seeds alone", "deviation of 1 point", "few test rows")), line
+        assert "1 points" not in line
+
+
 def test_a_design_that_will_decide_nothing_is_warned_of(call: Call, spec: Path) -> None:
     for seeds, warned in ((3, True), (80, False)):
         spec.write_text(SPEC.replace("seeds: 3", f"margin: 1\nseeds: {seeds}"), encoding="utf-8")

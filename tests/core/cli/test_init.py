@@ -228,6 +228,16 @@ def test_what_cannot_be_trained_on_says_why_and_writes_nothing(call: Call, here:
     assert [path.name for path in here.iterdir()] == ["bad.csv"]
 
 
+@pytest.mark.parametrize(("gaps", "told"), [(1, "1 row without a text or a label is left out"), (2, "2 rows without"), (0, "")])
+def test_rows_that_are_left_out_are_told_of(call: Call, here: Path, gaps: int, told: str) -> None:
+    write_files(here, ("tickets.csv", {**TICKETS, "body": [*[""] * gaps, *TEXTS[gaps:]]}))
+    code, out, _err = call("init", "tickets.csv", "--no-timing")
+    (line,) = [line for line in out.splitlines() if line.startswith("split: ")]
+    assert (code, "left out" in line) == (0, gaps > 0)
+    assert told in line
+    assert told in (here / "tickets.yaml").read_text(encoding="utf-8")
+
+
 def test_many_labels_are_allowed_where_they_repeat(call: Call, here: Path) -> None:
     rows = 5_000
     texts = [prose(number, 6) for number in range(rows)]
@@ -299,7 +309,7 @@ def test_measured_times_decide_steps_and_cost(call: Call, here: Path, monkeypatc
     assert steps
     assert 15 * (1 + steps / 2) <= 15 * 60
     out = call("init", "tickets.csv", "--minutes", "1", "--output", "late.yaml")[1]
-    assert ("longer than asked" in out, "fewer steps than usual" in out) == (True, False)
+    assert ("longer than --minutes allows" in out, "fewer steps than usual" in out) == (True, False)
 
 
 def test_what_cannot_be_timed_with_one_trainer_is_timed_with_the_other(
