@@ -108,7 +108,7 @@ class Duration(click.ParamType[int]):
     type=click.IntRange(0, 64),
     default=0,
     show_default=True,
-    help="GPUs of a job; with 0 one of slurm or ray has none.",
+    help="GPUs of a job; with 0 a job of slurm or ray gets none and trains on the CPU.",
 )
 @click.option("--memory", metavar="GIB", type=click.FloatRange(0.1, 100_000), help="Main memory of a job (default: estimated).")
 @click.option(
