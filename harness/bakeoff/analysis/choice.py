@@ -16,6 +16,7 @@ from functools import cached_property
 from statistics import median
 
 from bakeoff.analysis.findings import ComparisonGroup
+from bakeoff.analysis.hardly_learned import hardly_learned
 from bakeoff.analysis.prepared_group import PreparedGroup
 from bakeoff.analysis.recommendation import Hopeless, Recommendation, RuledOut, Unsettled, WouldTell, in_words
 from bakeoff.analysis.results import Pair, Row
@@ -258,7 +259,7 @@ class Choice:
             ruled_out=[RuledOut(strategy=name, worse_by=self.loss(name)) for name in worse],
             dearer=dearer,
             unsettled=left,
-            cautions=list(self._cautions()),
+            cautions=[*self._little_learned(worse), *self._cautions()],
         )
         return found.model_copy(update={"would_tell": self._would_tell(found.open)})
 
@@ -290,6 +291,17 @@ class Choice:
         if pair.verdict == "confounded":
             return Unsettled(strategy=name, why="confounded", what=listed([fact.subject for fact in pair.confounders]))
         return Unsettled(strategy=name, why="inconclusive")
+
+    def _little_learned(self, worse: Sequence[str]) -> Iterator[str]:
+        """A caution about those of the strategies that were ruled out which have hardly learned."""
+        tries = self.prepared.experiment.declared.trials
+        little = hardly_learned(self.group, self.prepared.layout.succeeded, tries)
+        if names := [name for name in worse if name in little]:
+            have, them = ("has", "it") if len(names) == 1 else ("have", "them")
+            yield (
+                f"{listed(names)} {have} hardly learned: another learning rate, or more steps, may do far better, so this "
+                f"does not rule {them} out as a method."
+            )
 
     def _cautions(self) -> Iterator[str]:
         changed = changed_question(self.prepared.experiment.declared, self.group.task)

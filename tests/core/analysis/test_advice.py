@@ -187,6 +187,11 @@ def cases() -> Iterator[Case]:
     yield Case("collapsed-runs", clean_experiment({BASELINE: base, ROW: fallen}), "lower learning rate", same(clean))
     weak = clean_experiment({BASELINE: base, ROW: clean_answers(accuracy=0.67)})
     yield Case("not-above-majority", weak, "Longer training", same(clean))
+    methods = {name: {"method": name} for name in (BASELINE, ROW)}
+    best, weaker = clean_answers(accuracy=0.95, seed=1), clean_answers(accuracy=0.74, seed=7)
+    little = clean_experiment({BASELINE: best, ROW: weaker}, records=methods, under_test=["method"])
+    enough = clean_experiment(records=methods, under_test=["method"])
+    yield Case("hardly-learned", little, "search its learning rate", same(enough))
     stuck = importing(clean, published(accuracy=0.665))
     learned = importing(clean, published(accuracy=0.8579))
     yield Case("collapsed-runs", stuck, "figure of runs that learned", same(learned))

@@ -10,6 +10,7 @@ from builders import (
     BASELINE,
     LABELS,
     ROW,
+    altered,
     clean_answers,
     clean_experiment,
     declaring,
@@ -24,6 +25,7 @@ from messages import tells
 
 from bakeoff.analysis.comparison import compare
 from bakeoff.analysis.flags.seeds import next_after_failures
+from bakeoff.records.experiment import Experiment
 from bakeoff.records.schema import EarlierDeclaration
 from bakeoff.statistics.intervals import share_interval
 
@@ -99,6 +101,51 @@ def test_rows_that_are_not_shown_above_the_majority_baseline_are_told_of_once() 
 
 
 NEAR = {BASELINE: 0.66, ROW: 0.68, "third": 0.7}
+
+
+def test_a_row_far_nearer_to_the_majority_baseline_than_to_the_best_has_hardly_learned() -> None:
+    made = hardly_learning()
+    warning = the_warning(made, "hardly-learned")
+    assert warning.rows == [ROW]
+    mean = (RIGHT_BY_LITTLE == LABELS).mean()
+    way = (mean - 0.665) / ((RIGHT_BY_MUCH == LABELS).mean() - 0.665)
+    assert 0.05 < way < 0.25
+    assert tells(warning.what, "", f"{ROW} has come {100 * way:.0f} % of the way", "1,377 steps")
+    assert compare(made).recommendations[0].cautions[0].startswith(f"{ROW} has hardly learned")
+
+
+@pytest.mark.parametrize(
+    "why",
+    ["nearer to the best", "a wide interval", "its learning rate was searched", "it takes no steps", "only the recipe differs"],
+)
+def test_who_has_learned_or_could_not_learn_more_has_not_hardly_learned(why: str) -> None:
+    made = hardly_learning()
+    if why == "nearer to the best":
+        made = hardly_learning(accuracy=0.82)
+    elif why == "a wide interval":
+        made = hardly_learning(spread=0.12)
+    elif why == "its learning rate was searched":
+        made = declaring(made, trials={ROW: 5, BASELINE: 5})
+    elif why == "it takes no steps":
+        made = altered(made, "observed", row=ROW, optimizer_steps=0)
+    else:
+        made = hardly_learning(method="full")
+    assert "hardly-learned" not in codes(made)
+
+
+def hardly_learning(*, accuracy: float = 0.74, spread: float = 0.0, method: str = "lora") -> Experiment:
+    """ROW is so accurate, the majority baseline 66.5; its seeds are `spread` farther from and nearer to it in turns."""
+    parts = [clean_answers(accuracy=accuracy + (-1) ** n * spread, seeds=2, seed=7 + n) for n in range(4)]
+    little = np.concatenate(parts) if spread or accuracy != 0.74 else RIGHT_BY_LITTLE
+    return clean_experiment(
+        {BASELINE: RIGHT_BY_MUCH, ROW: little},
+        records={BASELINE: {"method": "full"}, ROW: {"method": method}},
+        under_test=["method"],
+    )
+
+
+RIGHT_BY_MUCH = clean_answers(accuracy=0.95, seed=1)
+RIGHT_BY_LITTLE = clean_answers(accuracy=0.74, seed=7)
 
 
 def test_a_row_that_always_collapsed_is_not_told_of_twice() -> None:

@@ -149,6 +149,14 @@ CATALOGUE: Final[dict[str, Entry]] = {
         "Report the majority baseline beside them; train longer or with another learning rate, all rows alike. " + AFRESH,
         "S10",
     ),
+    "hardly-learned": Entry(
+        "caution",
+        "A row whose mean has come less than a quarter of the way from the majority baseline to the best row, its 95 % "
+        "interval less than half, by training in steps with one configuration, which nothing searched.",
+        "A learning rate that is too low, or too few steps, looks just like a method that is no good: what is shown of such a "
+        "row is shown of its recipe.",
+        "Let every strategy search its learning rate, or train longer, all rows alike. " + AFRESH,
+    ),
     "made-elsewhere": Entry(
         "caution",
         "Runs of a row were imported as predictions: nothing of how they were trained was observed here.",

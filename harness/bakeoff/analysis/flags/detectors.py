@@ -29,6 +29,7 @@ DETECTORS: Final[Mapping[str, Sequence[Detector]]] = {
     "undeclared-runs": (seeds.undeclared_records,),
     "collapsed-runs": (seeds.collapsed, figures.published_majority_baselines),
     "not-above-majority": (seeds.not_above_majority,),
+    "hardly-learned": (seeds.little_learned,),
     "made-elsewhere": (runs.made_elsewhere,),
     "unequal-budgets": (recipes.unequal_budgets,),
     "identical-runs": (copies.ignored_seeds, copies.copied_rows),

@@ -1,4 +1,5 @@
-"""Warnings about seeds and runs: few-seeds, collapsed-runs, changed-after-looking; missing, failed and undeclared runs."""
+"""Warnings about seeds and runs: few-seeds, collapsed-runs, hardly-learned, changed-after-looking; missing, failed and
+undeclared runs."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from statistics import fmean
 
-from bakeoff.analysis.findings import NamedWarning
+from bakeoff.analysis.findings import ComparisonGroup, NamedWarning
 from bakeoff.analysis.flags.catalogue import CATALOGUE
 from bakeoff.analysis.flags.wording import Found, Judged, clauses, grouped_by, named
+from bakeoff.analysis.hardly_learned import hardly_learned
 from bakeoff.analysis.results import Row
 from bakeoff.analysis.summary.rows import Layout
 from bakeoff.analysis.verdicts import LEAST_SEEDS
@@ -18,7 +20,7 @@ from bakeoff.records.run_names import RunNames, runs_in_words
 from bakeoff.records.schema import TRACEBACK_FILE, Record
 from bakeoff.statistics.exact import seeds_for_permutation, seeds_for_sign_flip, smallest_permutation_p, smallest_sign_flip_p
 from bakeoff.statistics.intervals import ALPHA
-from bakeoff.text.numbers import count, p_equals, significant
+from bakeoff.text.numbers import count, p_equals, per_cent, significant
 from bakeoff.text.values import command, grouped, seeds_spelt
 
 
@@ -122,7 +124,20 @@ def _means(judged: Judged, row: Row) -> str:
 def not_above_majority(judged: Judged) -> Iterator[Found]:
     """not-above-majority: rows that learned something, and whose score is not shown to be better than answering always the
     same: by a one-sided test on the same examples, else by the row's interval."""
-    group, baseline, found = judged.group, judged.group.majority_baseline, dict[str, str]()
+    group, found = judged.group, _not_above_majority(judged.group)
+    if found:
+        yield Found(
+            found,
+            f"Not shown above the majority baseline, {group.figures.number(group.majority_baseline)} {group.metric} on "
+            f"{group.split}: {named(found.values())}. These rows may be no better than answering always the same.",
+            "Report the majority baseline beside them. Longer training or another learning rate ('recipe.epochs', "
+            f"'recipe.learning_rate') may be what they lack; run that, for all rows alike, {judged.in_new_folder}.",
+        )
+
+
+def _not_above_majority(group: ComparisonGroup) -> dict[str, str]:
+    """Row -> its score in words, of the rows that `not_above_majority` is about."""
+    baseline, found = group.majority_baseline, dict[str, str]()
     for row in group.rows:
         score = group.score(row)
         if score is None or baseline is None or not row.learned:
@@ -132,13 +147,26 @@ def not_above_majority(judged: Judged) -> Iterator[Found]:
         above = worst > baseline if group.higher_is_better else worst < baseline
         if not (above if p is None else p < ALPHA):
             found[row.strategy] = f"{row.strategy} {group.figures.number(score.mean)}{'' if p is None else f' ({p_equals(p)})'}"
+    return found
+
+
+def little_learned(judged: Judged) -> Iterator[Found]:
+    """hardly-learned: rows that are far nearer to the majority baseline than to the best, by a recipe that was not searched.
+    Not those of which not-above-majority says more."""
+    told = _not_above_majority(judged.group)
+    found = {
+        row: f"{row} has come {per_cent(max(little.way, 0.0))} of the way from the majority baseline to {little.best}, in "
+        f"{count(little.steps, 'step')}"
+        for row, little in hardly_learned(judged.group, judged.succeeded, judged.experiment.declared.trials).items()
+        if row not in told
+    }
     if found:
         yield Found(
             found,
-            f"Not shown above the majority baseline, {group.figures.number(baseline)} {group.metric} on {group.split}: "
-            f"{named(found.values())}. These rows may be no better than answering always the same.",
-            "Report the majority baseline beside them. Longer training or another learning rate ('recipe.epochs', "
-            f"'recipe.learning_rate') may be what they lack; run that, for all rows alike, {judged.in_new_folder}.",
+            f"Hardly learned: {clauses(found.values())}. What is shown of such a row is shown of its learning rate and its "
+            "number of steps, and not of its method.",
+            "Let every strategy search its learning rate ('search'), or train longer ('recipe.epochs'), before you judge its "
+            f"method; run that {judged.in_new_folder}.",
         )
 
 
