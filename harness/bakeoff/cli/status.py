@@ -13,11 +13,10 @@ from bakeoff.cli.inputs import Called, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, json_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_result
 from bakeoff.contracts.registry import load_registry
-from bakeoff.planning.runs import Plan, Run
-from bakeoff.planning.search import settled
+from bakeoff.planning.runs import Plan
 from bakeoff.records.store import Store
-from bakeoff.runner.sharded import WAITS, Phase, first_lacking
-from bakeoff.runner.submitting import Standing, failed_to_go_on, live_jobs, standings
+from bakeoff.runner.sharded import WAITS, Phase
+from bakeoff.runner.submitting import Standing, failed_to_go_on, live_jobs, surveyed
 from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path
 
@@ -37,9 +36,7 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
     """
     _, plan = open_experiment(spec)
     store = indexed_store(into or spec.parent)
-    plan = settled(plan, store.find)
-    phase = first_lacking(plan, store)
-    standing = standings(shown_runs(plan, phase, store), store, load_registry())
+    phase, standing = surveyed(plan, store, load_registry())
     code = code_of(standing)
     if as_json:
         output = output_of(plan, phase, standing, code, failed_to_go_on(store))
@@ -49,12 +46,6 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
         lines = [*summary(phase, standing, called), *follow_up(store, called), *others(plan, store, called)]
         print_result(*table(standing), "", *lines)
     return code
-
-
-def shown_runs(plan: Plan, phase: Phase, store: Store) -> list[Run]:
-    """The runs that are recorded, and those of the first phase that lacks records."""
-    due = {run.id for run in phase.runs}
-    return [run for run in plan.wanted.values() if run.id in due or store.has(run.id)]
 
 
 def code_of(standing: Sequence[Standing]) -> int:

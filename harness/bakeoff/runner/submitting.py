@@ -154,6 +154,21 @@ def standings(runs: Iterable[Run], store: Store, registry: Registry) -> list[Sta
     return [_standing_of(run, store, jobs.get(run.id), said) for run in runs]
 
 
+def surveyed(plan: Plan, store: Store, registry: Registry) -> tuple[Phase, list[Standing]]:
+    """The first phase that lacks records, and how its runs and all recorded ones stand. Raises as `standings`."""
+    before: Phase | None = None
+    while True:
+        chosen = settled(plan, store.find)
+        phase = first_lacking(chosen, store)
+        due = {run.id for run in phase.runs}
+        runs = [run for run in chosen.wanted.values() if run.id in due or store.has(run.id)]
+        found = standings(runs, store, registry)
+        # while the engine answered, the last run of a phase may have been recorded, and the next one have become due
+        if phase.is_last or phase == before or any(one.state != "recorded" for one in found):
+            return phase, found
+        before = phase
+
+
 def _standing_of(run: Run, store: Store, last: Given | None, said: Mapping[tuple[str, str], JobState]) -> Standing:
     """last: the last job that was submitted for the run; None if there is none."""
     record = store.find(run.id)

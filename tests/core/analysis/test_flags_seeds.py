@@ -110,7 +110,7 @@ def test_a_row_far_nearer_to_the_majority_baseline_than_to_the_best_has_hardly_l
     mean = (RIGHT_BY_LITTLE == LABELS).mean()
     way = (mean - 0.665) / ((RIGHT_BY_MUCH == LABELS).mean() - 0.665)
     assert 0.05 < way < 0.25
-    assert tells(warning.what, "", f"{ROW} has come {100 * way:.0f} % of the way", "1,377 steps")
+    assert tells(warning.what, "", ROW, f"{100 * way:.0f} %", "1,377 steps")
     assert compare(made).recommendations[0].cautions[0].startswith(f"{ROW} has hardly learned")
 
 

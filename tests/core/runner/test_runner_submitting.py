@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from builders import failed, make_record, write_run
 from core.planning.test_runs import plan_of
+from core.runner.test_runner_looks import Maker, documented
 from messages import tells
 
 from bakeoff.contracts.engine import Engine, JobBatch, JobState, Needs
@@ -24,6 +25,7 @@ from bakeoff.planning.runs import Run
 from bakeoff.records.schema import Record
 from bakeoff.records.store import Store
 from bakeoff.records.submissions import THEN, Submissions
+from bakeoff.runner.experiment import declaration
 from bakeoff.runner.sharded import Phase, first_lacking
 from bakeoff.runner.submitting import (
     JOB,
@@ -36,6 +38,7 @@ from bakeoff.runner.submitting import (
     live_jobs,
     standings,
     submit_due,
+    surveyed,
 )
 
 SPEC = """\
@@ -167,6 +170,31 @@ def test_a_run_that_is_recorded_while_the_engine_answers_has_not_ended_without_a
     submitted(store, engine)
     found = standings(PLAN.runs, store, registry_of(engine))
     assert [one.state for one in found] == ["recorded", "ended", "ended", "ended", "to do", "to do"]
+
+
+def test_the_next_look_is_to_do_as_soon_as_the_last_run_of_one_is_recorded(store: Store) -> None:
+    """That run is recorded while the engine answers."""
+    document, plan = documented()
+    store.declare(declaration(document, plan))
+    maker = Maker(store)
+    first = [run for run in plan.runs if run.seed < 13]
+    maker.make(first[:-1])
+
+    class Late(Limited):
+        def submit(self, batch: JobBatch, options: Any) -> Iterator[Mapping[int, str]]:
+            yield {job.number: f"job {job.number}" for job in batch.jobs}
+
+        def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
+            maker.make(first[-1:])
+            return {handle: JobState("gone") for handle in handles}
+
+    submit_due(
+        order_of(Late()), Due(plan, Phase("look 1 of 3", tuple(first), is_last=False), (first[-1],), ()), store, ["run"], []
+    )
+    phase, found = surveyed(plan, store, registry_of(Late()))
+    assert (phase.name, phase.is_last) == ("look 2 of 3", False)
+    assert [one.run.title for one in found if one.state == "to do"] == ["base:13", "near:13", "base:14", "near:14"]
+    assert {one.state for one in found} == {"recorded", "to do"}
 
 
 @pytest.mark.parametrize(
