@@ -32,7 +32,9 @@ def hub_endpoint() -> str:
 @lru_cache(maxsize=1)
 def hub_is_reachable() -> bool:
     """Whether the hub answers within 2 s, through proxies if they are set. If not, sets HF_HUB_OFFLINE and
-    HF_DATASETS_OFFLINE, so that libraries use their caches."""
+    HF_DATASETS_OFFLINE, so that libraries use their caches. Sets HF_HUB_DISABLE_TELEMETRY unless the user has set it, so that
+    they tell the hub no more of this machine than their versions."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
         return False
     answered: list[bool] = []

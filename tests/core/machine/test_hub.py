@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -19,7 +21,7 @@ HF_VARIABLES = ("HF_ENDPOINT", "HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE
 @pytest.fixture(autouse=True)
 def _fresh_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The probe remembers its answer and sets HF_HUB_OFFLINE: both must end with the test."""
-    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE"):
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
         monkeypatch.setenv(name, "")  # noted by monkeypatch, so that what the probe sets is undone
     for name in [name for name in os.environ if name in HF_VARIABLES or "proxy" in name.lower()]:
         monkeypatch.delenv(name)
@@ -147,3 +149,17 @@ def test_a_snapshot_counts_only_with_the_files_that_are_needed(tmp_path: Path, m
     assert hub_snapshot("a/b", repo_type="dataset", revision="0123", files=["one/file", "other"]) is None
     assert hub_snapshot("a/b", repo_type="dataset", revision="4567") is None
     assert hub_snapshot("a/b", repo_type="model", revision="0123") is None
+
+
+@pytest.mark.parametrize(("given", "told"), [(None, True), ("0", False)])
+def test_the_hub_s_libraries_are_told_to_send_no_telemetry_unless_the_user_wants_it(
+    monkeypatch: pytest.MonkeyPatch, given: str | None, told: bool
+) -> None:
+    monkeypatch.delenv("HF_HUB_DISABLE_TELEMETRY", raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    if given is not None:
+        monkeypatch.setenv("HF_HUB_DISABLE_TELEMETRY", given)
+    ask = "from bakeoff.machine.hub import hub_is_reachable; hub_is_reachable()"
+    code = f"{ask}; from transformers.utils.hub import http_user_agent; print(http_user_agent())"
+    agent = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert ("telemetry/off" in agent) == told
