@@ -174,7 +174,7 @@ def _times(found: Recommendation) -> str:
 def _why_no_cheaper(found: Recommendation, figures: Figures) -> str:
     """Why no cheaper strategy is taken in place of the best, as the end of the headline."""
     if found.measure is None:
-        return ", whose cost of training cannot be compared with that of others"
+        return "; which one is cheaper to train is not known"
     if any(one.why not in ("none learned", "not compared") for one in found.unsettled):
         if found.margin is None:
             return "; without a margin, nothing cheaper can be shown to be as good"
