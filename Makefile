@@ -25,9 +25,10 @@ test-slow: $(READY)
 
 # What takes too long for CI, two hours: 200 signals among all other disturbances, 1,200 trainings of a strategy against itself,
 # 4,000 worlds of the calibration, two million rows, the examples in full, planted bugs, and the further cases of what slow tests try once or twice (signals, disturbances, hostile names,
-# verbs, kept models, official scripts).
+# verbs, kept models, official scripts), and a smoke run on every other Python.
 test-long: $(READY)
 	$(BIN)/pytest -q -m long
+	.ci/other-pythons --all
 
 # The documentation as a site, into site/; a link or an anchor that leads nowhere ends it. Nothing is fetched but the packages, once.
 docs: .venv/.docs

@@ -162,7 +162,7 @@ def mrpc() -> Path:
         "micro_batch_size: 8, train_examples: 44",
         "precision: bf16, micro_batch_size: 12",
         pytest.param("optimizer: sgd, momentum: 0.9, label_smoothing: 0.1", marks=pytest.mark.long),
-        "bias_correction: false, gradient_checkpointing: true, frozen_embeddings: true",
+        pytest.param("bias_correction: false, gradient_checkpointing: true, frozen_embeddings: true", marks=pytest.mark.long),
     ],
     ids=["accumulated", "bf16", "sgd", "uncorrected-checkpointed-frozen"],
 )

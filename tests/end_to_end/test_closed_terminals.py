@@ -55,7 +55,7 @@ def on_a_terminal(line: str, folder: Path) -> tuple[int, int]:
 
 @pytest.mark.parametrize(
     "line",
-    ["{} & disown", pytest.param("nohup {} & sleep 1", marks=pytest.mark.long), "{}"],
+    [*(pytest.param(line, marks=pytest.mark.long) for line in ("{} & disown", "nohup {} & sleep 1")), "{}"],
     ids=["disowned", "nohup", "in front"],
 )
 def test_a_terminal_that_is_closed_while_a_run_trains(line: str, spec: Path, tmp_path: Path) -> None:

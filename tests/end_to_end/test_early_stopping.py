@@ -74,7 +74,9 @@ def test_strategies_that_stop_at_other_epochs_are_compared_and_nobody_is_blamed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("every", "evaluate"), [pytest.param(5, None, marks=pytest.mark.long), (30, None), (5, 10)])
+@pytest.mark.parametrize(
+    ("every", "evaluate"), [*(pytest.param(every, None, marks=pytest.mark.long) for every in (5, 30)), (5, 10)]
+)
 def test_a_run_that_is_killed_stops_where_the_undisturbed_one_does(every: int, evaluate: int | None, tmp_path: Path) -> None:
     """Also where a checkpoint is due at the end of each epoch, 30 steps, when it is not known yet whether training goes on; and
     where dev is evaluated within the epochs."""

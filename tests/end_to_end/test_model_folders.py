@@ -137,25 +137,16 @@ def test_a_head_whose_labels_have_no_names_is_told_before_the_runs(tmp_path: Pat
     assert records(tmp_path / "out")["one/0"]["weights"]["head"] == "by position"
 
 
+IN_CI = ("deberta-v2", "distilbert", "gpt2", "llama", "modernbert", "roberta", "t5")
 TRAINED = (
+    *(pytest.param(family, marks=pytest.mark.slow) for family in IN_CI),
     *(
-        "albert",
-        "bart",
-        "bloom",
-        "deberta-v2",
-        "distilbert",
-        "electra",
-        "eurobert",
-        "gpt2",
-        "llama",
-        "longformer",
-        "modernbert",
+        pytest.param(family, marks=pytest.mark.long)
+        for family in ("albert", "bart", "bloom", "electra", "eurobert", "longformer", "mpnet", "opt", "xlm-roberta", "xlnet")
     ),
-    *("mpnet", "opt", "roberta", "t5", "xlm-roberta", "xlnet"),
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("family", TRAINED)
 def test_a_family_is_trained_whole_and_by_lora_and_kept_though_texts_are_cut(family: str, tmp_path: Path) -> None:
     spec = experiment(tmp_path, length=16, train=[f"{LONG},yes"], dev=[f"{LONG},no"])

@@ -440,7 +440,10 @@ def test_a_killed_run_leaves_no_worker_and_goes_on(tmp_path: Path, monkeypatch: 
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "sign",
-    [pytest.param("records/.tmp-r1-*", id="while the worker starts"), pytest.param("trains", id="while it trains")],
+    [
+        pytest.param("records/.tmp-r1-*", id="while the worker starts", marks=pytest.mark.long),
+        pytest.param("trains", id="while it trains"),
+    ],
 )
 def test_ctrl_c_stops_with_one_line(sign: str, tmp_path: Path) -> None:
     spec = write_spec(tmp_path, {"sleeps": sleeper(tmp_path)})

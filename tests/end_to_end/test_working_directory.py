@@ -80,14 +80,14 @@ QUICK = (
 )
 SLOW = (
     ("check", "spec.yaml", "--build"),
-    ("gate", ".", "--against", "../copy"),
     ("parity", "spec.yaml", "--steps", "2"),
-    ("plan", "spec.yaml"),
     ("plugins",),
     ("report", "."),
-    ("schema",),
 )
 LONG = (
+    ("gate", ".", "--against", "../copy"),
+    ("plan", "spec.yaml"),
+    ("schema",),
     ("doctor",),
     ("new", "trainer", "my-loop"),
     ("rescore", ".", "--metric", "mcc"),
