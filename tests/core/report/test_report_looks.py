@@ -69,6 +69,7 @@ def test_every_output_shows_look_and_level(after_one: Comparison) -> None:
     assert level.replace("%", r"\%") in tex
     html = write_html(after_one, [], lambda _: None)
     assert html.count("look 1 of 3") >= 2
+    assert tells(html, "", "0 of 24, ", "15 not")  # no record was given
     assert level in html
     rows = {row["strategy"]: row for row in csv.DictReader(io.StringIO(write_csv(after_one)))}
     assert (rows["far"]["look"], rows["far"]["looks"], rows["noisy"]["verdict"]) == ("1", "3", "futile")

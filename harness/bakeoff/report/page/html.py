@@ -268,7 +268,9 @@ def _strip(comparison: Comparison, records: Sequence[Record]) -> list[tuple[str,
     successful = sum(record.status == "ok" for record in records)
     failed = len(records) - successful
     runs = f"{successful:,}" if successful == len(declared.runs) else f"{successful:,} of {len(declared.runs):,}"
-    found = [("runs", f"{runs}{f', {failed:,} failed' if failed else ''}")]
+    saved = sum(group.looks.saved for group in comparison.every_group if group.looks)
+    told = [runs, f"{failed:,} failed" if failed else "", f"{saved:,} not needed" if saved else ""]
+    found = [("runs", ", ".join(filter(None, told)))]
     found.append(("strategies", f"{len({run.strategy for run in declared.runs}):,}"))
     found.append(("seeds", seeds_spelt([run.seed for run in declared.runs]) or "none"))
     if len(groups) == 1:
