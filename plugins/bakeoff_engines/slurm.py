@@ -143,7 +143,7 @@ class Slurm(Engine):
             for line in queued(part):
                 handle, state, reason, node = (line.split("|") + [""] * 4)[:4]
                 if state in WAITING:
-                    found[handle] = JobState("waiting", reason)
+                    found[handle] = JobState("waiting", "" if reason == "None" else reason)
                 elif state not in OVER:
                     found[handle] = JobState("running", f"on {node}")
         gone = [handle for handle in handles if handle not in found]

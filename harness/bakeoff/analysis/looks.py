@@ -2,8 +2,8 @@
 
 A look is a number of seeds K, declared before the first run, at which comparisons are judged. All follows from the records,
 for each task and model by itself. A look is taken when every strategy that is still compared has a record of each of its first
-K declared seeds, failed runs included; a comparison is judged on those seeds alone, whatever else is recorded, and stays as it
-was decided.
+K declared seeds, failed runs included and interrupted ones, which are to be made again, not; a comparison is judged on those
+seeds alone, whatever else is recorded, and stays as it was decided.
 """
 
 from __future__ import annotations
@@ -211,8 +211,9 @@ def _involved(families: Sequence[Family], layout: Layout) -> list[str]:
 
 
 def _missing(layout: Layout, names: Sequence[str], seeds: int) -> dict[str, list[int]]:
-    """Strategy -> those of its first declared seeds that have no record; without strategies that lack none."""
-    recorded = {name: {record.requested.seed for record in layout.rows[name]} for name in names}
+    """Strategy -> those of its first declared seeds that have no record, or that of an interrupted run; without strategies that
+    lack none."""
+    recorded = {name: {one.requested.seed for one in layout.rows[name] if not one.was_interrupted} for name in names}
     missing = {name: [seed for seed in layout.seeds[name][:seeds] if seed not in recorded[name]] for name in names}
     return {name: own for name, own in missing.items() if own}
 

@@ -26,13 +26,13 @@ from bakeoff.text.words import escaped
 def cancel(spec: Path, into: Path | None, only: tuple[str, ...]) -> None:
     """Cancel the jobs of the experiment file SPEC that wait or run, also those of runs that the file no longer names. A run
     that has begun is recorded as interrupted, and its checkpoint is kept; the other runs of a cancelled job's bundle end with
-    it. `bakeoff submit` submits them all again.
+    it, and no further look or phase is submitted by itself. `bakeoff submit` submits them all again.
     """
     _, plan = open_experiment(spec)
     store, registry = indexed_store(into or spec.parent), load_registry()
     plan = select(settled(plan, store.find), only, store.find)
     jobs = live_jobs(store, registry, {*plan.wanted} if only else None)
-    cancel_jobs(jobs, registry)
+    cancel_jobs(jobs, registry, store)
     if not jobs:
         print_result("no job waits or runs")
         return

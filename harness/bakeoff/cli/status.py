@@ -16,7 +16,7 @@ from bakeoff.contracts.registry import load_registry
 from bakeoff.planning.runs import Plan
 from bakeoff.records.store import Store
 from bakeoff.runner.sharded import WAITS, Phase
-from bakeoff.runner.submitting import Standing, failed_to_go_on, live_jobs, surveyed
+from bakeoff.runner.submitting import Standing, asked_before, failed_to_go_on, live_jobs, surveyed
 from bakeoff.text.numbers import count
 from bakeoff.text.words import escaped, shown_path
 
@@ -43,7 +43,11 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
         print_json(output.model_dump_json(indent=1, ensure_ascii=True))
     else:
         called = Called(spec, into)
-        lines = [*summary(phase, standing, called), *follow_up(store, called), *others(plan, store, called)]
+        lines = [
+            *summary(phase, standing, called, asked_before(store)),
+            *follow_up(store, called),
+            *others(plan, store, called),
+        ]
         print_result(*table(standing), "", *lines)
     return code
 
@@ -66,13 +70,14 @@ def in_numbers(standing: Sequence[Standing]) -> str:
     return ", ".join(f"{number:,} {state}" for state, number in Counter(one.state for one in standing).items())
 
 
-def summary(phase: Phase, standing: Sequence[Standing], called: Called) -> list[str]:
-    """How the runs stand in all, and what to do about those that no job works on, a line each."""
+def summary(phase: Phase, standing: Sequence[Standing], called: Called, asked: Sequence[str]) -> list[str]:
+    """How the runs stand in all, and what to do about those that no job works on, a line each. asked: the words with which runs
+    were submitted last."""
     lines = [f"{count(len(standing), 'run')}: {in_numbers(standing)}"]
     if ended := next((one for one in standing if one.state == "ended"), None):
         lines.append(f"what the job of {ended.run.title} printed: {shown_path(ended.log or '')}")
     if any(one.state in ("ended", "to do") for one in standing):
-        lines.append(f"`{called.again('submit', '--to', 'ENGINE')}` submits what has no record and no job")
+        lines.append(f"`{called.again('submit', *asked)}` submits what has no record and no job")
     if not phase.is_last:
         lines.append("further runs may follow from the results of these")
     return lines
@@ -81,7 +86,7 @@ def summary(phase: Phase, standing: Sequence[Standing], called: Called) -> list[
 def follow_up(store: Store, called: Called) -> list[str]:
     """A line where the command failed that was to go on when all jobs had ended; empty if it did not."""
     how = failed_to_go_on(store)
-    again = called.again("submit", "--to", "ENGINE")
+    again = called.again("submit", *asked_before(store))
     return [f"nothing went on when the jobs had ended: {how}; `{again}` goes on, or writes the tables"] if how else []
 
 

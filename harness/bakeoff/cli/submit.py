@@ -40,7 +40,7 @@ from bakeoff.planning.runs import Plan
 from bakeoff.planning.search import settled
 from bakeoff.planning.selection import select
 from bakeoff.records.store import Store
-from bakeoff.records.submissions import Submission, Submissions, read_submission
+from bakeoff.records.submissions import Submission, Submissions, cancelled_in, read_submission
 from bakeoff.runner.experiment import Outcome
 from bakeoff.runner.settings import Policy
 from bakeoff.runner.sharded import WAITS
@@ -54,6 +54,7 @@ from bakeoff.runner.submitting import (
     due,
     engine_named,
     estimated,
+    require_equal_threads,
     standings,
     submit_due,
     unfinished,
@@ -188,8 +189,16 @@ def submit(
     }
     job = words("run", first, both | {"retry": retry, "shard": "1/1"})
     then = words("submit", first, both | own | {"only": only, "after": NUMBER} | given)
+    asked = words(
+        "--to",
+        [to],
+        {"device": device if device != "auto" else "", "threads": threads}
+        | {**own, "to": "", "bundle": bundle if bundle > 1 else 0}
+        | given,
+    )
     order = Order(engine, options, needs, bundle)
-    caller = Caller(document, select(plan, only, store.find), store, registry, order, job, [] if follow else then, called, only)
+    plan = select(plan, only, store.find)
+    caller = Caller(document, plan, store, registry, order, job, [] if follow else then, asked, called, only, changed)
     try:
         if dry_run:
             print_result(*caller.preview())
@@ -224,8 +233,11 @@ class Caller:
     """`run`, the experiment file and the options of each job, without the names of its runs."""
     then: Sequence[str]
     """`submit` and its words, for the process that goes on when all jobs have ended; empty if this process does."""
+    asked: Sequence[str]
+    """The words with which the same is asked for once more, but for the experiment's own."""
     called: Called
     only: tuple[str, ...]
+    changed: Policy
 
     def due(self, *, writes: bool = True, retry: bool | None = None) -> Due:
         """What can be submitted. retry: whether runs that failed are repeated; None for what the user said."""
@@ -237,6 +249,8 @@ class Caller:
 
     def with_needs(self, found: Due) -> Order:
         """The order, with the needs of the due runs estimated. Raises BakeoffError if the engine can't give them."""
+        if self.order.needs.gpus == 0 and self.changed == "stop":
+            require_equal_threads(found.plan, self.store, self.order.needs.threads)
         outlooks = {one.run.id: one for one in survey(found.plan, self.store, anywhere=True)}
         order = self.order.with_needs(estimated(self.order, bundles(found.runs, self.order.bundle), outlooks))
         order.engine.check(order.needs, order.options)
@@ -254,7 +268,7 @@ class Caller:
     def submit(self, found: Due) -> tuple[Path, Submission]:
         """Submits the due runs."""
         order = self.with_needs(found)
-        return submit_due(order, found, self.store, self.job, self.then)
+        return submit_due(order, found, self.store, self.job, self.then, self.asked)
 
     def once(self, as_json: bool) -> int:
         """Submits what is due, and returns at once. If nothing is left to do, writes the tables, unless it prints JSON."""
@@ -284,7 +298,7 @@ class Caller:
 
     def stop(self, left: str) -> int:
         """Tells what has no record though its jobs have ended, and writes the tables of what there is. left: a sentence."""
-        again = self.called.again("submit", "--to", self.order.engine.name)
+        again = self.called.again("submit", *self.asked)
         print_note(f"nothing more is submitted: {left}; `{again}` submits what is missing again")
         self.tables()
         return WAITS
@@ -311,12 +325,14 @@ class Caller:
             time.sleep(POLL_SECONDS * 2**refusals)
 
     def left_by(self, number: int) -> str:
-        """A sentence about the runs of a submission that have no record; empty if all have one."""
+        """Why nothing is to follow a submission: it was cancelled, or runs have no record; empty if all have one."""
         place = Submissions(self.store.tree, self.store.folder).folder / str(number)
         try:
             ids = {run for job in read_submission(place).jobs for run in job.runs}
         except FileNotFoundError:
             raise BakeoffError(f"--after: no submission {shown_path(place)}") from None
+        if (cancelled := cancelled_in(place)) is not None:
+            return f"jobs were cancelled {cancelled.when}"
         found = self.due(writes=False)
         runs = [run for run in found.plan.wanted.values() if run.id in ids]
         return unfinished(found.phase, [one for one in standings(runs, self.store, self.registry) if not one.is_live])

@@ -21,6 +21,7 @@ FOLDER: Final = "submitted"
 THEN: Final = "then"
 """Names the command that follows all jobs of a submission, in its command line and files."""
 FILE: Final = "submission.json"
+CANCELLED: Final = "cancelled.json"
 MOST_BYTES: Final = 2**28
 """The largest size of a submission's file in bytes; a job takes some 100 and its runs 25 each."""
 
@@ -53,6 +54,8 @@ class Submission(_Part):
     phase: str
     """What the runs are: `trials`, `look 2 of 5`, or `runs`."""
     jobs: list[SubmittedJob] = Field(min_length=1)
+    asked: list[str] = []
+    """The words of `bakeoff submit` with which the same was asked for, but for the experiment's own."""
 
     def with_handles(self, handles: Mapping[int, str]) -> Submission:
         """A copy with the handles (number of the job -> handle) of jobs that were submitted now."""
@@ -73,6 +76,16 @@ class JobNote(_Part):
     """Exit code of `bakeoff run`; minus the number of the signal if one ended it."""
     reason: str = ""
     """The end of what it printed, if it did not end well."""
+
+
+class Cancelled(_Part):
+    """That jobs of a submission were cancelled: no other phase follows them."""
+
+    format: Literal[1] = 1
+    when: str
+    """Date and time, ISO 8601, UTC."""
+    jobs: list[int]
+    """The numbers of the jobs that waited or ran then."""
 
 
 class Submissions:
@@ -110,6 +123,12 @@ class Submissions:
     def write(self, place: Path, submission: Submission) -> None:
         self.tree.write(place / FILE, _content(submission))
 
+    def write_cancelled(self, place: Path, cancelled: Cancelled) -> None:
+        """Notes that a submission was cancelled, now or by an earlier call too."""
+        if (before := cancelled_in(place)) is not None:
+            cancelled = cancelled.model_copy(update={"jobs": sorted({*before.jobs, *cancelled.jobs})})
+        self.tree.write(place / CANCELLED, _content(cancelled))
+
 
 Kind = TypeVar("Kind", bound=_Part)
 
@@ -117,6 +136,13 @@ Kind = TypeVar("Kind", bound=_Part)
 def read_submission(place: Path) -> Submission:
     """The submission in a folder. Raises FileNotFoundError if it has none, DamageError if it can't be used."""
     return _read(Submission, place / FILE)
+
+
+def cancelled_in(place: Path) -> Cancelled | None:
+    """How the submission in a folder was cancelled; None if it was not, or that can't be read."""
+    with suppress(FileNotFoundError, StoreError):
+        return _read(Cancelled, place / CANCELLED)
+    return None
 
 
 def note_of(place: Path, number: int | None) -> JobNote | None:

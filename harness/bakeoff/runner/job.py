@@ -24,7 +24,7 @@ from bakeoff.errors import BakeoffError
 from bakeoff.files import write_all
 from bakeoff.machine.processes import end_with
 from bakeoff.machine.streams import write_line
-from bakeoff.records.submissions import THEN, JobNote, read_submission, write_note
+from bakeoff.records.submissions import THEN, JobNote, cancelled_in, read_submission, write_note
 from bakeoff.text.values import utc_now
 from bakeoff.text.words import escaped, shown_path
 
@@ -47,6 +47,10 @@ def main(arguments: Sequence[str]) -> int:
     except (OSError, BakeoffError) as error:
         write_line(sys.stderr, f"{host} does not see the submission's folder: {error}")
         return NOT_SEEN
+    cancelled = cancelled_in(place)
+    if cancelled is not None and number in cancelled.jobs:
+        write_line(sys.stdout, f"cancelled {cancelled.when}: nothing is done here")
+        return 0
     if number is not None:
         job = next((one for one in submission.jobs if one.number == number), None)
         if job is None:

@@ -26,11 +26,21 @@ from bakeoff.planning.search import settled
 from bakeoff.records.claims import Claims
 from bakeoff.records.ownership import keep_spec, require_owner
 from bakeoff.records.store import Store
-from bakeoff.records.submissions import THEN, JobNote, Submission, Submissions, SubmittedJob, log_file, note_of
+from bakeoff.records.submissions import (
+    THEN,
+    Cancelled,
+    JobNote,
+    Submission,
+    Submissions,
+    SubmittedJob,
+    cancelled_in,
+    log_file,
+    note_of,
+)
 from bakeoff.runner.experiment import declaration
 from bakeoff.runner.sharded import WAITS, Phase, first_lacking
 from bakeoff.spec.document import Document
-from bakeoff.text.numbers import MEBIBYTE
+from bakeoff.text.numbers import MEBIBYTE, count
 from bakeoff.text.values import grouped, listed, utc_now
 from bakeoff.text.words import escaped, shown_path
 
@@ -41,6 +51,9 @@ SLACK: Final = 1.5
 """A job's time limit and memory are this many times what similar runs took."""
 TOLD_OF_RUNS: Final = (0, 1, WAITS)
 """Exit codes of `bakeoff submit` that say how runs ended, and not that it could not go on."""
+JOB_MEMORY: Final = 512 * MEBIBYTE
+"""Added to a job's memory for what is there beside the run's own process: the job, `bakeoff run`, the process from which runs
+are started, and the next run's, which waits (690 MiB in all where the run alone took 467)."""
 START_SECONDS: Final = 300
 """Added to a job's time limit for imports, loading, and a disk that many nodes read from."""
 ENVIRONMENT: Final = ("BAKEOFF_DATA", "BAKEOFF_CACHE", "XDG_CACHE_HOME", "XDG_CONFIG_HOME")
@@ -204,7 +217,9 @@ def _state_of(run: Run, last: Given, said: JobState, store: Store) -> tuple[Stat
         return "waiting", "its job makes its runs one after another"
     if held:
         return "running", "by another process"
-    note = note_of(last.place, last.job.number)
+    note, cancelled = note_of(last.place, last.job.number), cancelled_in(last.place)
+    if cancelled is not None and last.job.number in cancelled.jobs:
+        return "to do", f"its job was cancelled {cancelled.when[:16].replace('T', ' ')}"
     if note is None:
         return "ended", said.reason or f"it wrote nothing: its node may not see {shown_path(last.place)}"
     if note.code is None:
@@ -235,8 +250,13 @@ def live_jobs(store: Store, registry: Registry, run_ids: Set[str] | None = None)
     return [one for one in jobs if said[one.key].state != "gone"]
 
 
-def cancel(jobs: Iterable[Given], registry: Registry) -> None:
-    """Cancels these jobs. Raises BakeoffError where an engine can't be asked, or refuses."""
+def cancel(jobs: Iterable[Given], registry: Registry, store: Store) -> None:
+    """Cancels these jobs, and what would follow the jobs of their submissions. Raises BakeoffError where an engine can't be
+    asked, or refuses."""
+    jobs, now = [*jobs], utc_now()
+    for place, own in grouped((one.place, one) for one in jobs).items():
+        numbers = [one.job.number for one in own]
+        Submissions(store.tree, store.folder).write_cancelled(place, Cancelled(when=now, jobs=numbers))
     for own in _by_engine(jobs).values():
         engine, options = _engine_of(own[0], registry)
         engine.cancel([one.job.handle for one in own], options)
@@ -282,6 +302,22 @@ def due(document: Document, plan: Plan, store: Store, registry: Registry, *, ret
     )
 
 
+def require_equal_threads(plan: Plan, store: Store, threads: int) -> None:
+    """Raises BakeoffError if all runs that are recorded were made on CPUs with another number of threads: jobs with so many
+    would refuse to add to them. Where the experiment file declares its hardware, or runs have several processes, jobs say it."""
+    recorded = [record for run in plan.wanted.values() if (record := store.find(run.id)) is not None]
+    made = [record for record in recorded if record.environment.device == "cpu"]
+    there = {record.environment.threads for record in made}
+    several = any(record.requested.recipe.get("processes", 1) != 1 for record in made)
+    if not there or threads in there or plan.spec.hardware or several or len(made) < len(recorded):
+        return
+    numbers = listed([count(number, "thread") for number in sorted(there)])
+    raise BakeoffError(
+        f"{shown_path(store.folder)} holds {count(len(made), 'run')} made with {numbers}, and these jobs would have {threads}: on "
+        f"a CPU the number of threads is part of the hardware, so they would add nothing; give --threads {min(there)}"
+    )
+
+
 def bundles(runs: Sequence[Run], size: int) -> list[list[Run]]:
     """The runs dealt out to jobs, in their order."""
     return [[*runs[start : start + size]] for start in range(0, len(runs), size)]
@@ -302,7 +338,7 @@ def estimated(order: Order, jobs: Sequence[Sequence[Run]], outlooks: Mapping[str
         )
     memory = [one.memory for job in known for one in job]
     if needs.memory is None and memory and None not in memory:
-        needs = replace(needs, memory=MEBIBYTE * math.ceil(SLACK * max(filter(None, memory)) / MEBIBYTE))
+        needs = replace(needs, memory=MEBIBYTE * math.ceil((SLACK * max(filter(None, memory)) + JOB_MEMORY) / MEBIBYTE))
     return needs
 
 
@@ -328,8 +364,11 @@ def batch_of(order: Order, due: Due, place: Path, run_words: Sequence[str], then
     )
 
 
-def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], then: Sequence[str]) -> tuple[Path, Submission]:
-    """Submits the due runs; returns the submission's folder and what was submitted. run_words, then: as for `batch_of`.
+def submit_due(
+    order: Order, due: Due, store: Store, run_words: Sequence[str], then: Sequence[str], asked: Sequence[str] = ()
+) -> tuple[Path, Submission]:
+    """Submits the due runs; returns the submission's folder and what was submitted. run_words, then: as for `batch_of`. asked:
+    the words of `Submission.asked`.
 
     Raises BakeoffError where the engine refuses; jobs that it had taken before stay submitted, with their handles noted.
     """
@@ -345,6 +384,7 @@ def submit_due(order: Order, due: Due, store: Store, run_words: Sequence[str], t
             SubmittedJob(number=number, runs=[run.id for run in own])
             for number, own in enumerate(bundles(due.runs, order.bundle))
         ],
+        asked=[*asked],
     )
     submissions.write(place, submission)
     batch = batch_of(order, due, place.absolute(), run_words, then)
@@ -372,6 +412,12 @@ def alone(store: Store) -> AbstractContextManager[None]:
     store.tree.make(submissions.folder)
     refusal = f"another `bakeoff submit` is submitting runs of {shown_path(store.folder)} just now; wait until it has ended"
     return Claims(store.tree, submissions.folder).alone("submit", refusal)
+
+
+def asked_before(store: Store) -> list[str]:
+    """The words with which runs were submitted last; `--to ENGINE` where none were."""
+    _, last = next(Submissions(store.tree, store.folder).all(), (None, None))
+    return last.asked if last is not None and last.asked else ["--to", "ENGINE"]
 
 
 def unfinished(phase: Phase, standing: Iterable[Standing]) -> str:

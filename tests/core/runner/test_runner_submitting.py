@@ -33,9 +33,12 @@ from bakeoff.runner.submitting import (
     Order,
     bundles,
     cancel,
+    due,
     estimated,
     failed_to_go_on,
+    given,
     live_jobs,
+    require_equal_threads,
     standings,
     submit_due,
     surveyed,
@@ -110,7 +113,7 @@ def test_what_an_engine_took_before_it_refused_stays_submitted(store: Store, eng
     assert [one.state for one in found] == ["waiting"] * 4 + ["to do"] * 2
     jobs = live_jobs(store, registry)
     assert [run for one in jobs for run in one.job.runs] == [run.id for run in PLAN.runs[:4]]
-    cancel(jobs, registry)
+    cancel(jobs, registry, store)
     assert engine.cancelled == ["job 0", "job 1", "job 2", "job 3"]
 
 
@@ -197,6 +200,49 @@ def test_the_next_look_is_to_do_as_soon_as_the_last_run_of_one_is_recorded(store
     assert {one.state for one in found} == {"recorded", "to do"}
 
 
+def test_a_look_waits_for_a_run_that_was_interrupted(store: Store) -> None:
+    document, plan = documented()
+    store.declare(declaration(document, plan))
+    maker = Maker(store)
+    first = [run for run in plan.runs if run.seed < 13]
+    maker.make(first)
+    stopped = record_of(first[4], fails=True).model_copy(update={"requested": first[4].requested})
+    shutil.rmtree(store.records / first[4].id)
+    write_run(store, failed(stopped, reason="interrupted"), {})
+    phase, found = surveyed(plan, store, registry_of(Limited()))
+    assert (phase.name, [run.title for run in phase.runs]) == ("look 1 of 3", [first[4].title])
+    assert [one.run.title for one in found if one.state == "to do"] == [first[4].title]
+    assert due(document, plan, store, registry_of(Limited()), retry_failed=False, writes=False).runs == (first[4],)
+
+
+def test_a_cancelled_job_is_to_do_again_and_does_nothing_if_it_starts_after_all(store: Store) -> None:
+    class Gone(Limited):
+        def status(self, handles: Sequence[str], options: Any) -> Mapping[str, JobState]:
+            return {handle: JobState("gone" if handle == "job 0" else "waiting") for handle in handles}
+
+        def cancel(self, handles: Sequence[str], options: Any) -> None:
+            pass
+
+    engine = Gone()
+    submitted(store, engine)
+    jobs = [one for one in given(store) if one.job.handle == "job 0"]
+    cancel(jobs, registry_of(engine), store)
+    found = standings(PLAN.runs, store, registry_of(engine))
+    assert [one.state for one in found] == ["to do", *["waiting"] * 3, *["to do"] * 2]
+    assert ("cancelled" in found[0].reason, found[-1].reason) == (True, "")
+    words = [sys.executable, "-m", JOB, str(jobs[0].place)]
+    late, other = (subprocess.run([*words, number, "false"], capture_output=True, text=True) for number in ("0", "1"))
+    assert (late.returncode, other.returncode) == (0, 1)
+
+
+def test_other_numbers_of_threads_are_refused_before_anything_is_submitted(store: Store) -> None:
+    write_run(store, record_of(PLAN.runs[0]), {})
+    there = record_of(PLAN.runs[0]).environment.threads
+    require_equal_threads(PLAN, store, there)
+    with pytest.raises(BakeoffError, match=rf"--threads {there}$"):
+        require_equal_threads(PLAN, store, there + 1)
+
+
 @pytest.mark.parametrize(
     ("started", "state"), [("2126-01-01T00:00:00+00:00", "failed"), ("2025-01-01T00:00:00+00:00", "waiting")]
 )
@@ -268,7 +314,7 @@ def test_a_job_gets_time_for_all_its_runs_and_memory_for_the_largest(engine: Lim
     outlooks = {run.id: Outlook(run, "to do", 1000.0, memory=2**30 * (1 + number)) for number, run in enumerate(PLAN.runs)}
     needs = estimated(order_of(engine, bundle=4), bundles(PLAN.runs, 4), outlooks)
     assert needs.seconds == 60 * 105, "4 runs of 1000 s with half as much again, and 300 s, in whole minutes"
-    assert needs.memory == 9 * 2**30
+    assert needs.memory == 9.5 * 2**30, "half as much again as the largest, and half a GiB beside it"
     own = estimated(replace(order_of(engine), needs=Needs(1, seconds=60, memory=5)), bundles(PLAN.runs, 1), outlooks)
     assert (own.seconds, own.memory) == (60, 5), "as the user said"
 
