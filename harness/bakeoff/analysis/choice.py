@@ -249,6 +249,7 @@ class Choice:
             reason="cheaper and as good" if cheaper else "best",
             best=self.best,
             best_score=self.judged[self.best],
+            take_score=self.judged[self.take],
             margin=self.group.margin,
             measure=self.costs.measure if self.costs else None,
             times_cheaper=times[0],

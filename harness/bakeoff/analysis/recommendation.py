@@ -99,6 +99,8 @@ class Recommendation(Part):
     best: str | None = None
     """The strategy with the best mean score, of at least three runs that learned."""
     best_score: float | None = None
+    take_score: float | None = None
+    """The mean score of `take`, as `best_score`."""
     margin: float | None = None
     """A strategy is as good as the best where it is shown not worse by more than this, in the metric's own unit."""
     measure: Measure | None = None
@@ -110,7 +112,7 @@ class Recommendation(Part):
     identical: bool = False
     """Whether `take` is another strategy than the best and made the same predictions throughout."""
     as_good: list[str] = Field(default_factory=list)
-    """Other strategies that are shown to be as good as the best, and are no cheaper than `take`."""
+    """Other strategies that are shown to be as good as the best, and not shown to be cheaper than `take`."""
     ruled_out: list[RuledOut] = Field(default_factory=list)
     dearer: list[str] = Field(default_factory=list)
     """Strategies that are not shown to differ from the best, and no cheaper than `take`: nothing speaks for them."""
@@ -141,7 +143,11 @@ def in_words(found: Recommendation, *, metric: str, figures: Figures, higher_is_
     headline = f"At {found.at}: {headline[0].lower()}{headline[1:]}" if found.at else headline
     parts = [
         headline,
-        *([f"As good{', and no cheaper' * (found.measure is not None)}: {listed(found.as_good)}."] if found.as_good else []),
+        *(
+            [f"As good{', and not shown to be cheaper' * (found.measure is not None)}: {listed(found.as_good)}."]
+            if found.as_good
+            else []
+        ),
         *_ruled_out(found, figures),
         *_open(found, figures),
         *_unsettled(found),
@@ -163,7 +169,8 @@ def _head(found: Recommendation, metric: str, figures: Figures, way: str) -> str
         if found.identical
         else f"shown not worse than the best ({found.best}, {score}) by more than the margin of {margin}"
     )
-    return f"Take {found.take}: {good}, and {_times(found)} cheaper to train ({MEASURES[found.measure]})."
+    own = "" if found.identical else f" ({figures.number(found.take_score)})"
+    return f"Take {found.take}{own}: {good}, and {_times(found)} cheaper to train ({MEASURES[found.measure]})."
 
 
 def _times(found: Recommendation) -> str:

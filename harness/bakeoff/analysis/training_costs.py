@@ -1,7 +1,8 @@
 """The cost by which one strategy's training may be called cheaper than another's: the first measure that the strategies have.
 
-First the seconds that `bakeoff time` measured, strategies taking turns; else the train seconds of recorded runs, where control
-runs show that the machine was the same and equally fast and each run had it to itself; else floating-point operations.
+First the seconds that `bakeoff time` measured, strategies taking turns, in rounds enough for an interval; else the train
+seconds of recorded runs, where control runs show that the machine was the same and equally fast and each run had it to itself;
+else floating-point operations.
 """
 
 from __future__ import annotations
@@ -62,7 +63,6 @@ def training_costs(
 
 def _timed(names: Sequence[str], timings: GroupTimings) -> TrainingCosts:
     taken, timing = timings.run_times, timings.timing
-    amounts = {name: taken[name].train.seconds for name in names if name in taken and taken[name].train.seconds > 0}
 
     def bounds(one: str, other: str) -> tuple[float, float]:
         assert timing is not None
@@ -72,7 +72,11 @@ def _timed(names: Sequence[str], timings: GroupTimings) -> TrainingCosts:
         low, high = found.interval(LEVEL)
         return _exp(low), _exp(high)
 
-    return TrainingCosts("timed_train_seconds", amounts, bounds)
+    best, *_ = names
+    known = [name for name in names if name in taken and taken[name].train.seconds > 0]
+    if best in known:  # a ratio from a round or two has no interval: it shows nothing, and must not hide what operations show
+        known = [name for name in known if name == best or _is_interval(bounds(best, name))]
+    return TrainingCosts("timed_train_seconds", {name: taken[name].train.seconds for name in known}, bounds)
 
 
 def _recorded(rows: Rows, names: Sequence[str], controls: Sequence[Control]) -> TrainingCosts | None:
@@ -108,6 +112,11 @@ def _operations(rows: Rows, names: Sequence[str]) -> TrainingCosts:
         return ratio, ratio
 
     return TrainingCosts("flops", amounts, bounds)
+
+
+def _is_interval(bounds: tuple[float, float]) -> bool:
+    low, high = bounds
+    return low > 0 and high < _exp(math.inf)
 
 
 def _exp(log: float) -> float:

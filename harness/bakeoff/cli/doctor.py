@@ -126,7 +126,7 @@ def plugins() -> Iterator[Finding]:
         for extra in component.missing_extras():
             extras[f"{found.origin.distribution}[{extra}]"].append(f"{component.kind} {component.name}")
     for kind, names in kinds.items():
-        yield Finding(f"{kind}s", ", ".join(names))
+        yield Finding(f"{kind}{'es' if kind.endswith('s') else 's'}", ", ".join(names))
     for extra, names in extras.items():
         yield Finding("extra", f"{extra} is not installed ({', '.join(names)})", install_command(extra))
     for plugin in registry.broken:

@@ -234,7 +234,8 @@ def told(draft: Draft, plan: Plan, target: Path, place: Place, subject: Subject)
 def _shortened(planned: Schedule) -> str:
     """The end of a line: why runs are shorter than usual; empty where they are not."""
     if planned.late:
-        return f"; longer than --minutes allows, but a run of fewer than {planned.training.steps} steps would show little"
+        fewer = f"a run of fewer than {planned.training.steps} steps would show little"
+        return f"; longer than --minutes allows, but {fewer}; on an idle machine, or with a strategy less, it ends sooner"
     if not planned.shortened:
         return ""
     return "; runs have fewer steps than usual, to end in this time: --minutes allows more"

@@ -70,7 +70,7 @@ def new(kind: str, name: str, sklearn: bool, folder: Path | None) -> None:
     place = folder or Path(words["distribution"])
     write(package(words), place)
     print_result(f"wrote {shown_path(place)}: the {kind} '{name}' in {words['module']}/__init__.py")
-    print_result(f"next: cd {shell_word(place)} && {install_folder_command()} && pytest")
+    print_result(f"next: cd {shell_word(place)} && {install_folder_command()} pytest && python -m pytest")
 
 
 def adapt(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,12 +13,16 @@ from bakeoff.cli.formats import StatusOutput, StatusRunOutput
 from bakeoff.cli.inputs import Called, indexed_store, open_experiment
 from bakeoff.cli.options import into_option, json_option, spec_argument
 from bakeoff.cli.output import aligned, print_json, print_result
+from bakeoff.cli.table import PAGE_FILE
 from bakeoff.contracts.registry import load_registry
+from bakeoff.machine.file_hashes import state_of
 from bakeoff.planning.runs import Plan
+from bakeoff.records.schema import RECORD_FILE
 from bakeoff.records.store import Store
 from bakeoff.runner.sharded import WAITS, Phase
 from bakeoff.runner.submitting import Standing, asked_before, failed_to_go_on, live_jobs, surveyed
 from bakeoff.text.numbers import count
+from bakeoff.text.values import command
 from bakeoff.text.words import escaped, shown_path
 
 
@@ -46,6 +51,7 @@ def status(spec: Path, into: Path | None, as_json: bool) -> int:
         lines = [
             *summary(phase, standing, called, asked_before(store)),
             *follow_up(store, called),
+            *tables(store, standing, code),
             *others(plan, store, called),
         ]
         print_result(*table(standing), "", *lines)
@@ -88,6 +94,17 @@ def follow_up(store: Store, called: Called) -> list[str]:
     how = failed_to_go_on(store)
     again = called.again("submit", *asked_before(store))
     return [f"nothing went on when the jobs had ended: {how}; `{again}` goes on, or writes the tables"] if how else []
+
+
+def tables(store: Store, standing: Sequence[Standing], code: int) -> list[str]:
+    """A line on the tables where all is recorded (code 0); else none."""
+    if code:
+        return []
+    with suppress(OSError):
+        written = state_of(store.folder / PAGE_FILE)[1]
+        if all(state_of(store.records / one.run.id / RECORD_FILE)[1] <= written for one in standing):
+            return [f"tables of all runs: {shown_path(store.folder / PAGE_FILE)}"]
+    return [f"tables of all runs are not written yet; `{command('table', store.folder)}` shows them"]
 
 
 def others(plan: Plan, store: Store, called: Called) -> list[str]:

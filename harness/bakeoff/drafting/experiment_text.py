@@ -86,7 +86,10 @@ def _lines(draft: Draft) -> Iterator[str]:
         f"seeds: {{looks: {yaml_value(list(looks))}}}", f"judged after {numbers} seeds; comparisons once decided get no more"
     )
     yield _line(f"report_on: {draft.report_on}", f"{draft.outlook.rows:,} rows")
-    yield _line(f"margin: {spelt(draft.outlook.margin)}", "points; smaller differences do not matter to you")
+    yield _line(
+        f"margin: {spelt(draft.outlook.margin)}",
+        "points: what so many rows can show; set what would not matter to you before the first run",
+    )
     yield _line("keep: none", "`final` keeps each trained model, to use it")
 
 

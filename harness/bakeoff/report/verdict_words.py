@@ -8,6 +8,7 @@ from typing import Final
 from bakeoff.analysis.findings import ComparisonGroup, CostAxis, Quantity
 from bakeoff.analysis.recommendation import Recommendation
 from bakeoff.report.cells import all_runs
+from bakeoff.text.values import grouped, listed
 
 ORDER = ("better", "worse", "equivalent", "identical", "inconclusive", "futile", "open", "confounded", "withheld")
 
@@ -56,6 +57,22 @@ def figures_in_words(group: ComparisonGroup, cost: CostAxis | None) -> dict[str,
     if cost and cost.quantity in COSTS:
         found[cost.title] = f"{COSTS[cost.quantity]}; (× 2.00) is twice what {group.baseline} takes"
     return found
+
+
+def why_not_subtract(group: ComparisonGroup) -> str:
+    """A sentence on why a difference is not that of the two scores beside it: it is on the seeds of the look that judged it,
+    and scores are of all seeds; empty where all are on the same."""
+    rows = {row.strategy: score for row in group.rows if (score := group.score(row)) is not None}
+    looks = {
+        pair.first: pair.look.seeds
+        for pair in group.to_baseline
+        if pair.look and any(len(rows[name].seeds) > pair.look.seeds for name in (pair.first, pair.second) if name in rows)
+    }
+    if not looks:
+        return ""
+    by_seeds = grouped((seeds, name) for name, seeds in looks.items())
+    which = listed([f"{seeds} ({listed(names, most=4)})" for seeds, names in by_seeds.items()])
+    return f"difference: on the seeds of the look that judged it, the first {which}; scores are of all seeds that a row has."
 
 
 def why_stricter(group: ComparisonGroup, recommended: Recommendation | None) -> str:

@@ -129,11 +129,12 @@ class Changes:
 
 
 def changes(plan: Plan, records: Mapping[str, Record], sources: Sources) -> Changes:
-    """How the records of a plan's runs differ from the files and plugins here. records: by run id."""
+    """How the records of a plan's runs differ from the files and plugins here. records: by run id; those of interrupted runs
+    tell nothing, and are to be made again."""
     files: dict[str, list[Difference]] = {}
     without_files = 0
     code: Counter[str] = Counter()
-    recorded = (run for run in plan.by_id.values() if run.id in records)
+    recorded = (run for run in plan.by_id.values() if run.id in records and not records[run.id].was_interrupted)
     for alike in grouped(((id(run.strategy), *parts_of(records[run.id])), run) for run in recorded).values():
         run, record = alike[0], records[alike[0].id]
         here, there = sources.facts[run.task.label, run.model_label], facts_of_sources(record)

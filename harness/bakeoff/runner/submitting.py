@@ -303,8 +303,8 @@ def due(document: Document, plan: Plan, store: Store, registry: Registry, *, ret
 
 
 def require_equal_threads(plan: Plan, store: Store, threads: int) -> None:
-    """Raises BakeoffError if all runs that are recorded were made on CPUs with another number of threads: jobs with so many
-    would refuse to add to them. Where the experiment file declares its hardware, or runs have several processes, jobs say it."""
+    """Raises BakeoffError if all recorded runs were made on CPUs with another number of threads: jobs with so many would refuse
+    to add to them. Where the experiment file declares its hardware, or runs have several processes, jobs say it."""
     recorded = [record for run in plan.wanted.values() if (record := store.find(run.id)) is not None]
     made = [record for record in recorded if record.environment.device == "cpu"]
     there = {record.environment.threads for record in made}
@@ -313,8 +313,8 @@ def require_equal_threads(plan: Plan, store: Store, threads: int) -> None:
         return
     numbers = listed([count(number, "thread") for number in sorted(there)])
     raise BakeoffError(
-        f"{shown_path(store.folder)} holds {count(len(made), 'run')} made with {numbers}, and these jobs would have {threads}: on "
-        f"a CPU the number of threads is part of the hardware, so they would add nothing; give --threads {min(there)}"
+        f"{shown_path(store.folder)} holds {count(len(made), 'run')} made with {numbers}, and these jobs would have {threads}: "
+        f"on a CPU the number of threads is part of the hardware, so they would add nothing; give --threads {min(there)}"
     )
 
 

@@ -237,7 +237,7 @@ def _lora(key: str) -> Rule:
 
 # --- the table -----------------------------------------------------------------------------------------------------------
 
-_RECORDED = "leave it out: the loss, learning rate and gradient norm of every step are recorded anyway"
+_RECORDED = "leave it out: loss and learning rate of every step are recorded anyway, and the gradient norm of some"
 _REPORTED = "leave it out: records stand in the results folder, and `bakeoff table` and `report` show them"
 _EVALUATED = (
     "leave it out: every labelled split is evaluated after training, and with `select: best-on-dev` dev after each epoch, or "

@@ -77,7 +77,7 @@ def test_the_cheapest_that_is_as_good_as_the_best_is_taken() -> None:
     assert (found.measure, found.times_cheaper, found.as_good) == ("flops", pytest.approx(5.0), [LORA])
     assert [one.strategy for one in found.ruled_out] == [HEAD]
     assert found.ruled_out[0].worse_by == pytest.approx(0.3, abs=0.02)
-    assert tells(found.sentence, f"Take {BITFIT}:", f"{FULL}, ", "4.00 points", "5.0 times")
+    assert tells(found.sentence, f"Take {BITFIT} (88.15): ", f"{FULL}, ", "4.00 points", "5.0 times")
     assert tells(found.rest, "As good", f"{LORA}.", f"{HEAD} (worse by ")
 
 

@@ -87,7 +87,7 @@ def test_a_row_that_always_collapsed_has_no_mean_without() -> None:
     warning = the_warning(
         clean_experiment({BASELINE: clean_answers(accuracy=0.8, seed=1), ROW: np.ones((8, 400), dtype=int)}), "collapsed-runs"
     )
-    assert tells(warning.what, "", f"{ROW} 8 of 8", "69 %)", "seeds 0 to 7", "none without", "66.50 with")
+    assert tells(warning.what, "", f"{ROW} 8 of 8", "69 %)", "seeds 0 to 7", "none learned", "66.50 with")
 
 
 def test_rows_that_are_not_shown_above_the_majority_baseline_are_told_of_once() -> None:

@@ -39,6 +39,15 @@ def test_turns_come_first() -> None:
     assert 1.9 < low < times < high < 2.1
 
 
+def test_turns_too_few_for_an_interval_hide_nothing_that_operations_show() -> None:
+    experiment = replace(made(jobs=2), timings=())
+    turn = make_timing(experiment.records, {BASELINE: 0.2, ROW: 0.19}, rounds=1)
+    for timings in ((), (turn,)):
+        found = costs(replace(experiment, timings=timings))
+        assert found is not None
+        assert (found.measure, found.is_cheaper(ROW, BASELINE)) == ("flops", True)
+
+
 def test_recorded_seconds_need_an_even_machine_to_themselves() -> None:
     even = costs(made())
     assert even is not None

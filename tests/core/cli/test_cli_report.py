@@ -150,6 +150,7 @@ def test_the_checklist_tells_what_all_runs_took_and_what_is_unknown(tmp_path: Pa
     assert kinds[REPLACED] == ["1", duration(708), "–"]
     assert kinds["all"] == ["7", duration(3 * 708 + 30), "3"]
     assert "**minilm**: MIT" in page
+    assert ("| trained on |" in page, "| selected on |" in page) == (True, False)
     unknown = page.partition("## What the records do not tell")[2]
     assert tells(unknown, "", "glue/mrpc", "publish", "3 runs", "glue/mrpc")
     assert second.data is not None

@@ -21,6 +21,7 @@ from bakeoff.report.page.html import write_html
 from bakeoff.report.text.csv_json import write_csv, write_json
 from bakeoff.report.text.latex import write_tex
 from bakeoff.report.text.table_md import write_page
+from bakeoff.report.verdict_words import why_not_subtract
 from bakeoff.text.numbers import confidence
 
 LABELS, LOOKS = np.arange(400) % 2, [3, 5, 8]
@@ -65,6 +66,7 @@ def test_every_output_shows_look_and_level(after_one: Comparison) -> None:
     far = next(line for line in page.splitlines() if line.startswith("| far") and "worse" in line)
     assert [cell.strip() for cell in far.split("|")][4:8:3] == [level, "1 of 3"]
     assert "the looks saved 15" in page
+    assert why_not_subtract(after_one.groups[0]) == ""
     assert "worse (look 1)" in tex
     assert level.replace("%", r"\%") in tex
     html = write_html(after_one, [], lambda _: None)
@@ -111,6 +113,7 @@ def test_a_pair_that_was_decided_stays_as_it_was_while_the_baseline_goes_on(afte
     pairs = [next(pair for pair in made.groups[0].to_baseline if pair.first == "far") for made in (after_one, later)]
     assert pairs[0] == pairs[1]
     assert pairs[1].seeds == (3, 3)
+    assert tells(why_not_subtract(later.groups[0]), "difference: ", "3 (far and noisy)")
     assert later.groups[0].score(later.groups[0].rows[0]).seeds == list(range(8))
 
 

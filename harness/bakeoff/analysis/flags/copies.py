@@ -20,6 +20,10 @@ SAME_AIM = {"trainer", OWNED, "selection", "padding", "fused optimizer", "input 
 alike."""
 
 
+FEW_WRONG = 5
+"""Two runs that give fewer wrong answers than this may well give the same ones."""
+
+
 def ignored_seeds(judged: Judged) -> Iterator[Found]:
     """identical-runs: two seeds of one row end with the same weights, or give the same answers throughout."""
     for row, records in judged.succeeded.items():
@@ -30,10 +34,13 @@ def ignored_seeds(judged: Judged) -> Iterator[Found]:
         found["give the same answer to every example"] = [seeds for seeds in alike if not any(seeds <= same for same in ends)]
         pairs = [f"seeds {seeds_spelt(sorted(seeds))} {what}" for what, several in found.items() for seeds in several]
         if pairs:
+            seeds = {one.requested.seed for one in records}
+            ignored = any(len(alike) == len(seeds) for several in found.values() for alike in several)
+            whole = "ignores its seed, or nearly" if ignored else "does not differ at some of its seeds"
             yield Found(
                 [row],
-                f"{row} ignores its seed, or nearly: {named(pairs)}. Such runs are one run, counted more than once; intervals "
-                "over seeds are too narrow.",
+                f"{row} {whole}: {named(pairs)}. Such runs are one run, counted more than once; intervals over seeds are too "
+                "narrow.",
                 "Let whatever the trainer draws come from the seed that it is given, and run it "
                 f"{judged.in_new_folder}; where it draws nothing, report that these seeds are one run.",
             )
@@ -86,13 +93,13 @@ def _requested_apart(judged: Judged, first: str, second: str) -> list[str]:
 
 def _fingerprints(judged: Judged, row: str) -> dict[int, str]:
     """Seed -> hash of the predictions that the row's run with this seed made on all splits. Left out are runs whose predictions
-    may be equal by themselves: all correct, or all of one class."""
+    may be equal by themselves: correct but for fewer than FEW_WRONG, or all of one class."""
     found: dict[int, Any] = {}
     telling: set[int] = set()
     for name, split in sorted(judged.outputs.splits.items()):
         for seed, answers in zip(split.seeds.get(row, ()), split.answers.get(row, ()), strict=True):
             found.setdefault(seed, hashlib.sha256()).update(name.encode() + np.ascontiguousarray(answers).tobytes())
-            if (answers != answers[:1]).any() and (answers != split.labels).any():
+            if (answers != answers[:1]).any() and int((answers != split.labels).sum()) >= FEW_WRONG:
                 telling.add(seed)
     return {seed: digest.hexdigest() for seed, digest in found.items() if seed in telling}
 

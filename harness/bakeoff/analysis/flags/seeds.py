@@ -112,13 +112,15 @@ def collapsed(judged: Judged) -> Iterator[Found]:
 
 
 def _means(judged: Judged, row: Row) -> str:
-    """A row's mean without its collapsed runs and with them: `mean accuracy 78.94 without, 76.93 with them`."""
+    """A row's mean without its collapsed runs and with them: `mean accuracy 78.94 without, 76.93 with them`; where no run
+    learned, `none learned; mean accuracy 66.50 with them`."""
     group, score = judged.group, judged.group.score(row)
     fallen = [run.score for run in row.collapsed if run.score is not None]
     learned = score.values if score and row.learned else []
-    without = group.figures.number(fmean(learned)) if learned else "none"
     together = group.figures.number(fmean([*learned, *fallen])) if len(fallen) == len(row.collapsed) else "none"
-    return f"mean {group.metric} {without} without, {together} with them"
+    if not learned:
+        return f"none learned; mean {group.metric} {together} with them"
+    return f"mean {group.metric} {group.figures.number(fmean(learned))} without, {together} with them"
 
 
 def not_above_majority(judged: Judged) -> Iterator[Found]:

@@ -35,7 +35,7 @@ from bakeoff.report.page import leaderboard as ranks
 from bakeoff.report.page.curves import curve_view
 from bakeoff.report.page.mistakes import labels_of
 from bakeoff.report.text.across import TITLES, across
-from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
+from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_not_subtract, why_stricter
 from bakeoff.text import numbers
 from bakeoff.text.numbers import portable
 from bakeoff.text.values import command, grouped, seeds_spelt, shortened, spelt
@@ -214,6 +214,7 @@ def _section(
         "described": {row.strategy: _described(row, group) for row in drawn},
         "kept": _kept(comparison, group),
         "stricter": why_stricter(group, comparison.recommended(group)),
+        "not_subtract": why_not_subtract(group),
         "cost": cells.shown_cost(group, comparison.recommended(group)),
         "slices": differences.slices(group),
         "recipes": views.recipes(group),

@@ -17,7 +17,7 @@ from bakeoff.report.cells import BASELINE, MAJORITY, all_runs, amount_cell, show
 from bakeoff.report.curves import first_sentences
 from bakeoff.report.notes import urgent
 from bakeoff.report.text.terminal import wrapped
-from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_stricter
+from bakeoff.report.verdict_words import figures_in_words, verdict_words, why_not_subtract, why_stricter
 from bakeoff.text.markdown import Column, padded
 from bakeoff.text.numbers import count
 from bakeoff.text.values import grouped, listed
@@ -240,6 +240,7 @@ def _words(screen: _Screen, comparison: Comparison) -> list[str]:
     """Lines on what the verdicts mean; verdicts with the same meaning share a sentence."""
     meant = grouped((words, verdict) for verdict, words in verdict_words(comparison.groups).items())
     told = [f"{' or '.join(names)}: {words}." for words, names in meant.items()]
+    told += dict.fromkeys(filter(None, map(why_not_subtract, comparison.groups)))
     told += dict.fromkeys(filter(None, (why_stricter(group, comparison.recommended(group)) for group in comparison.groups)))
     lines = [line for text in told for line in screen.wrapped(text, "  ")]
     return ["", *lines] if lines else []

@@ -198,8 +198,11 @@ def _splits(page: _Page, group: ComparisonGroup) -> None:
         page.not_known("Splits", f"no run of {group.title} got as far as loading its rows")
         return
     splits, select = group.data.splits, selection_split(group.data.splits)
-    roles = {"train": "trained on", select: "selected on", group.split: "reported"}
-    roles |= {select: "selected on, and reported"} if select == group.split else {}
+    own = [one for one in page.all_records if one.requested.task_label == group.task]
+    chosen = bool(group.searches) or any(one.used_dev or one.selection is not None for one in own)
+    roles = {"train": "trained on", group.split: "reported"}
+    if chosen:
+        roles[select] = "selected on, and reported" if select == group.split else "selected on"
     overlap = group.data.overlap
     columns = [
         Column("split", [as_markdown(name) for name in splits], "left"),

@@ -12,6 +12,7 @@ from bakeoff.analysis.results import Pair, Row
 from bakeoff.report import TEMPLATES
 from bakeoff.report.cells import MAJORITY, all_runs, seconds
 from bakeoff.report.curves import curve_table
+from bakeoff.report.verdict_words import why_not_subtract
 from bakeoff.text.numbers import confidence
 from bakeoff.text.values import listed, seeds_spelt
 
@@ -122,6 +123,7 @@ def _caption(group: ComparisonGroup) -> str:
             "by Holm" if group.looks is None else f"by looks at {listed([str(seeds) for seeds in group.looks.declared])} seeds"
         )
         levels = dict.fromkeys(f"{confidence(pair.look.level)} at look {pair.look.number}" for pair in tested if pair.look)
+        parts += [why[0].upper() + why[1:]] if (why := why_not_subtract(group)) else []
         parts += [f"Intervals of differences are at {listed(sorted(levels, key=_look))}."] if levels else []
         parts.append(
             f"Verdicts on the difference to {group.against} are {how} over {tested[0].comparisons} "
