@@ -313,8 +313,8 @@ def require_equal_threads(plan: Plan, store: Store, threads: int) -> None:
         return
     numbers = listed([count(number, "thread") for number in sorted(there)])
     raise BakeoffError(
-        f"{count(len(made), 'recorded run')} had {numbers}, and these jobs would have {threads}: on a CPU the number of threads "
-        f"is part of the hardware, so they would add nothing; give --threads {min(there)}"
+        f"{count(len(made), 'recorded run')} had {numbers}, and these jobs would have {threads}: on a CPU the number of "
+        f"threads is part of the hardware, so they would add nothing; give --threads {min(there)}"
     )
 
 
