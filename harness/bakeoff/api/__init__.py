@@ -72,7 +72,7 @@ def run(
             these runs, or `mix`: keep them beside the new ones.
         retry: Also repeat recorded runs that `failed`, or (`unkept`) whose model was not kept though the experiment says
             `keep: final`.
-        control: Time a fixed piece of work before and after the runs (5 s), so that tables can tell whether the machine's speed
+        control: Time a fixed piece of work before and after the runs (2 s), so that tables can tell whether the machine's speed
             changed meanwhile.
         only: Make only these of the runs: `full:0` (strategy and seed), `full`, `:0`, a run's id, or a list of such names.
         trust: Run the commands that the experiment names, now and later, until the experiment or the code of the commands is
