@@ -19,8 +19,8 @@ TERMS: Final[dict[str, str]] = {
     "seconds if control runs show that the machine's speed was even, else by floating-point operations. Open is a strategy "
     "that is neither shown as good nor ruled out. A comparison that is confounded, withheld or not tested shows nothing, and "
     "its strategy is never taken in place of the best.",
-    "ruled-out": "Shown worse than the best, with this recipe, on these rows. Where a strategy hardly learned, that says nothing "
-    "of its method yet.",
+    "ruled-out": "Shown worse than the best, with this recipe, on these rows. Where a strategy hardly learned, that says "
+    "nothing of its method yet.",
     "as-good": "Shown not worse than the best by more than the margin.",
     "difference": "A row's score minus the baseline's. At a declared look it is on the seeds of the look that judged it, while "
     "scores are of all seeds that a row has.",
