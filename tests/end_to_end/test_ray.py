@@ -62,7 +62,7 @@ def test_a_cancelled_task_leaves_no_process(tmp_path: Path, cluster: Any) -> Non
     assert submit(spec, cluster).returncode == 0
     wait_until(lambda: trains(tmp_path), seconds=SECONDS)
     assert call("cancel", spec, folder=tmp_path).returncode == 0
-    wait_until(lambda: states(spec)["sleeps:0"] == "ended", seconds=SECONDS)
+    wait_until(lambda: states(spec)["sleeps:0"] == "to do", seconds=SECONDS)
     wait_until(lambda: not processes_of(tmp_path), seconds=60)
 
 

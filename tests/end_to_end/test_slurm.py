@@ -107,7 +107,7 @@ def test_a_node_that_goes_down_gives_its_jobs_back_and_they_are_made_later(tmp_p
     wait_until(lambda: trains(tmp_path), seconds=MINUTES)
     assert states(spec) == {"sleeps:0": "running"}
     assert call("cancel", spec, folder=tmp_path).returncode == 0
-    wait_for(spec, {"sleeps:0": "ended"})
+    wait_for(spec, {"sleeps:0": "to do"})
 
 
 def test_a_requeued_job_waits_and_is_not_taken_for_ended(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_requeued_job_waits_and_is_not_taken_for_ended(tmp_path: Path) -> None
     wait_for(spec, {"sleeps:0": "waiting"}, seconds=90)
     assert json.loads(submit(spec, "--json").stdout)["submitted"] == {}
     assert call("cancel", spec, folder=tmp_path).returncode == 0
-    wait_for(spec, {"sleeps:0": "ended"})
+    wait_for(spec, {"sleeps:0": "to do"})
 
 
 def test_a_run_longer_than_its_time_limit_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_what_squeue_lists_by_the_users_own_settings_does_not_matter(
     assert submit(spec).returncode == 0
     assert json.loads(submit(spec, "--json").stdout)["submitted"] == {}
     assert call("cancel", spec, folder=tmp_path).returncode == 0
-    assert {*states(spec).values()} == {"ended"}
+    assert {*states(spec).values()} == {"to do"}
 
 
 def test_two_submissions_at_once_submit_each_run_once(tmp_path: Path) -> None:
