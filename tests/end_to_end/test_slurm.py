@@ -180,7 +180,7 @@ def test_what_the_cluster_has_not_is_one_line(tmp_path: Path, words: list[str], 
 
 
 def test_a_time_limit_is_asked_for_where_nothing_can_be_estimated(tmp_path: Path) -> None:
-    spec = write_spec(tmp_path, STRATEGIES, head=HEAD, seeds=1)
+    spec = write_spec(tmp_path / "alone", STRATEGIES, head=HEAD, seeds=1)  # the folders beside others may have like runs
     done = call("submit", spec, "--to", "slurm", "--threads", "1", folder=tmp_path)
     assert done.returncode == 2
     assert tells(done.stderr, "--time is needed: ")
