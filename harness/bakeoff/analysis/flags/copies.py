@@ -21,7 +21,7 @@ alike."""
 
 
 FEW_WRONG = 5
-"""Two runs that give fewer wrong answers than this may well give the same ones."""
+"""Two runs that each give fewer wrong answers than this on a split may well give the same answers there by chance."""
 
 
 def ignored_seeds(judged: Judged) -> Iterator[Found]:
